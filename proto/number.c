@@ -1,0 +1,258 @@
+/*
+ * Numbers as text.
+ *
+ * Integers are read and written by hand, because every INCR, every header line and every reply
+ * does it; a written integer's length is counted first, so that its digits go straight to their
+ * place, two at a time. Floating point is the C library's.
+ */
+#include "proto/number.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Any number of so many digits fits 64 bits; of one digit more, some do. */
+#define DIGITS_SAFE 19
+/* The doubles below it that are whole print all their digits under "%.17g". */
+#define WHOLE_MAX 1e17
+/* Whole numbers up to here are doubles exactly. */
+#define EXACT_MAX ((int64_t)1 << 53)
+
+static const char pairs[] = "00010203040506070809"
+			    "10111213141516171819"
+			    "20212223242526272829"
+			    "30313233343536373839"
+			    "40414243444546474849"
+			    "50515253545556575859"
+			    "60616263646566676869"
+			    "70717273747576777879"
+			    "80818283848586878889"
+			    "90919293949596979899";
+
+/* The smallest number of n + 1 digits stands at [n], but 0 at [0]. */
+static const uint64_t powers[] = {
+	0,
+	10,
+	100,
+	1000,
+	10000,
+	100000,
+	1000000,
+	10000000,
+	100000000,
+	1000000000,
+	10000000000,
+	100000000000,
+	1000000000000,
+	10000000000000,
+	100000000000000,
+	1000000000000000,
+	10000000000000000,
+	100000000000000000,
+	1000000000000000000,
+	10000000000000000000u,
+};
+
+/* Digits only, no zero in front of others. */
+static bool digits_parse(const char *p, size_t len, uint64_t *out)
+{
+	size_t safe = len < DIGITS_SAFE ? len : DIGITS_SAFE;
+	uint64_t n = 0;
+
+	if (len == 0 || len > DIGITS_SAFE + 1 || (*p == '0' && len > 1))
+		return false;
+	for (size_t i = 0; i < safe; i++) {
+		uint32_t digit = (unsigned char)p[i] - '0';
+
+		if (digit > 9)
+			return false;
+		n = n * 10 + digit;
+	}
+	if (len > DIGITS_SAFE) {
+		uint32_t digit = (unsigned char)p[DIGITS_SAFE] - '0';
+
+		if (digit > 9 || __builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, digit, &n))
+			return false;
+	}
+	*out = n;
+	return true;
+}
+
+bool number_parse(struct slice text, int64_t *out)
+{
+	bool negative;
+	uint64_t n;
+
+	if (text.len == 0)
+		return false;
+	negative = *text.ptr == '-';
+	if (!digits_parse(text.ptr + negative, text.len - negative, &n))
+		return false;
+	if (negative ? n == 0 || n > (uint64_t)INT64_MAX + 1 : n > INT64_MAX)
+		return false;
+	*out = (int64_t)(negative ? -n : n);
+	return true;
+}
+
+bool number_parse_unsigned(struct slice text, uint64_t *out)
+{
+	return digits_parse(text.ptr, text.len, out);
+}
+
+static inline uint32_t digits_count(uint64_t n)
+{
+	/* The bits of n times log10(2), which is one too few or right. */
+	uint32_t guess = (64 - __builtin_clzl(n | 1)) * 1233 >> 12;
+
+	return guess + (n >= powers[guess]);
+}
+
+size_t number_format_unsigned(char *out, uint64_t n)
+{
+	size_t len;
+	char *p;
+
+	if (n < 10) {
+		*out = '0' + n;
+		return 1;
+	}
+	len = digits_count(n);
+	for (p = out + len; n >= 100; n /= 100)
+		memcpy(p -= 2, pairs + n % 100 * 2, 2);
+	if (n >= 10)
+		memcpy(p - 2, pairs + n * 2, 2);
+	else
+		p[-1] = '0' + n;
+	return len;
+}
+
+size_t number_format(char *out, int64_t n)
+{
+	if (n >= 0)
+		return number_format_unsigned(out, n);
+	*out = '-';
+	return 1 + number_format_unsigned(out + 1, -(uint64_t)n);
+}
+
+/* A terminated copy for strtod; false for what it must not see. */
+static bool double_text(struct slice text, char *out)
+{
+	if (text.len == 0 || text.len >= NUMBER_DOUBLE_TEXT_MAX ||
+	    isspace((unsigned char)*text.ptr))
+		return false;
+	memcpy(out, text.ptr, text.len);
+	out[text.len] = '\0';
+	return true;
+}
+
+bool number_parse_double(struct slice text, double *out)
+{
+	char copy[NUMBER_DOUBLE_TEXT_MAX];
+	char *end;
+	int64_t whole;
+	double d;
+
+	if (number_parse(text, &whole) && whole >= -EXACT_MAX && whole <= EXACT_MAX) {
+		*out = (double)whole;
+		return true;
+	}
+	if (!double_text(text, copy))
+		return false;
+	errno = 0;
+	d = strtod(copy, &end);
+	if (end != copy + text.len || isnan(d) || (errno == ERANGE && (isinf(d) || d == 0)))
+		return false;
+	*out = d;
+	return true;
+}
+
+bool number_parse_long_double(struct slice text, long double *out)
+{
+	char copy[NUMBER_DOUBLE_TEXT_MAX];
+	char *end;
+	long double d;
+
+	if (!double_text(text, copy))
+		return false;
+	errno = 0;
+	d = strtold(copy, &end);
+	if (end != copy + text.len || isnan(d) || (errno == ERANGE && (isinf(d) || d == 0)))
+		return false;
+	*out = d;
+	return true;
+}
+
+/* What printf words differently from one C library to the next; 0 for all other numbers. */
+static size_t format_not_finite(char *out, long double d)
+{
+	if (isfinite(d))
+		return 0;
+	strcpy(out, isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
+	return strlen(out);
+}
+
+size_t number_format_double(char *out, double d)
+{
+	size_t len = format_not_finite(out, d);
+
+	if (len > 0)
+		return len;
+	if (fabs(d) < WHOLE_MAX && d == (double)(int64_t)d && !(d == 0 && signbit(d))) {
+		len = number_format(out, (int64_t)d);
+		out[len] = '\0';
+		return len;
+	}
+	return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.17g", d);
+}
+
+size_t number_format_long_double(char *out, long double d)
+{
+	size_t len = format_not_finite(out, d);
+
+	if (len > 0)
+		return len;
+	len = snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.17Lf", d);
+	assert(len < NUMBER_DOUBLE_TEXT_MAX);
+	while (out[len - 1] == '0')
+		len--;
+	if (out[len - 1] == '.')
+		len--;
+	if (len == 2 && memcmp(out, "-0", 2) == 0)
+		memmove(out, out + 1, len--);
+	out[len] = '\0';
+	return len;
+}
+
+/* One row per unit of redis.conf. */
+static const struct unit {
+	const char *name;
+	uint64_t bytes;
+} units[] = {
+	{"", 1},
+	{"b", 1},
+	{"k", 1000},
+	{"kb", 1 << 10},
+	{"m", 1000 * 1000},
+	{"mb", 1 << 20},
+	{"g", 1000 * 1000 * 1000},
+	{"gb", 1 << 30},
+};
+
+bool number_parse_memory(struct slice text, uint64_t *out)
+{
+	struct slice unit = text;
+	uint64_t n = 0;
+
+	for (; unit.len > 0 && *unit.ptr >= '0' && *unit.ptr <= '9'; unit.ptr++, unit.len--)
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(*unit.ptr - '0'), &n))
+			return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (slice_is(unit, units[i].name))
+			return !__builtin_mul_overflow(n, units[i].bytes, out);
+	return false;
+}

@@ -1,0 +1,56 @@
+/*
+ * The acceptor: listening sockets on the main loop; what they accept is mailed to the worker with the
+ * fewest connections.
+ *
+ * uv_poll tells when a socket has connections; up to ACCEPT_BATCH of them are accepted with accept4 at a
+ * time. Refused with Redis' error texts: clients over maxclients; clients from elsewhere in protected
+ * mode. When file descriptors run out, accepting pauses (the log says so once) and goes on at the next
+ * timer.
+ *
+ * Main thread only.
+ */
+#ifndef SERVER_ACCEPTOR_H
+#define SERVER_ACCEPTOR_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct server;
+struct acceptor;
+
+/* Connections accepted at one wake-up: others than new clients want the main loop too. */
+#define ACCEPT_BATCH 64
+/* Addresses in `bind`, and the Unix socket. */
+#define LISTENERS_MAX 17
+/* How long accepting pauses when there are no file descriptors left. */
+#define ACCEPT_PAUSE_MS 100
+/* Descriptors that are not for clients: listeners, loops, files. */
+#define RESERVED_FDS 64
+
+struct listener {
+	uv_poll_t poll;
+	struct acceptor *acceptor;
+	int fd;
+	bool is_unix;
+};
+
+struct acceptor {
+	struct server *server;
+	struct listener listeners[LISTENERS_MAX];
+	unsigned count;
+	uv_timer_t resume;
+	bool paused;      /* out of descriptors */
+	bool pause_said;  /* ... and the log says so */
+	char unix_path[108];
+};
+
+/* Opens and binds all sockets, starts polling. 0, or -1 when one can't be had (logged). */
+int acceptor_start(struct acceptor *acceptor, struct server *server);
+
+/* Closes all sockets; removes the Unix socket's file. The handles close with the loop. */
+void acceptor_stop(struct acceptor *acceptor);
+
+/* Raises the limit of file descriptors for maxclients; lowers maxclients when that can't be had. */
+void acceptor_raise_fd_limit(struct server *server);
+
+#endif

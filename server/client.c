@@ -1,0 +1,92 @@
+/* What CLIENT commands share (client.h). */
+#include "server/client.h"
+
+#include "proto/mem.h"
+#include "server/worker.h"
+
+#include <stdio.h>
+
+bool client_text_ok(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] < '!' || text.ptr[i] > '~')
+			return false;
+	return true;
+}
+
+void client_set_text(char **field, struct slice text)
+{
+	mem_free_unsized(*field);
+	*field = NULL;
+	if (text.len == 0)
+		return;
+	*field = mem_alloc(text.len + 1);
+	memcpy(*field, text.ptr, text.len);
+	(*field)[text.len] = 0;
+}
+
+static void format_flags(const struct conn *conn, char *out)
+{
+	if (conn->wait & WAIT_BLOCKED)
+		*out++ = 'b';
+	if (conn->flags & CONN_CLOSE_AFTER)
+		*out++ = 'c';
+	if (conn->flags & CONN_UNIX)
+		*out++ = 'U';
+	if (conn->flags & CONN_NO_EVICT)
+		*out++ = 'e';
+	if (conn->flags & CONN_NO_TOUCH)
+		*out++ = 'T';
+	*out = 0;
+}
+
+/* The values of a line, in Redis' order. */
+void client_format(const struct conn *conn, struct reply *out)
+{
+	char peer[CONN_ADDRESS_MAX], local[CONN_ADDRESS_MAX], flags[16];
+	char line[1024];
+	uv_os_fd_t fd = -1;
+	conn_peer_text(conn, peer);
+	conn_local_text(conn, local);
+	format_flags(conn, flags);
+	uv_fileno(&conn->handle, &fd);
+	uint32_t in = conn_in_bytes(conn);
+	size_t block = conn->block ? conn->block->size : 0;
+	size_t waiting = conn_out_bytes(conn);
+	int len = snprintf(
+		line, sizeof(line),
+		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 "
+		"ssub=0 multi=-1 qbuf=%u qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=%zu rbp=%zu obl=%zu "
+		"oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d ",
+		(unsigned long long)conn->id, peer, local, (int)fd, conn->name ? conn->name : "",
+		(long long)((conn->worker->now - conn->created_ms) / 1000),
+		(long long)((conn->worker->now - conn->active_ms) / 1000), flags[0] ? flags : "N",
+		conn->db, in, block > in ? block - in : 0, conn->out.cap, conn->out.cap,
+		conn->out.len, conn->op_count, waiting, sizeof(*conn) + block + waiting,
+		conn->writing ? "rw" : "r", conn->last_cmd ? conn->last_cmd->name : "NULL",
+		conn->resp);
+	reply_raw(out, line, (size_t)(len < (int)sizeof(line) ? len : (int)sizeof(line) - 1));
+	len = snprintf(line, sizeof(line), "lib-name=%.400s lib-ver=%.400s\n",
+		       conn->lib_name ? conn->lib_name : "", conn->lib_ver ? conn->lib_ver : "");
+	reply_raw(out, line, (size_t)len);
+}
+
+static bool id_matches(const struct client_filter *filter, uint64_t id)
+{
+	for (uint32_t i = 0; i < filter->id_count; i++)
+		if (filter->ids[i] == id)
+			return true;
+	return filter->id_count == 0;
+}
+
+bool client_matches(const struct client_filter *filter, const struct conn *conn)
+{
+	char text[CONN_ADDRESS_MAX];
+	if (filter->none || conn->id == filter->not_id || !id_matches(filter, conn->id))
+		return false;
+	conn_peer_text(conn, text);
+	if (filter->addr[0] && strcmp(filter->addr, text) != 0)
+		return false;
+	conn_local_text(conn, text);
+	return !filter->laddr[0] || strcmp(filter->laddr, text) == 0;
+}

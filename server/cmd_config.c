@@ -1,0 +1,170 @@
+/* CONFIG and its subcommands. */
+#include "proto/glob.h"
+#include "proto/mem.h"
+#include "server/gather.h"
+#include "server/handlers.h"
+#include "server/help.h"
+#include "server/server.h"
+
+/* --- GET --- */
+
+static bool any_match(struct ctx *ctx, const char *name)
+{
+	for (uint32_t i = 2; i < ctx->argc; i++)
+		if (glob_match(ctx->argv[i], slice_of(name), true))
+			return true;
+	return false;
+}
+
+void cmd_config_get(struct conn *conn, struct ctx *ctx)
+{
+	struct config *config = &conn->worker->server->config;
+	const struct config_option *option;
+	size_t at = reply_later(ctx->reply), count = 0;
+	for (size_t i = 0; (option = config_option_at(i)); i++) {
+		if (!any_match(ctx, config_name(option)))
+			continue;
+		struct reply value;
+		reply_init(&value, 2);
+		config_format(config, option, &value);
+		reply_bulk_text(ctx->reply, config_name(option));
+		reply_bulk(ctx->reply, value.buf, value.len);
+		reply_deinit(&value);
+		count++;
+	}
+	reply_map_at(ctx->reply, at, count);
+}
+
+/* --- SET --- */
+
+/* One pair of CONFIG SET, and what the option was before. */
+struct change {
+	const struct config_option *option;
+	struct reply before;
+};
+
+/* Finds all options first: nothing is changed when one of them can't be. */
+static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct slice name = ctx->argv[2 + 2 * i];
+		changes[i].option = config_find(name);
+		if (!changes[i].option) {
+			reply_errorf(ctx->reply,
+				     "ERR Unknown option or number of arguments for CONFIG SET - "
+				     "'%.*s'",
+				     (int)name.len, name.ptr);
+			return false;
+		}
+		const char *wrong = config_mutable(changes[i].option) ? NULL
+								      : "can't set immutable config";
+		for (uint32_t j = 0; j < i && !wrong; j++)
+			if (changes[j].option == changes[i].option)
+				wrong = "duplicate parameter";
+		if (wrong) {
+			reply_errorf(ctx->reply,
+				     "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
+				     "%s",
+				     (int)name.len, name.ptr, wrong);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void undo(struct config *config, struct change *changes, uint32_t count)
+{
+	char ignored[CONFIG_ERROR_MAX];
+	while (count-- > 0)
+		config_set(config, changes[count].option,
+			   (struct slice){changes[count].before.len ? changes[count].before.buf : "",
+					  changes[count].before.len},
+			   ignored);
+}
+
+static bool make_changes(struct config *config, struct ctx *ctx, struct change *changes,
+			 uint32_t count)
+{
+	char error[CONFIG_ERROR_MAX];
+	for (uint32_t i = 0; i < count; i++) {
+		config_format(config, changes[i].option, &changes[i].before);
+		if (config_set(config, changes[i].option, ctx->argv[3 + 2 * i], error))
+			continue;
+		undo(config, changes, i);
+		struct slice name = ctx->argv[2 + 2 * i];
+		reply_errorf(ctx->reply,
+			     "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+			     (int)name.len, name.ptr, error);
+		return false;
+	}
+	return true;
+}
+
+void cmd_config_set(struct conn *conn, struct ctx *ctx)
+{
+	struct server *server = conn->worker->server;
+	if (ctx->argc % 2) {
+		reply_error(ctx->reply, error_syntax);
+		return;
+	}
+	uint32_t count = (ctx->argc - 2) / 2;
+	struct change *changes = mem_zalloc(count * sizeof(*changes));
+	for (uint32_t i = 0; i < count; i++)
+		reply_init(&changes[i].before, 2);
+	if (find_options(ctx, changes, count) &&
+	    make_changes(&server->config, ctx, changes, count)) {
+		config_apply(server);
+		reply_ok(ctx->reply);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		reply_deinit(&changes[i].before);
+	mem_free(changes, count * sizeof(*changes));
+}
+
+/* --- RESETSTAT, REWRITE, HELP --- */
+
+static void resetstat_run(struct worker *worker, struct gather_part *part)
+{
+	stats_reset(&worker->stats);
+	struct shard_stats *shard = &worker->shard->stats;
+	_Atomic uint64_t *counters[] = {&shard->hits, &shard->misses, &shard->expired,
+					&shard->sweep_entries};
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		atomic_store_explicit(counters[i], 0, memory_order_relaxed);
+}
+
+static void resetstat_finish(struct gather *gather, struct reply *reply)
+{
+	atomic_store(&gather->origin->server->rejected, 0);
+	reply_ok(reply);
+}
+
+void cmd_config_resetstat(struct conn *conn, struct ctx *ctx)
+{
+	gather_start(gather_new(conn, 0, resetstat_run, resetstat_finish));
+}
+
+void cmd_config_rewrite(struct conn *conn, struct ctx *ctx)
+{
+	struct config *config = &conn->worker->server->config;
+	if (!config->file) {
+		reply_error(ctx->reply, "ERR The server is running without a config file");
+		return;
+	}
+	int error = config_rewrite(config);
+	if (error)
+		reply_errorf(ctx->reply, "ERR Rewriting config file: %s", strerror(-error));
+	else
+		reply_ok(ctx->reply);
+}
+
+void cmd_config_help(struct conn *conn, struct ctx *ctx)
+{
+	static const char *const lines[] = {
+		"GET <pattern> [...]", "    The options whose names match, with their values.",
+		"SET <option> <value> [...]", "    Change options, all of them or none.",
+		"RESETSTAT", "    Set the counters that INFO shows to zero.",
+		"REWRITE", "    Write the configuration file anew, with the values of now.",
+	};
+	help_reply(ctx, lines, sizeof(lines) / sizeof(lines[0]));
+}

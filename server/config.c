@@ -1,0 +1,380 @@
+/*
+ * Configuration: the table of options, values to and from text (config.h).
+ *
+ * Reading files and command lines stands in config_load.c, rewriting the file in config_rewrite.c.
+ */
+#include "server/config.h"
+
+#include "proto/mem.h"
+#include "proto/number.h"
+#include "server/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* --- words of a list --- */
+
+static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", NULL};
+static const char *const words_pipeline_order[] = {"relaxed", "strict", NULL};
+static const char *const words_protected[] = {"no", "yes", "local", NULL};
+static const char *const words_bool[] = {"no", "yes", NULL};
+static const char *const words_policy[] = {
+	"noeviction",     "allkeys-lru",    "volatile-lru",    "allkeys-lfu", "volatile-lfu",
+	"allkeys-random", "volatile-random", "volatile-ttl", NULL};
+
+/* --- checks of strings: NULL or what is wrong --- */
+
+struct output_limits {
+	int64_t hard, soft, seconds;
+};
+
+/* Reads "class hard soft seconds ..."; fills in `normal` when it is among them. */
+static const char *parse_output_limits(const char *text, struct output_limits *normal)
+{
+	struct args args = {0};
+	char *scratch;
+	const char *error = NULL;
+	if (!args_split(text, strlen(text), &args, &scratch))
+		return "Unbalanced quotes";
+	if (args.count == 0 || args.count % 4 != 0)
+		error = "Wrong number of arguments in buffer limit configuration.";
+	for (uint32_t i = 0; !error && i < args.count; i += 4) {
+		uint64_t hard, soft;
+		int64_t seconds;
+		bool is_normal = slice_is(args.v[i], "normal");
+		if (!is_normal && !slice_is(args.v[i], "slave") &&
+		    !slice_is(args.v[i], "replica") && !slice_is(args.v[i], "pubsub"))
+			error = "Invalid client class specified in buffer limit configuration.";
+		else if (!number_parse_memory(args.v[i + 1], &hard) ||
+			 !number_parse_memory(args.v[i + 2], &soft) ||
+			 !number_parse(args.v[i + 3], &seconds) || seconds < 0)
+			error = "Error in hard, soft or soft_seconds setting in buffer limit "
+				"configuration.";
+		else if (is_normal)
+			*normal = (struct output_limits){(int64_t)hard, (int64_t)soft, seconds};
+	}
+	args_deinit(&args);
+	mem_free_unsized(scratch);
+	return error;
+}
+
+static const char *check_output_limits(const char *text)
+{
+	struct output_limits ignored;
+	return parse_output_limits(text, &ignored);
+}
+
+static const char *check_dir(const char *text)
+{
+	return text[0] == 0 || chdir(text) == 0 ? NULL : strerror(errno);
+}
+
+static const char *check_empty(const char *text)
+{
+	return text[0] == 0 ? NULL : "persistence is not available in this version";
+}
+
+static const char *check_no(const char *text)
+{
+	return strcasecmp(text, "no") == 0 ? NULL : "persistence is not available in this version";
+}
+
+static const char *check_no_daemon(const char *text)
+{
+	return strcasecmp(text, "no") == 0
+		       ? NULL
+		       : "the server stays in the foreground: let a service manager start it";
+}
+
+static const char *check_maxmemory(const char *text)
+{
+	uint64_t bytes;
+	if (!number_parse_memory(slice_of(text), &bytes))
+		return "argument must be a memory value";
+	return bytes == 0 ? NULL : "eviction is not available in this version";
+}
+
+/* --- the table --- */
+
+enum option_kind {
+	KIND_INT,
+	KIND_MEMORY,
+	KIND_WORD, /* booleans too */
+	KIND_STRING,
+};
+
+struct config_option {
+	const char *name;
+	enum option_kind kind;
+	bool is_mutable;
+	size_t offset; /* of the field */
+	int64_t def, min, max;
+	const char *const *words;
+	const char *text; /* a string's default */
+	const char *(*check)(const char *text);
+	const char *help;
+};
+
+static const struct config_option options[] = {
+#define CONFIG_INT(field, name, def, min, max, mutable, help)                                      \
+	{name, KIND_INT, mutable, offsetof(struct config, field), def, min, max,                   \
+	 NULL, NULL, NULL, help},
+#define CONFIG_MEMORY(field, name, def, min, max, mutable, help)                                   \
+	{name, KIND_MEMORY, mutable, offsetof(struct config, field), def, min, max,                \
+	 NULL, NULL, NULL, help},
+#define CONFIG_BOOL(field, name, def, mutable, help)                                               \
+	{name, KIND_WORD, mutable, offsetof(struct config, field), def, 0, 1,                      \
+	 words_bool, NULL, NULL, help},
+#define CONFIG_ENUM(field, name, words, def, mutable, help)                                        \
+	{name, KIND_WORD, mutable, offsetof(struct config, field), def, 0, 0,                      \
+	 words, NULL, NULL, help},
+#define CONFIG_STRING(field, name, def, check, mutable, help)                                      \
+	{name, KIND_STRING, mutable, offsetof(struct config, field), 0, 0, 0,                      \
+	 NULL, def, check, help},
+#include "server/config.def"
+};
+
+#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+const struct config_option *config_option_at(size_t i)
+{
+	return i < OPTION_COUNT ? &options[i] : NULL;
+}
+
+const struct config_option *config_find(struct slice name)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (slice_is(name, options[i].name))
+			return &options[i];
+	return NULL;
+}
+
+const char *config_name(const struct config_option *option)
+{
+	return option->name;
+}
+
+const char *config_help(const struct config_option *option)
+{
+	return option->help;
+}
+
+bool config_mutable(const struct config_option *option)
+{
+	return option->is_mutable;
+}
+
+static _Atomic int64_t *number_field(const struct config *config, const struct config_option *o)
+{
+	return (_Atomic int64_t *)((char *)config + o->offset);
+}
+
+static struct config_string *string_field(const struct config *config,
+					  const struct config_option *o)
+{
+	return (struct config_string *)((char *)config + o->offset);
+}
+
+/* --- strings --- */
+
+bool config_string_empty(struct config *config, const struct config_string *field)
+{
+	pthread_mutex_lock(&config->mutex);
+	bool empty = field->text[0] == 0;
+	pthread_mutex_unlock(&config->mutex);
+	return empty;
+}
+
+bool config_string_equal(struct config *config, const struct config_string *field,
+			 struct slice text)
+{
+	pthread_mutex_lock(&config->mutex);
+	size_t len = strlen(field->text);
+	unsigned char differs = len != text.len;
+	for (size_t i = 0; i < text.len; i++)
+		differs |= (unsigned char)(text.ptr[i] ^ field->text[len ? i % len : 0]);
+	pthread_mutex_unlock(&config->mutex);
+	return !differs;
+}
+
+void config_string_copy(struct config *config, const struct config_string *field, char *out,
+			size_t size)
+{
+	pthread_mutex_lock(&config->mutex);
+	snprintf(out, size, "%s", field->text);
+	pthread_mutex_unlock(&config->mutex);
+}
+
+static char *copy_text(struct slice text)
+{
+	char *copy = mem_alloc(text.len + 1);
+	memcpy(copy, text.ptr, text.len);
+	copy[text.len] = 0;
+	return copy;
+}
+
+/* Takes the text over. */
+static void store_string(struct config *config, struct config_string *field, char *text)
+{
+	pthread_mutex_lock(&config->mutex);
+	mem_free_unsized(field->text);
+	field->text = text;
+	pthread_mutex_unlock(&config->mutex);
+	if (field != &config->output_limits)
+		return;
+	struct output_limits normal = {config_int(&config->output_limit_normal_hard),
+				       config_int(&config->output_limit_normal_soft),
+				       config_int(&config->output_limit_normal_seconds)};
+	parse_output_limits(text, &normal);
+	atomic_store(&config->output_limit_normal_hard, normal.hard);
+	atomic_store(&config->output_limit_normal_soft, normal.soft);
+	atomic_store(&config->output_limit_normal_seconds, normal.seconds);
+}
+
+void config_init(struct config *config)
+{
+	pthread_mutex_init(&config->mutex, NULL);
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct config_option *o = &options[i];
+		if (o->kind == KIND_STRING)
+			store_string(config, string_field(config, o), copy_text(slice_of(o->text)));
+		else
+			atomic_store(number_field(config, o), o->def);
+	}
+	char directory[4096];
+	if (getcwd(directory, sizeof(directory)))
+		store_string(config, &config->dir, copy_text(slice_of(directory)));
+}
+
+void config_deinit(struct config *config)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (options[i].kind == KIND_STRING)
+			mem_free_unsized(string_field(config, &options[i])->text);
+	mem_free_unsized(config->file);
+	pthread_mutex_destroy(&config->mutex);
+}
+
+/* --- values --- */
+
+void config_format(struct config *config, const struct config_option *o, struct reply *out)
+{
+	char number[32];
+	int64_t n = o->kind == KIND_STRING ? 0 : config_int(number_field(config, o));
+	switch (o->kind) {
+	case KIND_STRING:
+		pthread_mutex_lock(&config->mutex);
+		reply_raw(out, string_field(config, o)->text,
+			  strlen(string_field(config, o)->text));
+		pthread_mutex_unlock(&config->mutex);
+		break;
+	case KIND_WORD:
+		reply_raw(out, o->words[n], strlen(o->words[n]));
+		break;
+	case KIND_INT:
+	case KIND_MEMORY:
+		reply_raw(out, number,
+			  (size_t)snprintf(number, sizeof(number),
+					   o->offset == offsetof(struct config, unixsocketperm)
+						   ? "%llo"
+						   : "%lld",
+					   (long long)n));
+		break;
+	}
+}
+
+static bool set_number(struct config *config, const struct config_option *o, struct slice value,
+		       char error[CONFIG_ERROR_MAX])
+{
+	int64_t n = 0;
+	uint64_t bytes = 0;
+	bool octal = o->offset == offsetof(struct config, unixsocketperm);
+	bool ok = true;
+	if (octal) {
+		for (size_t i = 0; i < value.len; i++) {
+			ok &= value.ptr[i] >= '0' && value.ptr[i] <= '7' && n < 0777777;
+			n = n * 8 + (value.ptr[i] - '0');
+		}
+		ok &= value.len > 0;
+	} else if (o->kind == KIND_MEMORY) {
+		ok = number_parse_memory(value, &bytes) && bytes <= INT64_MAX;
+		n = (int64_t)bytes;
+	} else {
+		ok = number_parse(value, &n);
+	}
+	if (!ok) {
+		snprintf(error, CONFIG_ERROR_MAX, "%s",
+			 o->kind == KIND_MEMORY ? "argument must be a memory value"
+			 : octal               ? "argument couldn't be parsed into an octal number"
+					       : "argument couldn't be parsed into an integer");
+		return false;
+	}
+	if (n < o->min || n > o->max) {
+		snprintf(error, CONFIG_ERROR_MAX,
+			 octal ? "argument must be between %llo and %llo inclusive"
+			       : "argument must be between %lld and %lld inclusive",
+			 (long long)o->min, (long long)o->max);
+		return false;
+	}
+	atomic_store(number_field(config, o), n);
+	return true;
+}
+
+static bool set_word(struct config *config, const struct config_option *o, struct slice value,
+		     char error[CONFIG_ERROR_MAX])
+{
+	for (int64_t i = 0; o->words[i]; i++) {
+		if (slice_is(value, o->words[i])) {
+			atomic_store(number_field(config, o), i);
+			return true;
+		}
+	}
+	if (o->words == words_bool) {
+		strcpy(error, "argument must be 'yes' or 'no'");
+		return false;
+	}
+	size_t n = (size_t)snprintf(error, CONFIG_ERROR_MAX,
+				    "argument(s) must be one of the following: ");
+	for (int64_t i = 0; o->words[i] && n < CONFIG_ERROR_MAX; i++)
+		n += (size_t)snprintf(error + n, CONFIG_ERROR_MAX - n, "%s%s", i ? ", " : "",
+				      o->words[i]);
+	return false;
+}
+
+bool config_set(struct config *config, const struct config_option *o, struct slice value,
+		char error[CONFIG_ERROR_MAX])
+{
+	if (o->kind == KIND_WORD)
+		return set_word(config, o, value, error);
+	if (o->kind != KIND_STRING)
+		return set_number(config, o, value, error);
+	char *text = copy_text(value);
+	const char *wrong = strlen(text) != value.len ? "argument must not hold zero bytes"
+			    : o->check		      ? o->check(text)
+						      : NULL;
+	if (wrong) {
+		snprintf(error, CONFIG_ERROR_MAX, "%s", wrong);
+		mem_free_unsized(text);
+		return false;
+	}
+	store_string(config, string_field(config, o), text);
+	return true;
+}
+
+/* --- bringing it to the server --- */
+
+void config_apply(struct server *server)
+{
+	struct config *config = &server->config;
+	struct keyspace *ks = server->ks;
+	int64_t policy = config_int(&config->maxmemory_policy);
+	bool lfu = policy == POLICY_ALLKEYS_LFU || policy == POLICY_VOLATILE_LFU;
+	log_set_level((enum log_level)config_int(&config->loglevel));
+	atomic_store(&ks->access_policy, lfu ? ACCESS_LFU : ACCESS_LRU);
+	atomic_store(&ks->lfu_log_factor, (uint32_t)config_int(&config->lfu_log_factor));
+	atomic_store(&ks->lfu_decay_minutes, (uint32_t)config_int(&config->lfu_decay_time));
+	atomic_store(&ks->string_max, (uint64_t)config_int(&config->proto_max_bulk_len));
+	acceptor_raise_fd_limit(server);
+}

@@ -1,0 +1,126 @@
+/*
+ * Configuration: redis.conf's syntax and names; config.def has a row for each option.
+ *
+ * Numbers, booleans and words of a list are atomic fields: any thread reads them (config_int), CONFIG SET
+ * on any worker stores them. Strings are kept under a mutex and copied out or compared.
+ *
+ * Sources in their order: defaults, the file (first argument, "-" for standard input), `--name value`
+ * on the command line.
+ */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include "proto/reply.h"
+#include "proto/resp.h"
+#include "proto/slice.h"
+#include "server/log.h"
+#include "shard/keyspace.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+enum pipeline_order {
+	PIPELINE_ORDER_RELAXED,
+	PIPELINE_ORDER_STRICT,
+};
+
+enum protected_setting {
+	PROTECTED_NO,
+	PROTECTED_YES,
+	PROTECTED_LOCAL,
+};
+
+enum maxmemory_policy {
+	POLICY_NOEVICTION,
+	POLICY_ALLKEYS_LRU,
+	POLICY_VOLATILE_LRU,
+	POLICY_ALLKEYS_LFU,
+	POLICY_VOLATILE_LFU,
+	POLICY_ALLKEYS_RANDOM,
+	POLICY_VOLATILE_RANDOM,
+	POLICY_VOLATILE_TTL,
+};
+
+/* A configuration file may be so large, and includes so deep. */
+#define CONFIG_FILE_MAX (1024 * 1024)
+#define CONFIG_INCLUDE_MAX 16
+/* What is wrong with a value, in words. */
+#define CONFIG_ERROR_MAX 256
+
+struct config_string {
+	char *text; /* heap, under the mutex; never NULL after config_init */
+};
+
+struct config {
+#define CONFIG_INT(field, ...) _Atomic int64_t field;
+#define CONFIG_MEMORY(field, ...) _Atomic int64_t field;
+#define CONFIG_BOOL(field, ...) _Atomic int64_t field;
+#define CONFIG_ENUM(field, ...) _Atomic int64_t field;
+#define CONFIG_STRING(field, ...) struct config_string field;
+#include "server/config.def"
+#undef CONFIG_INT
+#undef CONFIG_MEMORY
+#undef CONFIG_BOOL
+#undef CONFIG_ENUM
+#undef CONFIG_STRING
+	/* what client-output-buffer-limit says of normal clients */
+	_Atomic int64_t output_limit_normal_hard;
+	_Atomic int64_t output_limit_normal_soft;
+	_Atomic int64_t output_limit_normal_seconds;
+	char *file; /* absolute path of the configuration file; NULL without; constant after start */
+	pthread_mutex_t mutex;
+};
+
+static inline int64_t config_int(const _Atomic int64_t *field)
+{
+	return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+/* Any thread. The field is one of the same configuration. */
+bool config_string_empty(struct config *config, const struct config_string *field);
+/* In a time that doesn't depend on where they differ. */
+bool config_string_equal(struct config *config, const struct config_string *field,
+			 struct slice text);
+/* Terminated; cut to fit. */
+void config_string_copy(struct config *config, const struct config_string *field, char *out,
+			size_t size);
+
+void config_init(struct config *config);
+void config_deinit(struct config *config);
+
+/*
+ * Reads the command line and the file it names. 0; 1 when all is done (--help, --version); -1 after
+ * writing to standard error what is wrong, with file and line.
+ */
+int config_load(struct config *config, int argc, char **argv);
+
+/* Brings to the server what is kept elsewhere too: log, keyspace, limits. After start and each change. */
+void config_apply(struct server *server);
+
+/* --- for CONFIG --- */
+
+struct config_option;
+
+/* Finds an option by its name, any case. */
+const struct config_option *config_find(struct slice name);
+/* All of them, in the order of the rows; NULL at the end. */
+const struct config_option *config_option_at(size_t i);
+const char *config_name(const struct config_option *option);
+const char *config_help(const struct config_option *option);
+bool config_mutable(const struct config_option *option);
+
+/* The value as text, appended to `out`. */
+void config_format(struct config *config, const struct config_option *option, struct reply *out);
+
+/* Sets a value (the words of a line joined by a space); false with `error` filled in. Any thread. */
+bool config_set(struct config *config, const struct config_option *option, struct slice value,
+		char error[CONFIG_ERROR_MAX]);
+
+/* Writes the file anew: its comments and order kept, values as they are now. 0 or a negative errno. */
+int config_rewrite(struct config *config);
+
+#endif

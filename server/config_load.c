@@ -1,0 +1,171 @@
+/*
+ * Reading the configuration: command line, file, includes (config.h).
+ *
+ * What is wrong is said as Redis says it: the file, the line's number, the line, the reason.
+ */
+#include "server/config.h"
+
+#include "persist/file.h"
+#include "proto/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Where a line comes from. */
+struct source {
+	const char *file; /* "command line" */
+	unsigned line;
+	unsigned depth;
+};
+
+static int fail(const struct source *source, struct slice line, const char *reason)
+{
+	fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Sherd %s) ***\n", SHERD_VERSION);
+	fprintf(stderr, "Reading the configuration file, at line %u (%s)\n", source->line,
+		source->file);
+	fprintf(stderr, ">>> '%.*s'\n%s\n", (int)line.len, line.ptr, reason);
+	return -1;
+}
+
+static int load_file(struct config *config, const char *path, unsigned depth);
+
+/* Sets one option from the words of a line. */
+static int load_words(struct config *config, const struct source *source, struct slice line,
+		      const struct slice *words, uint32_t count)
+{
+	char error[CONFIG_ERROR_MAX], path[4096];
+	if (slice_is(words[0], "include") && count == 2) {
+		if (source->depth >= CONFIG_INCLUDE_MAX)
+			return fail(source, line, "too many nested includes");
+		snprintf(path, sizeof(path), "%.*s", (int)words[1].len, words[1].ptr);
+		return load_file(config, path, source->depth + 1);
+	}
+	const struct config_option *option = config_find(words[0]);
+	bool many = option && (option == config_find(SLICE("bind")) ||
+			       option == config_find(SLICE("client-output-buffer-limit")) ||
+			       option == config_find(SLICE("save")));
+	if (!option || count < 2 || (count > 2 && !many))
+		return fail(source, line, "Bad directive or wrong number of arguments");
+	struct reply value;
+	reply_init(&value, 2);
+	for (uint32_t i = 1; i < count; i++) {
+		if (i > 1)
+			reply_raw(&value, " ", 1);
+		reply_raw(&value, words[i].ptr, words[i].len);
+	}
+	struct slice text = {value.len ? value.buf : "", value.len};
+	bool ok = config_set(config, option, text, error);
+	reply_deinit(&value);
+	return ok ? 0 : fail(source, line, error);
+}
+
+static int load_line(struct config *config, const struct source *source, struct slice line)
+{
+	struct args args = {0};
+	char *scratch;
+	while (line.len > 0 && strchr(" \t\r", line.ptr[line.len - 1]))
+		line.len--;
+	while (line.len > 0 && strchr(" \t", line.ptr[0])) {
+		line.ptr++;
+		line.len--;
+	}
+	if (line.len == 0 || line.ptr[0] == '#')
+		return 0;
+	if (!args_split(line.ptr, line.len, &args, &scratch))
+		return fail(source, line, "Unbalanced quotes in configuration line");
+	int result = args.count ? load_words(config, source, line, args.v, args.count) : 0;
+	args_deinit(&args);
+	mem_free_unsized(scratch);
+	return result;
+}
+
+static int load_text(struct config *config, const char *name, unsigned depth, const char *text,
+		     size_t len)
+{
+	struct source source = {name, 0, depth};
+	size_t at = 0;
+	while (at < len) {
+		const char *end = memchr(text + at, '\n', len - at);
+		size_t line_len = end ? (size_t)(end - (text + at)) : len - at;
+		source.line++;
+		if (load_line(config, &source, (struct slice){text + at, line_len}))
+			return -1;
+		at += line_len + 1;
+	}
+	return 0;
+}
+
+static int load_file(struct config *config, const char *path, unsigned depth)
+{
+	char *text;
+	size_t len;
+	const char *real = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
+	int error = file_read(real, CONFIG_FILE_MAX, &text, &len);
+	if (error) {
+		fprintf(stderr, "Fatal error, can't open config file '%s': %s\n", path,
+			strerror(-error));
+		return -1;
+	}
+	int result = load_text(config, path, depth, text, len);
+	mem_free_unsized(text);
+	return result;
+}
+
+/* `--name value...`: the words up to the next that begins with two dashes are one line. */
+static int load_arguments(struct config *config, int argc, char **argv)
+{
+	struct source source = {"command line", 0, 0};
+	for (int i = 0; i < argc;) {
+		struct slice words[64], line = slice_of(argv[i]);
+		uint32_t count = 0;
+		if (strncmp(argv[i], "--", 2) != 0)
+			return fail(&source, line, "Bad directive or wrong number of arguments");
+		words[count++] = slice_of(argv[i++] + 2);
+		while (i < argc && count < 64 && (count == 1 || strncmp(argv[i], "--", 2) != 0))
+			words[count++] = slice_of(argv[i++]);
+		source.line++;
+		if (load_words(config, &source, line, words, count))
+			return -1;
+	}
+	return 0;
+}
+
+static void print_help(void)
+{
+	printf("Usage: sherd [file | -] [--option value ...]\n\n"
+	       "Options, as in the file (redis.conf's syntax) or with two dashes before them:\n");
+	const struct config_option *option;
+	for (size_t i = 0; (option = config_option_at(i)); i++)
+		printf("  %-28s %s\n", config_name(option), config_help(option));
+	printf("  %-28s %s\n", "include", "read another file at this place");
+}
+
+int config_load(struct config *config, int argc, char **argv)
+{
+	int first = 1;
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		print_help();
+		return 1;
+	}
+	if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)) {
+		printf("Sherd server v=%s\n", SHERD_VERSION);
+		return 1;
+	}
+	if (argc > 1 && strncmp(argv[1], "--", 2) != 0) {
+		config->file = strcmp(argv[1], "-") ? realpath(argv[1], NULL) : NULL;
+		if (load_file(config, argv[1], 0))
+			return -1;
+		first = 2;
+	}
+	if (load_arguments(config, argc - first, argv + first))
+		return -1;
+	char log[4096];
+	config_string_copy(config, &config->logfile, log, sizeof(log));
+	int error = log_open(log);
+	if (error) {
+		fprintf(stderr, "Can't open the log file '%s': %s\n", log, strerror(-error));
+		return -1;
+	}
+	return 0;
+}

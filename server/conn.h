@@ -1,0 +1,191 @@
+/*
+ * Connections.
+ *
+ * A connection lives on one worker, from adoption to close; no other thread touches it (an op that
+ * travels carries its pointer, not its use).
+ *
+ * In: libuv's callback appends to the read block and puts the connection on the worker's ready list,
+ * nothing else. server/serve.c cuts requests off in the tick.
+ *
+ * Out: replies that may be sent stand in `out`. While operations are unanswered, later replies wait
+ * behind the last of them (op->after). conn_write.c puts them together in order and sends.
+ *
+ * Waiting: `wait` has a bit for each reason why no further request may be run now. Requests stay in the
+ * read block meanwhile.
+ *
+ * Closing: conn_close() closes the handle at once; the memory goes when the handle is closed and the
+ * last operation has come back.
+ */
+#ifndef SERVER_CONN_H
+#define SERVER_CONN_H
+
+#include "proto/reply.h"
+#include "proto/resp.h"
+#include "server/op.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* A read block: what one read may bring. Only touched pages cost memory. */
+#define READ_BLOCK_BYTES (64 * 1024)
+/* Blocks a worker keeps for reuse. */
+#define READ_BLOCKS_KEPT 64
+/* With less room than this behind a request that is not whole, a larger block is taken. */
+#define READ_ROOM_MIN (4 * 1024)
+/* Unanswered operations of one connection; above, its requests wait. Bounds what one client can
+ * make the server hold. */
+#define CONN_OPS_MAX 1024
+/* Replies waiting to be sent; above, the connection's requests wait until it reads. */
+#define CONN_OUT_MAX (1024 * 1024)
+/* Requests received and not run while the connection waits for the server (not for its own reading);
+ * above, nothing more is read. */
+#define CONN_IN_MAX (1024 * 1024)
+
+enum conn_wait {
+	WAIT_ANSWERS = 1, /* until all of its operations are answered */
+	WAIT_OUTPUT = 2,  /* until it has read its replies */
+	WAIT_PAUSE = 4,   /* CLIENT PAUSE */
+	WAIT_BLOCKED = 8, /* a blocking command */
+	WAIT_ROOM = 16,   /* until less than half of CONN_OPS_MAX are unanswered */
+};
+
+enum conn_flag {
+	CONN_READY = 1,           /* on the ready list */
+	CONN_FLUSH = 2,           /* on the flush list */
+	CONN_CLOSE_AFTER = 4,     /* close when all replies are sent */
+	CONN_CLOSING = 8,         /* uv_close has been called */
+	CONN_CLOSED = 16,         /* ... and has called back */
+	CONN_AUTHENTICATED = 32,
+	CONN_REPLY_OFF = 64,      /* CLIENT REPLY OFF */
+	CONN_REPLY_SKIP = 128,    /* ... SKIP: for the request being run */
+	CONN_REPLY_SKIP_NEXT = 256,
+	CONN_NO_EVICT = 512,
+	CONN_NO_TOUCH = 1024,
+	CONN_UNIX = 2048,
+	CONN_EOF = 4096,          /* the client has sent all it will send */
+	CONN_READING = 8192,
+	CONN_PAUSED_LIST = 16384, /* on the worker's list of paused ones */
+};
+
+struct conn_link {
+	struct conn *prev, *next;
+};
+
+/* What is being sent when the socket did not take all at once. */
+struct conn_write;
+
+struct conn {
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	};
+	struct worker *worker;
+	uint64_t id;
+	uint32_t flags; /* enum conn_flag */
+	uint32_t db;
+	uint8_t resp;
+	uint8_t wait; /* enum conn_wait */
+	uint32_t op_count;
+	/* in */
+	struct read_block *block;
+	uint32_t at; /* the next byte to parse in it */
+	struct resp_parser parser;
+	/* out */
+	struct op *op_first; /* unanswered (or answered and not put out), in the order of requests */
+	struct op *op_last;
+	uint64_t slot_filter; /* bit (slot & 63) of each unanswered op's slot; 0 when there are none */
+	struct reply out;
+	struct conn_write *writing;
+	size_t writing_bytes;
+	int64_t soft_limit_since; /* ms since the soft output limit is passed, 0 = it isn't */
+	/* for CLIENT LIST and timeouts */
+	int64_t created_ms;
+	int64_t active_ms;
+	const struct command *last_cmd;
+	char *name; /* heap, terminated; NULL without */
+	char *lib_name;
+	char *lib_ver;
+	struct sockaddr_in6 peer, local; /* an IPv4 address is kept as struct sockaddr_in in it */
+	uint64_t bytes_in, bytes_out, commands;
+	struct conn_link all;
+	struct conn *ready_next, *flush_next, *paused_next;
+};
+
+/* A socket on its way from the acceptor to its worker. */
+struct arrival {
+	int fd;
+	bool is_unix;
+} __attribute__((aligned(16)));
+
+/* Takes over the socket, starts reading. Closes the socket when that fails. Its worker's thread. */
+void conn_adopt(struct worker *worker, int fd, bool is_unix);
+
+/* Closes now; replies that were not sent are lost. Idempotent. */
+void conn_close(struct conn *conn);
+
+/* Closes when everything is answered and sent; runs no further request. */
+void conn_close_after(struct conn *conn);
+
+/* Where the reply of a request that is run right now goes. */
+struct reply *conn_reply(struct conn *conn);
+
+/* Changes the protocol version of all replies from now on. */
+void conn_set_resp(struct conn *conn, uint8_t resp);
+
+/* Bytes of replies that have not been sent. */
+size_t conn_out_bytes(const struct conn *conn);
+
+/* Bytes received and not yet run. */
+static inline uint32_t conn_in_bytes(const struct conn *conn)
+{
+	return conn->block ? conn->block->filled - conn->at : 0;
+}
+
+/* Puts it on the ready list: its requests are looked at in the next tick, or in this one. */
+void conn_ready(struct conn *conn);
+
+/* Frees it when it is closed and nothing refers to it any more: called by whoever takes it off a list. */
+void conn_release(struct conn *conn);
+
+/* Puts it on the flush list of this tick. */
+void conn_flush_later(struct conn *conn);
+
+/* Appends an op to the queue of unanswered ones. */
+void conn_push_op(struct conn *conn, struct op *op);
+
+/* True when an unanswered operation of the connection is on that slot. */
+bool conn_has_op_on(const struct conn *conn, const struct slot *slot);
+
+/* An op has been answered: marks it and puts out what stands first in the queue. May free conn. */
+void conn_answer(struct conn *conn, struct op *op);
+
+/* Sets a reason to wait. */
+static inline void conn_wait(struct conn *conn, enum conn_wait reason)
+{
+	conn->wait |= (uint8_t)reason;
+}
+/* The reason is gone. */
+void conn_resume(struct conn *conn, enum conn_wait reason);
+
+/* Stops or goes on reading from the socket. */
+void conn_set_reading(struct conn *conn, bool on);
+
+/* Sends what it can; step 6 of the tick. May close. */
+void conn_flush(struct conn *conn);
+
+/* Drops a reference of a read block. */
+void read_block_unref(struct worker *worker, struct read_block *block);
+
+/* "127.0.0.1:6379", "[::1]:6379" or the Unix socket's "path:0"; out has CONN_ADDRESS_MAX bytes. */
+#define CONN_ADDRESS_MAX 128
+void conn_peer_text(const struct conn *conn, char *out);
+void conn_local_text(const struct conn *conn, char *out);
+
+/* From this machine: by the Unix socket or a loopback address. */
+bool conn_is_local(const struct conn *conn);
+
+#endif

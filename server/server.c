@@ -1,0 +1,150 @@
+/* The server's life (server.h). */
+#include "server/server.h"
+
+#include "proto/mem.h"
+#include "server/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+uint32_t server_conn_count(const struct server *server)
+{
+	uint32_t sum = 0;
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		sum += atomic_load_explicit(&server->workers[i].conn_count, memory_order_relaxed);
+	return sum;
+}
+
+void server_stop(struct server *server)
+{
+	uv_async_send(&server->stop);
+}
+
+static void stop(struct server *server)
+{
+	if (server->stopping)
+		return;
+	server->stopping = true;
+	acceptor_stop(&server->acceptor);
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		worker_stop(&server->workers[i]);
+	uv_stop(&server->loop);
+}
+
+static void on_stop(uv_async_t *async)
+{
+	log_write(LOG_NOTICE, "User requested shutdown...");
+	stop(async->data);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
+		  number == SIGINT ? "SIGINT" : "SIGTERM");
+	stop(handle->data);
+}
+
+static void random_bytes(void *out, size_t len)
+{
+	if (getrandom(out, len, 0) != (ssize_t)len) {
+		log_write(LOG_WARNING, "No randomness from the system: %s", strerror(errno));
+		abort();
+	}
+}
+
+static void make_run_id(struct server *server)
+{
+	unsigned char bytes[20];
+	random_bytes(bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(server->run_id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static uint32_t wanted_workers(struct server *server)
+{
+	int64_t workers = config_int(&server->config.workers);
+	if (workers <= 0)
+		workers = sysconf(_SC_NPROCESSORS_ONLN);
+	return workers < 1 ? 1 : workers > SHARDS_MAX ? SHARDS_MAX : (uint32_t)workers;
+}
+
+static int open_loop(struct server *server)
+{
+	const int numbers[] = {SIGTERM, SIGINT};
+	int error = uv_loop_init(&server->loop);
+	if (error)
+		return error;
+	uv_async_init(&server->loop, &server->stop, on_stop);
+	server->stop.data = server;
+	for (int i = 0; i < 2; i++) {
+		uv_signal_init(&server->loop, &server->signals[i]);
+		server->signals[i].data = server;
+		uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	return 0;
+}
+
+static int open_workers(struct server *server)
+{
+	for (uint32_t i = 0; i < server->worker_count; i++) {
+		int error = worker_init(&server->workers[i], server, (uint16_t)i);
+		if (error)
+			return error;
+	}
+	for (uint32_t i = 0; i < server->worker_count; i++) {
+		int error = worker_start(&server->workers[i]);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Ends the workers, then what they share; nothing of them runs any more. */
+static void close_all(struct server *server)
+{
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		pthread_join(server->workers[i].thread, NULL);
+	reclaimer_stop(&server->reclaimer);
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		worker_deinit(&server->workers[i]);
+	keyspace_free(server->ks);
+	mem_free(server->workers, server->worker_count * sizeof(*server->workers));
+}
+
+int server_run(struct server *server)
+{
+	struct hash_seed seed;
+	clock_init(&server->clock);
+	random_bytes(&seed, sizeof(seed));
+	make_run_id(server);
+	server->start_ms = clock_now(&server->clock);
+	atomic_store(&server->next_conn_id, 1);
+	uv_mutex_init(&server->ticket_mutex);
+	server->worker_count = wanted_workers(server);
+	acceptor_raise_fd_limit(server);
+	server->ks = keyspace_new(server->worker_count,
+				  (uint32_t)config_int(&server->config.databases), &seed);
+	config_apply(server);
+	size_t bytes = server->worker_count * sizeof(*server->workers);
+	server->workers = mem_alloc_lines((bytes + 63) & ~(size_t)63);
+	memset(server->workers, 0, bytes);
+	if (open_loop(server) || acceptor_start(&server->acceptor, server))
+		return 1;
+	if (reclaimer_start(&server->reclaimer, &server->ks->grace) || open_workers(server)) {
+		log_write(LOG_WARNING, "Can't start the threads");
+		return 1;
+	}
+	sample_start(server);
+	log_write(LOG_NOTICE, "Ready to accept connections (sherd %s, %u workers)", SHERD_VERSION,
+		  server->worker_count);
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+	close_all(server);
+	log_write(LOG_NOTICE, "Sherd is now ready to exit, bye bye...");
+	return 0;
+}

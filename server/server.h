@@ -1,0 +1,87 @@
+/*
+ * The server: what all its threads share, and its life.
+ *
+ * Start: configuration, log, keyspace, reclaimer, workers, listening sockets, then the main loop.
+ * Stop (SIGTERM, SIGINT, SHUTDOWN): the main loop closes the listening sockets, asks the workers to end,
+ * waits for them, and frees everything.
+ *
+ * The fields say who may touch them.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "server/acceptor.h"
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/reclaimer.h"
+#include "server/sample.h"
+#include "server/worker.h"
+#include "shard/keyspace.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+/* Redis' version whose behaviour we follow: what clients look at. */
+#define REDIS_VERSION "7.2.5"
+
+enum pause_mode {
+	PAUSE_NONE,
+	PAUSE_WRITE, /* commands that write wait */
+	PAUSE_ALL,   /* all wait */
+};
+
+struct server {
+	/* atomic fields of their own */
+	struct config config;
+	struct clock clock;
+	/* constant after start */
+	struct keyspace *ks;
+	uint32_t worker_count;
+	struct worker *workers;
+	int64_t start_ms;
+	char run_id[41];
+	/* any thread */
+	_Atomic uint64_t next_conn_id;
+	_Atomic uint64_t next_slowlog_id;
+	_Atomic uint64_t rejected; /* connections refused for maxclients; the acceptor stores */
+	_Atomic uint32_t pause_mode; /* enum pause_mode; stored after pause_until */
+	_Atomic int64_t pause_until; /* ms */
+	/* the ticket mutex orders transactions over several shards (txn.h) */
+	uv_mutex_t ticket_mutex;
+	uint64_t ticket; /* under the mutex */
+	struct reclaimer reclaimer;
+	struct samples samples;
+	/* main thread only */
+	uv_loop_t loop;
+	uv_async_t stop; /* any thread sends */
+	uv_signal_t signals[2];
+	uv_timer_t cron;
+	struct acceptor acceptor;
+	bool stopping;
+};
+
+/*
+ * Runs a server with this configuration (taken over) until it is told to stop. Returns the process' exit
+ * status; what failed has been logged. Main thread.
+ */
+int server_run(struct server *server);
+
+/* Asks the server to stop. Any thread. */
+void server_stop(struct server *server);
+
+/* True when CLIENT PAUSE holds this command (NULL: an unknown one) back now. Any thread. */
+static inline bool server_paused(const struct server *server, const struct command *cmd,
+				 int64_t now)
+{
+	uint32_t mode = atomic_load_explicit(&server->pause_mode, memory_order_acquire);
+	if (mode == PAUSE_NONE ||
+	    atomic_load_explicit(&server->pause_until, memory_order_relaxed) <= now)
+		return false;
+	return mode == PAUSE_ALL || (cmd && (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)));
+}
+
+/* Clients connected now, over all workers. Any thread. */
+uint32_t server_conn_count(const struct server *server);
+
+#endif

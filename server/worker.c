@@ -1,0 +1,363 @@
+/*
+ * Workers: the loop and the tick (worker.h).
+ *
+ * libuv runs its I/O callbacks inside its poll phase, then worker_on_check(): the tick. Before the next
+ * poll worker_on_prepare() decides whether to sleep: with work left, or mail just come, an idle handle
+ * makes the poll return at once.
+ */
+#include "server/worker.h"
+
+#include "proto/mem.h"
+#include "server/log.h"
+#include "server/serve.h"
+#include "server/server.h"
+#include "server/slowlog.h"
+#include "shard/sweep.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <urcu/urcu-qsbr.h>
+
+/* Things freed before the clock is looked at again. */
+#define COLLECT_STEP 64
+/* Idle clients, output limits and pauses are looked at so often. */
+#define CRON_HZ_MIN 1
+
+/* --- mail --- */
+
+void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb)
+{
+	outbox_put(&worker->outboxes[to], &worker->parcels, what, verb);
+	stat_add(&worker->stats.mail_sent, 1);
+}
+
+/* Step 5: everything this tick has for others. */
+static void post_mail(struct worker *worker)
+{
+	struct server *server = worker->server;
+	for (uint32_t i = 0; i < server->worker_count; i++) {
+		if (outbox_post(&worker->outboxes[i], &server->workers[i].mailbox)) {
+			mailbox_wake(&server->workers[i].mailbox);
+			stat_add(&worker->stats.mail_wakes, 1);
+		}
+	}
+}
+
+/* --- steps of the tick --- */
+
+static void flush_replies(struct worker *worker)
+{
+	struct conn *conn = worker->flush_first;
+	worker->flush_first = NULL;
+	while (conn) {
+		struct conn *next = conn->flush_next;
+		conn->flags &= ~(uint32_t)CONN_FLUSH;
+		conn_flush(conn);
+		conn_release(conn);
+		conn = next;
+	}
+}
+
+/* Stamps what the tick has retired; asks for a grace period when enough waits, or waits long enough. */
+static void stamp_retired(struct worker *worker)
+{
+	struct retire *retire = &worker->shard->retire;
+	if (retire_stamp(retire, &worker->server->ks->grace) && !worker->retired_since_ns)
+		worker->retired_since_ns = clock_monotonic_ns();
+	if (!worker->retired_since_ns)
+		return;
+	if (!retire_waiting(retire)) {
+		worker->retired_since_ns = 0;
+		return;
+	}
+	uint64_t now = clock_monotonic_ns();
+	if (retire->bytes < GRACE_BYTES && now - worker->retired_since_ns < GRACE_MS * 1000000ull)
+		return;
+	reclaimer_ask(&worker->server->reclaimer);
+	worker->retired_since_ns = now;
+}
+
+/* One slice of each kind of background work; true when some is left. */
+static bool background_step(struct worker *worker)
+{
+	struct keyspace *ks = worker->server->ks;
+	bool more = retire_collect(&worker->shard->retire, &ks->grace, COLLECT_STEP);
+	if (worker->sweep_slices > 0 && !loans_gated(&worker->loans)) {
+		if (!sweep_slice(worker->shard, worker->now))
+			worker->sweep_slices--;
+		more |= worker->sweep_slices > 0;
+	}
+	return more;
+}
+
+static void step_jobs(struct worker *worker)
+{
+	struct job **at = &worker->jobs;
+	while (*at) {
+		struct job *job = *at;
+		bool gone = job->op->conn->flags & CONN_CLOSING;
+		if (!gone && !job->step(worker, job)) {
+			at = &job->next;
+			continue;
+		}
+		*at = job->next;
+		op_set_reply(job->op, &job->reply);
+		reply_deinit(&job->reply);
+		serve_answer_op(worker, job->op);
+		job->free(job);
+	}
+}
+
+/* Step 7: bounded by BACKGROUND_US. True when there is more to do. */
+static bool background(struct worker *worker)
+{
+	uint64_t start = clock_cycles();
+	double us_per_cycle = worker->server->clock.us_per_cycle;
+	step_jobs(worker);
+	bool more;
+	do {
+		more = background_step(worker);
+	} while (more && (double)(clock_cycles() - start) * us_per_cycle < BACKGROUND_US);
+	return more || worker->jobs;
+}
+
+void worker_resume_paused(struct worker *worker)
+{
+	struct conn *conn = worker->paused;
+	worker->paused = NULL;
+	while (conn) {
+		struct conn *next = conn->paused_next;
+		conn->flags &= ~(uint32_t)CONN_PAUSED_LIST;
+		conn_resume(conn, WAIT_PAUSE);
+		conn_release(conn);
+		conn = next;
+	}
+}
+
+/* What connections take, for INFO. */
+struct conns_sum {
+	uint64_t bytes, in_max, out_max;
+	uint32_t blocked;
+};
+
+static void conns_sum_add(struct conns_sum *sum, const struct conn *conn)
+{
+	uint64_t in = conn_in_bytes(conn), out = conn_out_bytes(conn);
+	sum->bytes += sizeof(*conn) + (conn->block ? conn->block->size : 0) + out;
+	sum->in_max = in > sum->in_max ? in : sum->in_max;
+	sum->out_max = out > sum->out_max ? out : sum->out_max;
+	sum->blocked += (conn->wait & WAIT_BLOCKED) != 0;
+}
+
+static void publish_conns(struct worker *worker, const struct conns_sum *sum)
+{
+	atomic_store_explicit(&worker->conns_bytes, sum->bytes, memory_order_relaxed);
+	atomic_store_explicit(&worker->conns_in_max, sum->in_max, memory_order_relaxed);
+	atomic_store_explicit(&worker->conns_out_max, sum->out_max, memory_order_relaxed);
+	atomic_store_explicit(&worker->conns_blocked, sum->blocked, memory_order_relaxed);
+}
+
+/* What is due a few times a second. */
+static void cron(struct worker *worker)
+{
+	struct server *server = worker->server;
+	int64_t timeout_ms = config_int(&server->config.timeout) * 1000;
+	worker->cron_due = false;
+	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
+	if (worker->paused && !server_paused(server, NULL, worker->now) &&
+	    atomic_load(&server->pause_until) <= worker->now)
+		worker_resume_paused(worker);
+	struct conns_sum sum = {0};
+	struct conn *next;
+	for (struct conn *conn = worker->conns; conn; conn = next) {
+		next = conn->all.next;
+		conns_sum_add(&sum, conn);
+		if (conn->writing)
+			conn_flush_later(conn);
+		if (timeout_ms && worker->now - conn->active_ms > timeout_ms && !conn->wait) {
+			log_write(LOG_VERBOSE, "Closing idle client");
+			stat_add(&worker->stats.clients_timed_out, 1);
+			conn_close(conn);
+		}
+	}
+	publish_conns(worker, &sum);
+}
+
+static void begin_stop(struct worker *worker)
+{
+	struct conn *next;
+	for (struct conn *conn = worker->conns; conn; conn = next) {
+		next = conn->all.next;
+		conn_close(conn);
+	}
+}
+
+/* --- the tick --- */
+
+static void worker_tick(struct worker *worker)
+{
+	struct retire *retire = &worker->shard->retire;
+	worker->tick++;
+	worker->now = clock_tick(&worker->server->clock);
+	stat_add(&worker->stats.ticks, 1);
+	urcu_qsbr_thread_online();
+	serve_mail(worker);
+	if (retire->bytes < RETIRED_BYTES_MAX)
+		serve_ready(worker);
+	if (worker->cron_due)
+		cron(worker);
+	post_mail(worker);
+	flush_replies(worker);
+	stamp_retired(worker);
+	worker->busy = background(worker);
+	post_mail(worker);
+	if (atomic_load_explicit(&worker->stop, memory_order_relaxed) && !worker->stopping) {
+		worker->stopping = true;
+		begin_stop(worker);
+	}
+	urcu_qsbr_thread_offline();
+}
+
+static void worker_on_check(uv_check_t *check)
+{
+	struct worker *worker = check->data;
+	mailbox_awake(&worker->mailbox);
+	worker_tick(worker);
+}
+
+/* A stopping worker is done when its connections are closed and nothing it has sent is under way. */
+static bool worker_done(const struct worker *worker)
+{
+	return worker->stopping && !worker->conns;
+}
+
+static void worker_on_idle(uv_idle_t *idle)
+{
+	/* its being active is what counts: the poll doesn't wait */
+}
+
+static void worker_on_prepare(uv_prepare_t *prepare)
+{
+	struct worker *worker = prepare->data;
+	if (worker_done(worker))
+		uv_stop(&worker->loop);
+	bool work = worker->busy || worker->ready_first || worker->flush_first ||
+		    worker->cron_due || !mailbox_sleep(&worker->mailbox);
+	if (work) {
+		mailbox_awake(&worker->mailbox);
+		uv_idle_start(&worker->idle, worker_on_idle);
+	} else {
+		uv_idle_stop(&worker->idle);
+	}
+}
+
+static void worker_on_wake(uv_async_t *async)
+{
+	/* the tick after the poll takes the mail */
+}
+
+static void worker_on_cron(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+	worker->cron_due = true;
+}
+
+/* --- life --- */
+
+static void *worker_main(void *arg)
+{
+	struct worker *worker = arg;
+	char name[16];
+	snprintf(name, sizeof(name), "worker%u", worker->id);
+	pthread_setname_np(pthread_self(), name);
+	urcu_qsbr_register_thread();
+	urcu_qsbr_thread_offline();
+	int64_t hz = config_int(&worker->server->config.hz);
+	uint64_t period_ms = 1000 / (uint64_t)(hz < CRON_HZ_MIN ? CRON_HZ_MIN : hz);
+	uv_timer_start(&worker->cron, worker_on_cron, period_ms, period_ms);
+	uv_run(&worker->loop, UV_RUN_DEFAULT);
+	urcu_qsbr_unregister_thread();
+	return NULL;
+}
+
+int worker_init(struct worker *worker, struct server *server, uint16_t id)
+{
+	worker->server = server;
+	worker->id = id;
+	worker->shard = server->ks->shards[id];
+	worker->now = clock_now(&server->clock);
+	worker->outboxes = mem_zalloc(server->worker_count * sizeof(*worker->outboxes));
+	worker->slowlog = slowlog_new();
+	int error = uv_loop_init(&worker->loop);
+	if (error)
+		return error;
+	uv_check_init(&worker->loop, &worker->check);
+	uv_prepare_init(&worker->loop, &worker->prepare);
+	uv_idle_init(&worker->loop, &worker->idle);
+	uv_timer_init(&worker->loop, &worker->cron);
+	error = uv_async_init(&worker->loop, &worker->mailbox.wake, worker_on_wake);
+	if (error)
+		return error;
+	worker->check.data = worker->prepare.data = worker->cron.data = worker;
+	uv_check_start(&worker->check, worker_on_check);
+	uv_prepare_start(&worker->prepare, worker_on_prepare);
+	return 0;
+}
+
+int worker_start(struct worker *worker)
+{
+	return -pthread_create(&worker->thread, NULL, worker_main, worker);
+}
+
+void worker_stop(struct worker *worker)
+{
+	atomic_store_explicit(&worker->stop, true, memory_order_release);
+	mailbox_wake(&worker->mailbox);
+}
+
+/* What never arrived anywhere: sockets not adopted, operations not answered. The threads have ended. */
+static void drop_mail(struct worker *worker)
+{
+	struct parcel *parcel = mailbox_take(&worker->mailbox);
+	while (parcel) {
+		struct parcel *next = parcel->next;
+		parcel_free(&worker->parcels, parcel);
+		parcel = next;
+	}
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void worker_deinit(struct worker *worker)
+{
+	uv_walk(&worker->loop, close_handle, NULL);
+	uv_run(&worker->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&worker->loop);
+	drop_mail(worker);
+	parcel_pool_deinit(&worker->parcels);
+	while (worker->ops_free) {
+		struct op *op = worker->ops_free;
+		worker->ops_free = op->next;
+		mem_free_unsized(op);
+	}
+	while (worker->blocks_free) {
+		struct read_block *block = worker->blocks_free;
+		worker->blocks_free = block->next;
+		mem_free(block, block->size);
+	}
+	args_deinit(&worker->args);
+	mem_free(worker->keys, worker->keys_cap * sizeof(*worker->keys));
+	mem_free(worker->slots, worker->keys_cap * sizeof(*worker->slots));
+	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
+	slowlog_free(worker->slowlog);
+}
+
+void worker_add_job(struct worker *worker, struct job *job)
+{
+	job->next = worker->jobs;
+	worker->jobs = job;
+}

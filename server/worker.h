@@ -1,0 +1,140 @@
+/*
+ * Workers.
+ *
+ * A worker is one thread with one uv_loop: its connections, and one shard. libuv's callbacks never
+ * touch a slot: they append bytes, set flags, put connections on lists. All work is done in
+ * worker_tick(), called from the loop's uv_check handle, in this order:
+ *	1. RCU online            pointers found from here to 8 stay valid
+ *	2. take the mail
+ *	3. serve the ready connections
+ *	4. (the journal)
+ *	5. post the outgoing mail, one wake for each sleeping receiver
+ *	6. flush replies
+ *	7. free retired memory, sweep expired entries, step long jobs
+ *	8. RCU offline
+ * A worker never waits for another thread.
+ */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include "proto/resp.h"
+#include "server/conn.h"
+#include "server/latency.h"
+#include "server/loan.h"
+#include "server/mail.h"
+#include "server/op.h"
+#include "server/stats.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+struct server;
+struct slowlog;
+
+/* Requests prefetched and run together: enough to hide a cache miss behind the others. */
+#define BATCH_MAX 64
+/* Background work (freeing, sweeping, jobs) in one tick. */
+#define BACKGROUND_US 200
+/* Retired memory that waits longer, or is more, asks for a grace period. */
+#define GRACE_MS 2
+#define GRACE_BYTES (1024 * 1024)
+/* Retired and not freed: above this the worker serves nobody until the reclaimer has caught up. */
+#define RETIRED_BYTES_MAX (64ull * 1024 * 1024)
+
+/* Replies of operations up to this size need no memory of their own while they are written. */
+#define REPLY_SPACE 4096
+
+/* One request of a batch, not yet run. */
+struct pending {
+	struct request request;
+	struct conn *conn;
+	uint32_t args_at; /* its first argument in the worker's args */
+	uint32_t start;   /* where it starts in the connection's read block */
+	char *scratch;
+};
+
+/* Work done slice by slice over ticks on behalf of one op: KEYS. */
+struct job {
+	struct job *next;
+	struct op *op;
+	/* Does about one slice; true when done: the reply is in job->reply. */
+	bool (*step)(struct worker *worker, struct job *job);
+	void (*free)(struct job *job);
+	struct reply reply;
+};
+
+struct worker {
+	/* constant after start */
+	struct server *server;
+	struct shard *shard;
+	uint16_t id;
+	pthread_t thread;
+	/* any thread */
+	struct mailbox mailbox;
+	_Atomic uint32_t conn_count; /* this worker stores, the acceptor reads */
+	_Atomic bool stop;           /* the main thread stores */
+	/* this worker stores at each cron, any reads */
+	_Atomic uint64_t conns_bytes;   /* of all its connections with their buffers */
+	_Atomic uint64_t conns_in_max;  /* the most bytes of requests that one has waiting, */
+	_Atomic uint64_t conns_out_max; /* ... and of replies */
+	_Atomic uint32_t conns_blocked; /* in blocking commands */
+	struct stats stats;          /* this worker stores, any reads */
+	/* this worker only */
+	uv_loop_t loop;
+	uv_check_t check;
+	uv_prepare_t prepare;
+	uv_idle_t idle;
+	uv_timer_t cron;
+	bool busy;      /* more to do: don't sleep */
+	bool cron_due;
+	bool stopping;
+	int64_t now;    /* ms, of this tick */
+	uint64_t tick;
+	struct conn *conns;        /* all, newest first */
+	struct conn *ready_first, *ready_last;
+	struct conn *flush_first, *flush_last;
+	struct conn *paused;
+	struct loans loans;
+	struct outbox *outboxes; /* one for each worker */
+	struct parcel_pool parcels;
+	struct op *ops_free;
+	uint32_t ops_kept;
+	struct read_block *blocks_free;
+	uint32_t blocks_kept;
+	struct args args; /* of the batch */
+	struct pending batch[BATCH_MAX];
+	uint32_t batch_count;
+	struct pending *current; /* the request a handler with connection is running; NULL once detached */
+	char reply_space[REPLY_SPACE]; /* where replies of operations are first written */
+	struct key *keys; /* scratch for requests with several keys */
+	uint32_t keys_cap;
+	struct slot **slots;
+	uint32_t slots_cap;
+	struct job *jobs;
+	struct slowlog *slowlog;
+	struct latency_event latency[LATENCY_KIND_COUNT];
+	uint64_t retired_since_ns; /* when the oldest that waits was stamped, 0 = nothing waits */
+	uint32_t sweep_slices;     /* left of the sweep going on */
+	uint64_t cycles;           /* where the last command's time ended */
+};
+
+/* Makes the worker and its loop; the thread starts with worker_start. 0 or a negative uv error. */
+int worker_init(struct worker *worker, struct server *server, uint16_t id);
+int worker_start(struct worker *worker);
+/* After its thread has ended. */
+void worker_deinit(struct worker *worker);
+
+/* Asks the worker to close its connections and end. Any thread. */
+void worker_stop(struct worker *worker);
+
+/* Sends a letter to another worker, or to itself, with this tick's mail. */
+void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb);
+
+/* Lets the connections go on that CLIENT PAUSE has held back. Its thread. */
+void worker_resume_paused(struct worker *worker);
+
+/* Puts a job on the worker's list. */
+void worker_add_job(struct worker *worker, struct job *job);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * The verbs on keys that handlers use (ctx.h).
+ *
+ * A lookup by the holder that meets an expired entry removes it on the spot; a reader under RCU calls
+ * it a miss and leaves it to the sweep. All counting of keys and expiries goes through put_entry() and
+ * drop_entry(), so the sums can't drift.
+ */
+#include "shard/ctx.h"
+
+#include <assert.h>
+
+/* LFU: where new keys start, so that they aren't the first to go, and the counter's border. */
+#define LFU_START 5
+#define LFU_MAX 255
+
+void ctx_open(struct ctx *ctx)
+{
+	assert(ctx->holder);
+	if (ctx->open)
+		return;
+	ctx->open = true;
+	for (uint32_t i = 0; i < ctx->slot_count; i++)
+		slot_open(ctx->slots ? ctx->slots[i] : &ctx->ks->slots[i]);
+}
+
+static void count_add(_Atomic int64_t *count, int64_t n)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+static void count_entry(struct ctx *ctx, uint32_t db, const struct entry *e, int64_t n)
+{
+	count_add(&ctx->shard->counts[db].keys, n);
+	if (e->flags & ENTRY_EXPIRES)
+		count_add(&ctx->shard->counts[db].expires, n);
+}
+
+/* Takes the entry out of its table: its retiring is the caller's. */
+static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, struct table *table)
+{
+	ctx_open(ctx);
+	struct entry *e = table_remove(table, &ctx->ks->seed, key->hash, key->name,
+				       &ctx->shard->retire);
+	assert(e);
+	count_entry(ctx, db, e, -1);
+}
+
+/* The live entry of a key. The holder removes one that has expired. */
+static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t db)
+{
+	struct table *table = slot_table(key->slot, db);
+	struct entry *e = table ? table_find(table, key->hash, key->name) : NULL;
+	if (!e || !entry_expired(e, ctx->now))
+		return e;
+	if (ctx->holder) {
+		drop_entry(ctx, key, db, table);
+		retire_entry(&ctx->shard->retire, e);
+		stat_add(&ctx->shard->stats.expired, 1);
+	}
+	return NULL;
+}
+
+/* A reader may not follow an owner-only value. */
+static bool reader_stops(struct ctx *ctx, const struct entry *e)
+{
+	if (ctx->holder || !(e->flags & ENTRY_OWNER_ONLY))
+		return false;
+	ctx->need_holder = true;
+	return true;
+}
+
+/* --- access bits --- */
+
+static uint32_t lru_clock(const struct ctx *ctx)
+{
+	return (uint32_t)(ctx->now / 1000) & ENTRY_ACCESS_MASK;
+}
+
+static uint32_t lfu_minutes(const struct ctx *ctx)
+{
+	return (uint32_t)(ctx->now / 60000) & 0xffff;
+}
+
+static bool uses_lfu(const struct ctx *ctx)
+{
+	return atomic_load_explicit(&ctx->ks->access_policy, memory_order_relaxed) == ACCESS_LFU;
+}
+
+uint32_t ctx_frequency(const struct ctx *ctx, const struct entry *e)
+{
+	uint32_t access = entry_access(e);
+	uint32_t counter = access & LFU_MAX;
+	uint32_t decay = atomic_load_explicit(&ctx->ks->lfu_decay_minutes, memory_order_relaxed);
+	if (!decay)
+		return counter;
+	uint32_t periods = ((lfu_minutes(ctx) - (access >> 8)) & 0xffff) / decay;
+	return periods > counter ? 0 : counter - periods;
+}
+
+/* Increments the counter with a probability that falls as it rises. */
+static uint32_t lfu_increment(const struct ctx *ctx, uint32_t counter)
+{
+	if (counter == LFU_MAX)
+		return counter;
+	uint32_t factor = atomic_load_explicit(&ctx->ks->lfu_log_factor, memory_order_relaxed);
+	uint64_t base = counter > LFU_START ? counter - LFU_START : 0;
+	return shard_random(ctx->shard) % (base * factor + 1) == 0 ? counter + 1 : counter;
+}
+
+static void mark_access(struct ctx *ctx, struct entry *e)
+{
+	if (ctx->no_touch)
+		return;
+	if (uses_lfu(ctx))
+		entry_set_access(e, lfu_minutes(ctx) << 8 |
+					    lfu_increment(ctx, ctx_frequency(ctx, e)));
+	else
+		entry_set_access(e, lru_clock(ctx));
+}
+
+uint32_t ctx_access_new(const struct ctx *ctx)
+{
+	return uses_lfu(ctx) ? lfu_minutes(ctx) << 8 | LFU_START : lru_clock(ctx);
+}
+
+uint64_t ctx_idle_seconds(const struct ctx *ctx, const struct entry *e)
+{
+	return (lru_clock(ctx) - entry_access(e)) & ENTRY_ACCESS_MASK;
+}
+
+/* --- lookups --- */
+
+struct entry *ctx_find(struct ctx *ctx, uint32_t k)
+{
+	assert(k < ctx->key_count);
+	struct entry *e = find_live(ctx, &ctx->keys[k], ctx->db);
+	if (!e) {
+		stat_add(&ctx->shard->stats.misses, 1);
+		return NULL;
+	}
+	if (reader_stops(ctx, e))
+		return NULL;
+	stat_add(&ctx->shard->stats.hits, 1);
+	mark_access(ctx, e);
+	return e;
+}
+
+struct entry *ctx_peek(struct ctx *ctx, uint32_t k, bool touch)
+{
+	struct entry *e = ctx_peek_in(ctx, k, ctx->db);
+	if (e && touch)
+		mark_access(ctx, e);
+	return e;
+}
+
+struct entry *ctx_peek_in(struct ctx *ctx, uint32_t k, uint32_t db)
+{
+	assert(k < ctx->key_count);
+	struct entry *e = find_live(ctx, &ctx->keys[k], db);
+	return e && reader_stops(ctx, e) ? NULL : e;
+}
+
+static bool check_type(struct ctx *ctx, const struct entry *e, enum entry_type type)
+{
+	if (!e || entry_type(e) == type)
+		return true;
+	reply_error(ctx->reply, error_wrong_type);
+	return false;
+}
+
+bool ctx_find_typed(struct ctx *ctx, uint32_t k, enum entry_type type, struct entry **out)
+{
+	*out = ctx_find(ctx, k);
+	return check_type(ctx, *out, type);
+}
+
+bool ctx_peek_typed(struct ctx *ctx, uint32_t k, enum entry_type type, struct entry **out)
+{
+	*out = ctx_peek(ctx, k, true);
+	return check_type(ctx, *out, type);
+}
+
+/* --- stores --- */
+
+/* Publishes the entry; returns the one it replaced. */
+static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
+{
+	const struct key *key = &ctx->keys[k];
+	ctx_open(ctx);
+	struct table *table = slot_table_make(ctx->ks, key->slot, db);
+	struct entry *old =
+		table_put(table, &ctx->ks->seed, key->hash, e, &ctx->shard->retire);
+	count_entry(ctx, db, e, 1);
+	if (old)
+		count_entry(ctx, db, old, -1);
+	if (entry_expire(e) < key->slot->expire_earliest)
+		key->slot->expire_earliest = entry_expire(e);
+	return old;
+}
+
+void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
+{
+	struct entry *old = put_entry(ctx, k, db, e);
+	if (old)
+		retire_entry(&ctx->shard->retire, old);
+}
+
+void ctx_put(struct ctx *ctx, uint32_t k, struct entry *e)
+{
+	ctx_put_in(ctx, k, ctx->db, e);
+}
+
+void ctx_put_shallow(struct ctx *ctx, uint32_t k, struct entry *e)
+{
+	struct entry *old = put_entry(ctx, k, ctx->db, e);
+	assert(old);
+	retire_entry_shallow(&ctx->shard->retire, old);
+}
+
+bool ctx_remove(struct ctx *ctx, uint32_t k)
+{
+	const struct key *key = &ctx->keys[k];
+	struct entry *e = find_live(ctx, key, ctx->db);
+	if (!e)
+		return false;
+	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db));
+	retire_entry(&ctx->shard->retire, e);
+	return true;
+}
+
+bool ctx_remove_shallow(struct ctx *ctx, uint32_t k)
+{
+	const struct key *key = &ctx->keys[k];
+	struct entry *e = find_live(ctx, key, ctx->db);
+	if (!e)
+		return false;
+	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db));
+	retire_entry_shallow(&ctx->shard->retire, e);
+	return true;
+}
+
+/* --- arguments --- */
+
+bool ctx_arg_int(struct ctx *ctx, uint32_t i, int64_t *out)
+{
+	if (number_parse(ctx->argv[i], out))
+		return true;
+	reply_error(ctx->reply, error_not_integer);
+	return false;
+}
+
+bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error)
+{
+	int64_t n;
+	if (!number_parse(ctx->argv[i], &n)) {
+		reply_error(ctx->reply, error ? error : error_not_integer);
+		return false;
+	}
+	if (n < INT32_MIN || n > INT32_MAX) {
+		reply_error(ctx->reply, error ? error
+					      : "ERR value is out of range, value must between "
+						"-2147483648 and 2147483647");
+		return false;
+	}
+	if (n < 0 || n >= ctx->ks->databases) {
+		reply_error(ctx->reply, "ERR DB index is out of range");
+		return false;
+	}
+	*out = (uint32_t)n;
+	return true;
+}

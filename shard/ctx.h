@@ -1,0 +1,132 @@
+/*
+ * What a command handler gets: the request, a reply to write, the time, and verbs on keys.
+ *
+ * A handler is written once, as if the server had one thread. It doesn't know whether it runs on the
+ * slot's owner, on slots that a transaction borrowed, or as a reader under RCU: the verbs below do.
+ *
+ *	void cmd_strlen(struct ctx *ctx)
+ *	{
+ *		struct entry *e;
+ *		if (ctx_find_typed(ctx, 0, ENTRY_STRING, &e))
+ *			reply_int(ctx->reply, e ? string_length(e) : 0);
+ *	}
+ *
+ * Keys are prepared before the handler runs (hash and slot worked out, memory prefetched) and are
+ * numbered in the order of their positions in the request: GET's key is 0; MGET's are 0, 1, 2...;
+ * MSET's i-th pair is key i with the value argv[2 + 2*i]; BITOP's destination is 0, its sources 1, 2...
+ *
+ * Rules for handlers:
+ *  - Check everything that can fail before the first store.
+ *  - An entry is a borrowed pointer, valid until the handler stores under the same key or returns.
+ *    Never change one: build a new entry and ctx_put() it. (Owner-only values are changed in place,
+ *    after ctx_open().)
+ *  - A handler of a read-only command may run twice, or for nothing, and what it found is thrown away
+ *    when a writer interfered: it has no effects but its reply and access bits.
+ *  - Time is ctx->now, randomness shard_random(ctx->shard). No system calls, no globals.
+ */
+#ifndef SHARD_CTX_H
+#define SHARD_CTX_H
+
+#include "proto/command.h"
+#include "proto/number.h"
+#include "proto/reply.h"
+#include "shard/entry.h"
+#include "shard/keyspace.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct key {
+	struct slice name;
+	uint64_t hash;
+	struct slot *slot;
+};
+
+struct ctx {
+	/* the request; argv[0] is the command's name */
+	const struct command *cmd;
+	const struct slice *argv;
+	uint32_t argc;
+	uint32_t db;
+	const struct key *keys;
+	uint32_t key_count;
+	int64_t now; /* unix ms */
+	const _Atomic int64_t *clock; /* where a writer loads `now` again; NULL: it stands (execute.h) */
+	struct reply *reply;
+	/* where it runs */
+	struct keyspace *ks;
+	struct shard *shard; /* the executing worker's */
+	bool holder;         /* all slots of the request are held: may store */
+	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
+	/* the unit of work: the slots to open at the first store; NULL with slot_count SLOT_COUNT = all */
+	struct slot *const *slots;
+	uint32_t slot_count;
+	bool open; /* they are odd */
+	/* results */
+	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
+	uint64_t dirty;   /* changes made */
+};
+
+/*
+ * Looks key number `k` up for reading: counts a hit or miss and marks the access. NULL: not there, or
+ * expired. As a reader an owner-only value gives NULL as well, with need_holder set: whatever the
+ * handler answers then is thrown away.
+ */
+struct entry *ctx_find(struct ctx *ctx, uint32_t k);
+
+/* The same for a value of one type: false, after replying WRONGTYPE, when it is of another. */
+bool ctx_find_typed(struct ctx *ctx, uint32_t k, enum entry_type type, struct entry **out);
+
+/* The same without marking the access: for what asks about a key, not for its value. */
+static inline struct entry *ctx_find_untouched(struct ctx *ctx, uint32_t k)
+{
+	bool no_touch = ctx->no_touch;
+	ctx->no_touch = true;
+	struct entry *e = ctx_find(ctx, k);
+	ctx->no_touch = no_touch;
+	return e;
+}
+
+/* Looks up without counting hit or miss (before a write); with `touch` the access is marked. */
+struct entry *ctx_peek(struct ctx *ctx, uint32_t k, bool touch);
+bool ctx_peek_typed(struct ctx *ctx, uint32_t k, enum entry_type type, struct entry **out);
+
+/* Lookups in another database (COPY, MOVE): like ctx_peek without touch. */
+struct entry *ctx_peek_in(struct ctx *ctx, uint32_t k, uint32_t db);
+
+/*
+ * Puts an entry (fresh, its key equal to key k's name) into the key's slot: inserts or replaces, retires
+ * what it replaced, counts. The handler adds to ctx->dirty itself, as Redis counts. Holder only.
+ */
+void ctx_put(struct ctx *ctx, uint32_t k, struct entry *e);
+void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e);
+
+/*
+ * The same, but the replaced entry is retired shallow: its blob or structure lives on in the new entry
+ * (entry_with_expire).
+ */
+void ctx_put_shallow(struct ctx *ctx, uint32_t k, struct entry *e);
+
+/* Removes key k: true when it was there (and not expired). Holder only. */
+bool ctx_remove(struct ctx *ctx, uint32_t k);
+/* Takes the entry out without retiring what hangs off it: the caller has moved its structure (RENAME, MOVE). */
+bool ctx_remove_shallow(struct ctx *ctx, uint32_t k);
+
+/* Before a store that doesn't go through ctx_put or ctx_remove: makes seq odd. Idempotent. */
+void ctx_open(struct ctx *ctx);
+
+/* The access bits for an entry made now. */
+uint32_t ctx_access_new(const struct ctx *ctx);
+/* Seconds since the entry was last used (LRU), and its LFU counter decayed to now. */
+uint64_t ctx_idle_seconds(const struct ctx *ctx, const struct entry *e);
+uint32_t ctx_frequency(const struct ctx *ctx, const struct entry *e);
+
+/* Argument i as an integer; on failure replies "ERR value is not an integer or out of range". */
+bool ctx_arg_int(struct ctx *ctx, uint32_t i, int64_t *out);
+/*
+ * Argument i as a database index within range; on failure replies as Redis does. `error`: what to say
+ * of a number that isn't one or doesn't fit 32 bits; NULL: the usual.
+ */
+bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * An entry: a key with its value and expiry, in one allocation that never changes once it is
+ * published (but for the access bits).
+ *
+ *	 0        4     5     6        8            16           24
+ *	+--------+-----+-----+--------+------------+------------+-----+-------+
+ *	| access | kind|flags|  vlen  | [expiry]   | [lengths]  | key | value |
+ *	+--------+-----+-----+--------+------------+------------+-----+-------+
+ *	access   24 bits access clock, 8 bits key length
+ *	expiry   8 bytes, with ENTRY_EXPIRES: unix ms
+ *	lengths  8 bytes, with ENTRY_LONG: key length and value length, 32 bits each (the short fields are 0 then)
+ *	value    vlen bytes; with ENTRY_BLOB a pointer to a struct blob, with ENTRY_OWNER_ONLY one to the type's own structure
+ *
+ * A string value is kept as its text, integers too: `encoding` remembers what Redis would call it.
+ *
+ * Readers under RCU may look at everything of an entry but for what hangs off an ENTRY_OWNER_ONLY
+ * pointer: that belongs to the slot's holder alone.
+ */
+#ifndef SHARD_ENTRY_H
+#define SHARD_ENTRY_H
+
+#include "proto/slice.h"
+#include "shard/blob.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum entry_type {
+	ENTRY_STRING,
+	ENTRY_LIST,
+	ENTRY_SET,
+	ENTRY_ZSET,
+	ENTRY_HASH,
+	ENTRY_STREAM,
+	ENTRY_TYPE_COUNT
+};
+
+enum entry_encoding {
+	ENCODING_RAW, /* string: bytes, written to in place or longer than 44 */
+	ENCODING_INT, /* string: the canonical text of a 64-bit integer */
+	ENCODING_EMBSTR, /* string: at most 44 bytes */
+	ENCODING_COUNT
+};
+
+enum entry_flag {
+	ENTRY_EXPIRES = 1,
+	ENTRY_LONG = 2,
+	ENTRY_BLOB = 4,
+	ENTRY_OWNER_ONLY = 8, /* value: a pointer to a rope (strings) that only the holder may follow */
+};
+
+/* Strings up to this length are "embstr", as in Redis. */
+#define EMBSTR_MAX 44
+/* From this length on a string hangs off a blob: a new expiry must not copy it. */
+#define ENTRY_BLOB_MIN (64 * 1024)
+/*
+ * "Never", where the time of expiry is asked for. Larger than every real one, so min() just works.
+ */
+#define EXPIRE_NEVER INT64_MAX
+
+#define ENTRY_ACCESS_BITS 24
+#define ENTRY_ACCESS_MASK ((1u << ENTRY_ACCESS_BITS) - 1)
+
+struct entry {
+	_Atomic uint32_t access;
+	uint8_t kind; /* type | encoding << 4 */
+	uint8_t flags;
+	uint16_t vlen;
+	char rest[];
+};
+
+/* What a new entry is made of. Everything is copied. */
+struct entry_spec {
+	struct slice key;
+	struct slice value;
+	int64_t expire; /* unix ms or EXPIRE_NEVER */
+	enum entry_type type;
+	enum entry_encoding encoding;
+	uint32_t access; /* 24 bits */
+};
+
+static inline enum entry_type entry_type(const struct entry *e)
+{
+	return e->kind & 15;
+}
+
+static inline enum entry_encoding entry_encoding(const struct entry *e)
+{
+	return e->kind >> 4;
+}
+
+/* "string", "list" ...: what TYPE answers. */
+const char *entry_type_name(enum entry_type type);
+
+/* "raw", "int", "embstr": what OBJECT ENCODING answers. */
+const char *entry_encoding_name(enum entry_encoding encoding);
+
+/*
+ * A new entry; value.ptr may be NULL: then the caller writes value.len bytes to entry_value_room().
+ */
+struct entry *entry_new(const struct entry_spec *spec);
+
+/* Where the value's bytes stand, before the entry is published. */
+char *entry_value_room(struct entry *e);
+
+/* A string entry whose encoding follows from its text as SET does it: int, embstr or raw. */
+struct entry *entry_new_string(struct slice key, struct slice value, int64_t expire,
+			       uint32_t access);
+
+/* An entry of the given type around an owner-only structure, which it owns from now on. */
+struct entry *entry_new_owner_only(const struct entry_spec *spec, void *structure);
+
+/*
+ * The same key and value with another expiry; shares the blob (each entry has a reference of its
+ * own). Of an owner-only value the new entry takes over the structure: the old one is then to be
+ * freed or retired shallow (which is right for all others, too).
+ */
+struct entry *entry_with_expire(const struct entry *e, int64_t expire);
+
+/* The same value under another key (RENAME, COPY); shares the blob. Not for owner-only values. */
+struct entry *entry_with_key(const struct entry *e, struct slice key, int64_t expire);
+
+/* The bytes between the header and the key: expiry and lengths, 8 each. */
+static inline size_t entry_extra(unsigned flags)
+{
+	return ((flags & ENTRY_EXPIRES) + (flags & ENTRY_LONG) / ENTRY_LONG) * (size_t)8;
+}
+
+static inline struct slice entry_key(const struct entry *e)
+{
+	size_t extra = entry_extra(e->flags);
+	uint32_t len = atomic_load_explicit(&e->access, memory_order_relaxed) >> ENTRY_ACCESS_BITS;
+
+	if (__builtin_expect(e->flags & ENTRY_LONG, 0))
+		memcpy(&len, e->rest + extra - 8, sizeof(len));
+	return (struct slice){e->rest + extra, len};
+}
+
+/* The bytes of a string value, inline or in its blob. Not for owner-only values. */
+struct slice entry_value(const struct entry *e);
+/* The blob, or NULL. */
+struct blob *entry_blob(const struct entry *e);
+/* The owner-only structure. Holder only. */
+void *entry_structure(const struct entry *e);
+/* EXPIRE_NEVER where there is none. */
+static inline int64_t entry_expire(const struct entry *e)
+{
+	int64_t expire = EXPIRE_NEVER;
+
+	if (e->flags & ENTRY_EXPIRES)
+		memcpy(&expire, e->rest, sizeof(expire));
+	return expire;
+}
+static inline bool entry_expired(const struct entry *e, int64_t now)
+{
+	return (e->flags & ENTRY_EXPIRES) && entry_expire(e) <= now;
+}
+
+static inline uint32_t entry_access(const struct entry *e)
+{
+	return atomic_load_explicit(&e->access, memory_order_relaxed) & ENTRY_ACCESS_MASK;
+}
+/* Any thread under RCU; stores only when it changes something. */
+void entry_set_access(struct entry *e, uint32_t access);
+
+/* The bytes of the entry's own allocation (not of its blob or structure). */
+size_t entry_size(const struct entry *e);
+/*
+ * All bytes that it takes, blob and structure included (MEMORY USAGE). Holder only for owner-only
+ * values.
+ */
+size_t entry_memory(const struct entry *e);
+
+/* Frees the entry; drops its blob; frees its structure. */
+void entry_free(struct entry *e);
+/* The same but for the structure, which lives on in another entry. */
+void entry_free_shallow(struct entry *e);
+
+#endif

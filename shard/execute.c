@@ -1,0 +1,122 @@
+/*
+ * Running a handler (execute.h).
+ *
+ * The happy path of a read from another shard: seqs are even, the handler runs, the seqs are the
+ * same: its reply stands. In a writer's way it tries again a few times, then the caller forwards the
+ * request to the holder.
+ */
+#include "shard/execute.h"
+
+#include "proto/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Keys whose seqs fit on the stack; requests with more ask for memory. */
+#define OBSERVE_SEQS_INLINE 64
+
+void key_prepare(struct key *key, struct keyspace *ks, struct slice name)
+{
+	key->name = name;
+	key->hash = hash_bytes(&ks->seed, name.ptr, name.len);
+	key->slot = &ks->slots[key_slot(name.ptr, name.len)];
+}
+
+static int compare_slots(const void *a, const void *b)
+{
+	const struct slot *x = *(struct slot *const *)a;
+	const struct slot *y = *(struct slot *const *)b;
+	return (x > y) - (x < y);
+}
+
+uint32_t keys_slots(const struct key *keys, uint32_t key_count, struct slot **slots)
+{
+	for (uint32_t i = 0; i < key_count; i++)
+		slots[i] = keys[i].slot;
+	if (key_count > 1)
+		qsort(slots, key_count, sizeof(*slots), compare_slots);
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < key_count; i++)
+		if (count == 0 || slots[count - 1] != slots[i])
+			slots[count++] = slots[i];
+	return count;
+}
+
+static void ctx_close(struct ctx *ctx)
+{
+	if (!ctx->open)
+		return;
+	ctx->open = false;
+	for (uint32_t i = 0; i < ctx->slot_count; i++)
+		slot_close(ctx->slots ? ctx->slots[i] : &ctx->ks->slots[i]);
+}
+
+static bool has_expiries(const struct ctx *ctx)
+{
+	for (uint32_t i = 0; ctx->slots && i < ctx->slot_count; i++)
+		if (ctx->slots[i]->expire_earliest != EXPIRE_NEVER)
+			return true;
+	return false;
+}
+
+void execute(struct ctx *ctx)
+{
+	assert(ctx->holder);
+	if ((ctx->cmd->flags & CMD_WRITE) && ctx->clock && has_expiries(ctx)) {
+		ctx_open(ctx);
+		atomic_thread_fence(memory_order_seq_cst);
+		ctx->now = atomic_load_explicit(ctx->clock, memory_order_relaxed);
+	}
+	key_handlers[ctx->cmd->id](ctx);
+	ctx_close(ctx);
+	if (ctx->dirty)
+		stat_add(&ctx->shard->stats.dirty, ctx->dirty);
+}
+
+/* One pass: false when some slot is being written or was. */
+static bool observe_once(struct ctx *ctx, uint32_t *seqs)
+{
+	for (uint32_t i = 0; i < ctx->key_count; i++) {
+		seqs[i] = slot_seq_begin(ctx->keys[i].slot);
+		if (seqs[i] & 1)
+			return false;
+	}
+	key_handlers[ctx->cmd->id](ctx);
+	atomic_thread_fence(memory_order_acquire);
+	for (uint32_t i = 0; i < ctx->key_count; i++)
+		if (!slot_seq_same(ctx->keys[i].slot, seqs[i]))
+			return false;
+	return true;
+}
+
+enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
+{
+	assert(!ctx->holder);
+	uint32_t inline_seqs[OBSERVE_SEQS_INLINE];
+	uint32_t *seqs = inline_seqs;
+	size_t bytes = ctx->key_count * sizeof(*seqs);
+	if (ctx->key_count > OBSERVE_SEQS_INLINE)
+		seqs = mem_alloc(bytes);
+	struct reply_mark mark = reply_mark(ctx->reply);
+	enum observed result = OBSERVED_BUSY;
+	int tries = ctx->key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
+	while (tries-- > 0) {
+		ctx->need_holder = false;
+		bool stands = observe_once(ctx, seqs);
+		if (ctx->need_holder) {
+			result = OBSERVED_HOLDER;
+			break;
+		}
+		if (stands) {
+			result = OBSERVED;
+			break;
+		}
+		reply_rollback(ctx->reply, mark);
+		++*retries;
+	}
+	if (result != OBSERVED)
+		reply_rollback(ctx->reply, mark);
+	if (seqs != inline_seqs)
+		mem_free(seqs, bytes);
+	return result;
+}

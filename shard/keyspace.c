@@ -1,0 +1,114 @@
+/*
+ * The keyspace's life: made before the first thread, freed after the last.
+ *
+ * The 1 MB of slot lines is one allocation with the rest; tables of databases other than 0 are made
+ * when they are first written.
+ */
+#include "shard/keyspace.h"
+
+#include "proto/mem.h"
+
+#include <assert.h>
+
+static_assert(sizeof(struct slot) == 64, "a slot is one cache line");
+
+static size_t keyspace_bytes(void)
+{
+	return (sizeof(struct keyspace) + 63) & ~(size_t)63;
+}
+
+struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
+			      const struct hash_seed *seed)
+{
+	assert(shard_count > 0 && shard_count <= SHARDS_MAX);
+	assert(databases > 0 && databases <= DATABASES_MAX);
+	struct keyspace *ks = mem_alloc_lines(keyspace_bytes());
+	memset(ks, 0, keyspace_bytes());
+	ks->databases = databases;
+	ks->shard_count = shard_count;
+	ks->seed = *seed;
+	atomic_store(&ks->active_expire, true);
+	atomic_store(&ks->string_max, 512ull << 20);
+	atomic_store(&ks->lfu_log_factor, 10);
+	atomic_store(&ks->lfu_decay_minutes, 1);
+	for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+		ks->slots[i].index = (uint16_t)i;
+		atomic_store(&ks->slots[i].owner, (uint16_t)(i * shard_count / SLOT_COUNT));
+		ks->slots[i].expire_earliest = EXPIRE_NEVER;
+	}
+	for (uint32_t i = 0; i < shard_count; i++) {
+		struct shard *shard = mem_alloc_lines((sizeof(*shard) + 63) & ~(size_t)63);
+		memset(shard, 0, sizeof(*shard));
+		shard->ks = ks;
+		shard->id = (uint16_t)i;
+		shard->random = seed->k0 ^ (seed->k1 + i * 0x9e3779b97f4a7c15ull);
+		shard->counts = mem_zalloc(databases * sizeof(*shard->counts));
+		retire_init(&shard->retire);
+		ks->shards[i] = shard;
+	}
+	return ks;
+}
+
+static void slot_free_tables(struct keyspace *ks, struct slot *slot)
+{
+	for (uint32_t db = 0; db < ks->databases; db++) {
+		struct table *table = slot_table(slot, db);
+		uint64_t at = 0;
+		uint64_t root = table ? table_take(table) : 0;
+		while (root && !table_free_slice(root, &at, SIZE_MAX))
+			;
+	}
+	struct table *more = atomic_load(&slot->more);
+	if (more)
+		mem_free(more, (ks->databases - 1) * sizeof(*more));
+}
+
+void keyspace_free(struct keyspace *ks)
+{
+	if (!ks)
+		return;
+	for (uint32_t i = 0; i < ks->shard_count; i++) {
+		struct shard *shard = ks->shards[i];
+		retire_deinit(&shard->retire);
+		mem_free(shard->counts, ks->databases * sizeof(*shard->counts));
+		mem_free(shard, (sizeof(*shard) + 63) & ~(size_t)63);
+	}
+	for (uint32_t i = 0; i < SLOT_COUNT; i++)
+		slot_free_tables(ks, &ks->slots[i]);
+	mem_free(ks, keyspace_bytes());
+}
+
+struct table *slot_table_make(struct keyspace *ks, struct slot *slot, uint32_t db)
+{
+	struct table *table = slot_table(slot, db);
+	if (table)
+		return table;
+	struct table *more = mem_zalloc((ks->databases - 1) * sizeof(*more));
+	atomic_store_explicit(&slot->more, more, memory_order_release);
+	return &more[db - 1];
+}
+
+uint64_t shard_random(struct shard *shard)
+{
+	uint64_t z = shard->random += 0x9e3779b97f4a7c15ull;
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+int64_t keyspace_keys(const struct keyspace *ks, uint32_t db)
+{
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < ks->shard_count; i++)
+		sum += atomic_load_explicit(&ks->shards[i]->counts[db].keys, memory_order_relaxed);
+	return sum < 0 ? 0 : sum;
+}
+
+int64_t keyspace_expires(const struct keyspace *ks, uint32_t db)
+{
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < ks->shard_count; i++)
+		sum += atomic_load_explicit(&ks->shards[i]->counts[db].expires,
+					    memory_order_relaxed);
+	return sum < 0 ? 0 : sum;
+}

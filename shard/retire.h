@@ -1,0 +1,84 @@
+/*
+ * Retired memory: unlinked from the tables, but readers may still look at it.
+ *
+ * Each worker has one `struct retire`. What a writer takes out of a table it pushes here. At the
+ * end of its tick's work retire_stamp() marks all that came since the last stamp with the number of
+ * a grace period that has not started yet; what has a stamp <= completed may be freed.
+ *
+ * Why that is right: the reclaimer (server/reclaimer.c) does
+ *	started++ (seq_cst);  synchronize_rcu();  completed = started (release)
+ * and retire_stamp() does
+ *	fence(seq_cst);  stamp = load(started) + 1
+ * after the words that unlinked the memory were stored. The period numbered `stamp` starts after
+ * the fence, so a reader that comes online during it or later sees the memory unlinked, and
+ * synchronize_rcu waits for all that were online before.
+ *
+ * retire_collect() frees on the worker that retired, in slices: the arenas and caches of the
+ * allocator stay the worker's own, and a flushed database of millions of keys holds nobody up.
+ *
+ * All functions: the worker that owns the struct. `struct grace` is shared: the reclaimer writes
+ * it, everybody reads it.
+ */
+#ifndef SHARD_RETIRE_H
+#define SHARD_RETIRE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct entry;
+
+struct grace {
+	_Alignas(64) _Atomic uint64_t started;
+	_Alignas(64) _Atomic uint64_t completed;
+};
+
+struct retired {
+	void *ptr;
+	uint64_t what; /* size << 3 | kind */
+};
+
+struct retire {
+	struct retired *ring; /* a power of two, grows */
+	size_t cap;
+	uint64_t head; /* next to free */
+	uint64_t tail; /* next free place */
+	struct retire_stamp {
+		uint64_t end;   /* everything before this place ... */
+		uint64_t stamp; /* ... may go when this period has completed */
+	} *stamps; /* a ring as well */
+	size_t stamps_cap;
+	uint64_t stamps_head, stamps_tail;
+	uint64_t stamped; /* the place up to which everything has a stamp */
+	size_t bytes;     /* retired and not freed */
+	uint64_t lazy_root; /* a whole table being freed slice by slice, 0 = none */
+	uint64_t lazy_at;
+};
+
+void retire_init(struct retire *r);
+/* Frees everything at once: no reader is left. */
+void retire_deinit(struct retire *r);
+
+/* Plain memory, for mem_free(ptr, size). */
+void retire_memory(struct retire *r, void *ptr, size_t size);
+/* An entry with all that hangs off it. */
+void retire_entry(struct retire *r, struct entry *e);
+/* An entry without its owner-only structure, which lives on in another one. */
+void retire_entry_shallow(struct retire *r, struct entry *e);
+/* The content of a table (table.h: a root word), with all of its entries, unknown in number. */
+void retire_table(struct retire *r, uint64_t root);
+
+/* Stamps what has come since the last time. False when there was nothing. */
+bool retire_stamp(struct retire *r, const struct grace *grace);
+
+/*
+ * Frees what may go, at most about `budget` things (entries, blocks). True when something that may
+ * go already is left for the next slice.
+ */
+bool retire_collect(struct retire *r, const struct grace *grace, size_t budget);
+
+/* True when something waits for a grace period (stamped, not completed). */
+bool retire_waiting(const struct retire *r);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * Ropes (rope.h): the array of leaves, and loops that cut a range at the borders of leaves.
+ */
+#include "shard/rope.h"
+
+#include "proto/mem.h"
+
+#include <assert.h>
+#include <stdbool.h>
+
+static_assert((ROPE_LEAF & (ROPE_LEAF - 1)) == 0, "the border of a leaf is a shift away");
+
+static size_t leaves_for(size_t len)
+{
+	return len / ROPE_LEAF + (len % ROPE_LEAF != 0);
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Bytes from offset to the end of its leaf, `len` at most. */
+static size_t piece_length(size_t offset, size_t len)
+{
+	return min_size(ROPE_LEAF - offset % ROPE_LEAF, len);
+}
+
+struct rope *rope_new(size_t len)
+{
+	struct rope *rope = mem_zalloc(sizeof(*rope));
+	rope_grow(rope, len);
+	return rope;
+}
+
+void rope_free(struct rope *rope)
+{
+	if (!rope)
+		return;
+	size_t count = leaves_for(rope->len);
+	for (size_t i = 0; i < count && rope->present > 0; i++) {
+		if (!rope->leaves[i].bytes)
+			continue;
+		mem_free(rope->leaves[i].bytes, ROPE_LEAF);
+		rope->present--;
+	}
+	assert(rope->present == 0);
+	mem_free(rope->leaves, rope->cap * sizeof(*rope->leaves));
+	mem_free(rope, sizeof(*rope));
+}
+
+struct rope *rope_copy(const struct rope *rope)
+{
+	struct rope *copy = rope_new(rope->len);
+	size_t count = leaves_for(rope->len);
+	for (size_t i = 0; i < count; i++) {
+		if (!rope->leaves[i].bytes)
+			continue;
+		copy->leaves[i].bytes = mem_alloc(ROPE_LEAF);
+		memcpy(copy->leaves[i].bytes, rope->leaves[i].bytes, ROPE_LEAF);
+		copy->present++;
+	}
+	assert(copy->present == rope->present);
+	return copy;
+}
+
+/* Room in the array for `count` leaves: twice what there was, when that is enough. */
+static void make_room(struct rope *rope, size_t count)
+{
+	if (count <= rope->cap)
+		return;
+	size_t cap = count > 2 * rope->cap ? count : 2 * rope->cap;
+	struct rope_leaf *leaves = mem_zalloc(cap * sizeof(*leaves));
+	if (rope->leaves)
+		memcpy(leaves, rope->leaves, rope->cap * sizeof(*leaves));
+	mem_free(rope->leaves, rope->cap * sizeof(*leaves));
+	rope->leaves = leaves;
+	rope->cap = cap;
+}
+
+void rope_grow(struct rope *rope, size_t len)
+{
+	if (len <= rope->len)
+		return;
+	make_room(rope, leaves_for(len));
+	rope->len = len;
+}
+
+static bool all_zero(const char *bytes, size_t len)
+{
+	return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
+
+/* Writes within one leaf. Zeros don't make one. */
+static void write_piece(struct rope *rope, size_t offset, const char *bytes, size_t len)
+{
+	struct rope_leaf *leaf = &rope->leaves[offset / ROPE_LEAF];
+	if (!leaf->bytes) {
+		if (all_zero(bytes, len))
+			return;
+		leaf->bytes = len == ROPE_LEAF ? mem_alloc(ROPE_LEAF) : mem_zalloc(ROPE_LEAF);
+		rope->present++;
+	}
+	memcpy(leaf->bytes + offset % ROPE_LEAF, bytes, len);
+}
+
+void rope_write(struct rope *rope, size_t offset, struct slice bytes)
+{
+	assert(bytes.len <= SIZE_MAX - offset);
+	rope_grow(rope, offset + bytes.len);
+	for (size_t done = 0; done < bytes.len;) {
+		size_t n = piece_length(offset + done, bytes.len - done);
+		write_piece(rope, offset + done, bytes.ptr + done, n);
+		done += n;
+	}
+}
+
+void rope_read(const struct rope *rope, size_t offset, size_t len, char *out)
+{
+	assert(offset <= rope->len && len <= rope->len - offset);
+	for (size_t done = 0; done < len;) {
+		struct slice piece = rope_piece(rope, offset + done);
+		size_t n = min_size(piece.len, len - done);
+		if (piece.ptr)
+			memcpy(out + done, piece.ptr, n);
+		else
+			memset(out + done, 0, n);
+		done += n;
+	}
+}
+
+struct slice rope_piece(const struct rope *rope, size_t offset)
+{
+	assert(offset < rope->len);
+	const char *bytes = rope->leaves[offset / ROPE_LEAF].bytes;
+	return (struct slice){bytes ? bytes + offset % ROPE_LEAF : NULL,
+			      piece_length(offset, rope->len - offset)};
+}
+
+size_t rope_memory(const struct rope *rope)
+{
+	size_t array = rope->cap ? mem_class(rope->cap * sizeof(*rope->leaves)) : 0;
+	return mem_class(sizeof(*rope)) + array + rope->present * mem_class(ROPE_LEAF);
+}

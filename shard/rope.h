@@ -1,0 +1,84 @@
+/*
+ * A rope: a long string that is changed in place.
+ *
+ * The bytes stand in leaves of one size, found through one flat array. A leaf that was never
+ * written anything but zeros to is absent: a bit set at four billion costs one leaf and the
+ * array (16 bytes for 16 KB, half a megabyte for 512 MB), not the zeros before it.
+ *
+ *	struct rope    len, leaves --> +---------------+---------------+---------------+
+ *	                               | bytes  | mark | NULL   |      | bytes  |      | 16 bytes
+ *	                               +---|-----------+---------------+---|-----------+
+ *	                                   v             (16 KB zeros)     v
+ *	                                [ 16 KB ]                       [ 16 KB ]
+ *
+ * Invariants: a rope never shrinks; the bytes of the last leaf beyond `len`, and the leaves of
+ * the array beyond the last, are zero (absent). So growing by zeros only moves `len`.
+ *
+ * Steps: a write touches the leaves it covers. Growing makes the array larger by factors of two
+ * and never moves a leaf.
+ *
+ * How snapshots will fit. `mark` is the epoch of the leaf's last change, which nothing sets or
+ * reads yet. While a snapshot with cut S runs, the first write to a rope whose entry is frozen
+ * makes a new entry with a new struct rope and a copy of the array; the old array goes to the
+ * snapshotter, and the leaves are shared. A write to a leaf with a mark <= S replaces it in the
+ * new array by a copy marked with the write's epoch, and retires the old one for the
+ * snapshotter; a leaf with a later mark is the new rope's alone and is changed in place as
+ * ever. The old rope is freed without its leaves. The mark stands in the array rather than in
+ * the leaf so that leaves stay a power of two in size.
+ *
+ * Slot's holder only: everything. Readers under RCU never get here.
+ */
+#ifndef SHARD_ROPE_H
+#define SHARD_ROPE_H
+
+#include "proto/slice.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of a leaf: a size class of the allocator; copied for a snapshot in about 1 us. */
+#define ROPE_LEAF (16 * 1024)
+
+struct rope_leaf {
+	char *bytes;   /* ROPE_LEAF of them; NULL: all zero */
+	uint64_t mark; /* epoch of the last change */
+};
+
+struct rope {
+	size_t len;
+	struct rope_leaf *leaves;
+	size_t cap;     /* leaves that the array has room for */
+	size_t present; /* leaves that have bytes */
+};
+
+/* `len` zero bytes, and what it takes to free them. free(NULL) is fine. */
+struct rope *rope_new(size_t len);
+void rope_free(struct rope *rope);
+
+/* The same bytes, in leaves of their own; absent ones stay absent. */
+struct rope *rope_copy(const struct rope *rope);
+
+static inline size_t rope_length(const struct rope *rope)
+{
+	return rope->len;
+}
+
+/* Makes it at least `len` long, with zero bytes. */
+void rope_grow(struct rope *rope, size_t len);
+
+/* Writes bytes at an offset, which may lie beyond the end. */
+void rope_write(struct rope *rope, size_t offset, struct slice bytes);
+
+/* Copies `len` bytes from `offset` on, all within the rope, to `out`. */
+void rope_read(const struct rope *rope, size_t offset, size_t len, char *out);
+
+/*
+ * The bytes from `offset` (within the rope) to the end of its leaf or of the rope, where they
+ * stand. ptr is NULL where the leaf is absent: that many zeros. Valid until the next write.
+ */
+struct slice rope_piece(const struct rope *rope, size_t offset);
+
+/* The bytes of memory that it takes: only leaves that exist count. */
+size_t rope_memory(const struct rope *rope);
+
+#endif

@@ -1,0 +1,221 @@
+#!/bin/sh
+# Installs what the tests need, builds everything and runs every test: unit tests, protocol models,
+# wire tests beside the reference server, the unit and stress tests again under the sanitizers, and
+# the fuzz targets over their corpus. A stage that can't be built counts as a failure and the rest
+# goes on. The last line is "N passed, N failed"; the exit status says whether anything failed.
+#
+#     sh test/run.sh
+#
+# Logs of all stages stay in build/logs/. SEED=n repeats the random tests of a run.
+
+cd "$(dirname "$0")/.." || exit 1
+. server/install.sh
+
+TEST_PACKAGES="libcmocka-dev redis-tools python3 python3-pytest python3-redis python3-hypothesis spin
+	clang"
+SANITIZED="-Dallocator=system -Dbuildtype=debugoptimized -Db_lundef=false"
+FUZZ_RUNS=20000		# for each target, beyond its corpus: some seconds
+
+# A report must end the process or change its exit status: both fail the test that meets it.
+export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99"
+export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:exitcode=99"
+export TSAN_OPTIONS="halt_on_error=0:exitcode=99:suppressions=$PWD/test/tsan.supp"
+export PYTHONDONTWRITEBYTECODE=1
+
+logs=build/logs
+passed=0
+failed=0
+started=$(date +%s)
+
+# Shown between stages, with the seconds since the start.
+stage() {
+	printf '\n== %s (at %d s)\n' "$1" $(($(date +%s) - started))
+}
+
+count() {
+	passed=$((passed + $1))
+	failed=$((failed + $2))
+	echo "$1 passed, $2 failed"
+}
+
+finish() {
+	printf '\n%d passed, %d failed\n' "$passed" "$failed"
+	[ "$failed" = 0 ]
+	exit
+}
+
+# build <name> <directory> [meson options]: fails, and counts that, when it can't be built.
+build() {
+	what=$1
+	shift
+	stage "build: $what"
+	if build_tree "$@" 2>"$logs/build-$what.log"; then
+		return 0
+	fi
+	tail -n 40 "$logs/build-$what.log"
+	echo "can't build: $what"
+	count 0 1
+	return 1
+}
+
+# unit <name> <directory>: meson's tests; counts what each program counts (TAP), or the program
+# itself where it says nothing, and one more failure where it ended badly for no counted reason.
+unit() {
+	stage "unit tests: $1"
+	log=$2/meson-logs/testlog.txt
+	rm -f "$log"
+	meson test -C "$2" --no-rebuild --timeout-multiplier 4 >"$logs/unit-$1.log" 2>&1
+	counts=$(awk '
+		function section_ends() {
+			if (result != "" && result !~ /exit status (0|77)$/ && bad == 0)
+				bad = 1
+			if (result != "" && good + bad == 0)
+				good = 1
+			passed += good
+			failed += bad
+			good = bad = 0
+			result = ""
+		}
+		/^=+ [0-9]+\/[0-9]+ =+$/ { section_ends() }
+		/^result: / { result = $0 }
+		/^ok [0-9]+/ { good++ }
+		/^not ok [0-9]+/ { bad++ }
+		/^Summary of Failures|^Ok: / { section_ends() }
+		END { section_ends(); print passed + 0, failed + 0 }' "$log")
+	case ${counts:-0 0} in
+	"0 0") counts="0 1" ;;
+	esac
+	case $counts in
+	*" 0") ;;
+	*)
+		cat "$logs/unit-$1.log"
+		sed -n '/^test: /h; /^not ok /,/^[^#n]/{x; /./p; s/.*//; x; p;}' "$log"
+		grep -E -A 40 'ERROR: (Address|Leak)|WARNING: Thread|runtime error:' "$log" | head -n 200
+		;;
+	esac
+	count $counts
+}
+
+# Starts pytest in the background; `wire_end` takes the result.
+wire_begin() {
+	name=$1 sherd=$2
+	shift 2
+	rm -f "$logs/wire-$name.xml"
+	SHERD=$sherd /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+		--junitxml="$logs/wire-$name.xml" test/wire "$@" >"$logs/wire-$name.log" 2>&1 &
+}
+
+wire_end() {
+	echo "-- $1"
+	tests=$(sed -n 's/.*<testsuite [^>]*errors="\([0-9]*\)" failures="\([0-9]*\)" skipped="\([0-9]*\)" tests="\([0-9]*\)".*/\1 \2 \3 \4/p' \
+		"$logs/wire-$1.xml" 2>/dev/null)
+	if [ -z "$tests" ]; then
+		tail -n 40 "$logs/wire-$1.log"
+		count 0 1
+		return
+	fi
+	set -- "$1" $tests
+	if [ "$(($2 + $3))" = 0 ]; then
+		tail -n 1 "$logs/wire-$1.log"
+	else
+		tail -n 400 "$logs/wire-$1.log"
+	fi
+	count $(($5 - $4 - $3 - $2)) $(($2 + $3))
+}
+
+# sanitize <name> <sanitizers>: a tree of its own, its unit tests, and the stress tests.
+sanitize() {
+	build "$1" "build-$1" $SANITIZED "-Db_sanitize=$2" || return
+	unit "$1" "build-$1"
+	stage "wire tests: stress, $1"
+	SLOWNESS=6
+	export SLOWNESS
+	wire_begin "$1" "build-$1/sherd" -m stress --servers sherd-2,sherd-5
+	wait
+	unset SLOWNESS
+	wire_end "$1"
+}
+
+# check.sh prints a line "ok ..." or "FAIL ..." for each check.
+models() {
+	stage "protocol models"
+	sh test/model/check.sh >"$logs/model.log" 2>&1
+	status=$?
+	good=$(grep -c '^ok ' "$logs/model.log")
+	bad=$(grep -c '^FAIL ' "$logs/model.log")
+	[ $status = 0 ] || [ "$bad" != 0 ] || bad=1
+	[ "$bad" = 0 ] || cat "$logs/model.log"
+	count "$good" "$bad"
+}
+
+# clang's libFuzzer comes in packages of different names.
+install_fuzzer() {
+	probe="int LLVMFuzzerTestOneInput(const char *d, long n) { return 0; }"
+	for package in clang libclang-rt-dev libclang-rt-14-dev libclang-common-14-dev; do
+		install_packages "$package" 2>"$logs/fuzzer.log" || continue
+		echo "$probe" | clang -fsanitize=fuzzer,address -x c - -o "$logs/probe" 2>/dev/null &&
+			return 0
+	done
+	cat "$logs/fuzzer.log"
+	return 1
+}
+
+fuzz() {
+	stage "fuzz targets"
+	if ! install_fuzzer; then
+		echo "no libFuzzer for clang here"
+		count 0 1
+		return
+	fi
+	CC=clang
+	export CC
+	build fuzz build-fuzz -Dfuzz=true $SANITIZED -Db_sanitize=address,undefined || return
+	unset CC
+	found=0
+	for target in build-fuzz/test/fuzz_*; do
+		[ -f "$target" ] && [ -x "$target" ] || continue
+		found=1
+		fuzz_one "$target"
+	done
+	[ $found = 1 ] || { echo "no fuzz targets were built"; count 0 1; }
+}
+
+# The corpus once, then a bounded number of new inputs; findings stay in the logs.
+fuzz_one() {
+	name=$(basename "$1")
+	corpus=test/fuzz/corpus/${name#fuzz_}
+	mkdir -p "$logs/$name"
+	echo "-- $name, seed ${SEED:=$$}"
+	if "$1" -runs="$FUZZ_RUNS" -seed="$SEED" -artifact_prefix="$logs/$name-" \
+		"$logs/$name" "$corpus" >"$logs/$name.log" 2>&1; then
+		count 1 0
+	else
+		tail -n 40 "$logs/$name.log"
+		count 0 1
+	fi
+}
+
+mkdir -p build
+if ! install_packages $BUILD_PACKAGES $TEST_PACKAGES; then
+	count 0 1
+	finish
+fi
+mkdir -p "$logs"
+export SEED="${SEED:-$(date +%s)}"
+echo "seed $SEED"
+
+if build release build; then
+	unit release build
+	stage "wire tests"
+	wire_begin one build/sherd --servers reference,sherd-2
+	wire_begin two build/sherd --servers sherd-1,sherd-5
+	wait
+	wire_end one
+	wire_end two
+fi
+
+models
+sanitize asan address,undefined
+sanitize tsan thread
+fuzz
+finish

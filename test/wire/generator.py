@@ -1,0 +1,431 @@
+"""Random commands from a table, and the rules by which two servers' replies are compared.
+
+A row of COMMANDS is a weight and a template: words in capitals are sent as they are, words in small
+letters are kinds of arguments (functions of the random generator, see KINDS).
+
+    kind?  at most once      kind*  up to three times      kind+  one to four times
+    a|b    one of them       ( ... ) a group, which may be followed by ? * + as well
+
+Some commands are then spoiled: an argument too many or too few, or one replaced by something odd.
+RULES says how the replies of a command are compared where "the same bytes" isn't meant. To take in
+another type of value: add rows and kinds, a reader to READERS, and rules where needed.
+"""
+
+import re
+import time
+
+from resp import Error, Nil, Status, TIMEOUT_S
+
+# What makes an argument
+
+NAMES = [b"a", b"b", b"c", b"d", b"e", b"f", b"{t}1", b"{t}2", b"{t}3", b"key:%d", b"", b"\x00",
+         b"\xff\r\n", b"{}x", b"{", b"long" * 100]
+INTEGERS = [0, 0, 1, 1, -1, 2, 3, 7, 8, 10, 100, -100, 255, 256, 1023, 65536, -65536, 2 ** 31 - 1,
+            2 ** 31, -2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53, 2 ** 63 - 1, 2 ** 63 - 2, -2 ** 63,
+            -2 ** 63 + 1, 2 ** 63, -2 ** 63 - 1, 2 ** 64, 10 ** 30]
+FLOATS = [b"0", b"1.5", b"-1.5", b"3.0", b"1e3", b"1e-3", b"0.1", b"-0", b"1e17", b"123456.789",
+          b"1e308", b"1e4932", b"1e5000", b"inf", b"-inf", b"nan", b"0x1p4", b"1.", b".5", b"1e",
+          b" 1", b"1 ", b"", b"abc", b"9223372036854775807", b"17179869185.5"]
+ODD = [b"", b"0", b"-1", b"1", b"abc", b"1.5", b" 1", b"01", b"+1", b"-0", b"NX", b"EX", b"GET",
+       b"\x00", b"\r\n", b"'", b'"', b"9223372036854775807", b"-9223372036854775808",
+       b"9223372036854775808", b"x" * 200, b"*", b"[a-", b"\\", b"nan", b"LIMIT", b"DB", b"\xc3\xa4"]
+PATTERNS = [b"*", b"a", b"?", b"??", b"[a-c]", b"[^a]", b"key:*", b"*t*", b"{t}?", b"\\a", b"[", b"",
+            b"[a", b"*\x00*", b"long*", b"k[e-e]y:[0-9]*", b"**", b"a*b*c", b"[c-a]", b"[\\]]"]
+
+
+def key(rng):
+    name = rng.choice(NAMES)
+    return name % rng.randrange(30) if b"%d" in name else name
+
+
+def value(rng):
+    kind = rng.random()
+    if kind < .35:
+        return b"%d" % integer_value(rng)
+    if kind < .45:
+        return rng.choice(FLOATS)
+    if kind < .80:
+        return rng.randbytes(rng.randrange(12))
+    if kind < .97:
+        return rng.choice([b"x", b"ab", b"\x00", b"0"]) * rng.randrange(120)
+    size = rng.choice([500, 4000, 16384, 65535, 65536, 70000])
+    return (b"%d." % rng.randrange(10 ** 6) * size)[:size]
+
+
+def integer_value(rng):
+    return rng.choice(INTEGERS) if rng.random() < .4 else rng.randrange(-1000, 1000)
+
+
+def integer(rng):
+    return b"%d" % integer_value(rng)
+
+
+def small(rng):
+    return b"%d" % rng.randrange(-20, 40)
+
+
+def offset(rng):
+    """Where a string is written or a bit set: mostly near, so that strings stay small."""
+    if rng.random() < .05:
+        return rng.choice([b"-1", b"abc", b"4294967296", b"9223372036854775807", b""])
+    return b"%d" % (rng.randrange(100) if rng.random() < .95 else rng.randrange(100_000))
+
+
+def seconds(rng):
+    """From now: far ahead or already past, so that a run's duration makes no difference; and hardly
+    ever the same twice, for GT and LT would compare the moments when commands arrived."""
+    past = rng.choice([0, -1, -100])
+    return b"%d" % (past if rng.random() < .3 else 10 ** 6 + 1000 * rng.randrange(10 ** 6))
+
+
+def milliseconds(rng):
+    past = rng.choice([0, -1, -100])
+    return b"%d" % (past if rng.random() < .3 else 10 ** 9 + 10 ** 6 * rng.randrange(10 ** 6))
+
+
+def at_seconds(rng):
+    return b"%d" % rng.choice([33177117420, 33177117421, 4102444800, 1, 0, -5, 33177117420])
+
+
+def at_milliseconds(rng):
+    return b"%d" % rng.choice([33177117420123, 33177117420999, 4102444800500, 1, 0, -5])
+
+
+KINDS = {
+    "key": key, "value": value, "integer": integer, "small": small, "offset": offset,
+    "seconds": seconds, "milliseconds": milliseconds, "at_seconds": at_seconds,
+    "at_milliseconds": at_milliseconds,
+    "float": lambda rng: rng.choice(FLOATS) if rng.random() < .5 else
+             b"%.*f" % (rng.randrange(8), rng.uniform(-1000, 1000)),
+    "bit": lambda rng: rng.choice([b"0", b"1", b"1", b"0", b"2", b"-1", b""])
+           if rng.random() < .1 else rng.choice([b"0", b"1"]),
+    "odd": lambda rng: rng.choice(ODD),
+    # LCS takes the product of both lengths: its keys are no others, and never long.
+    "lcs_key": lambda rng: b"lcs%d" % rng.randrange(4),
+    "short_value": lambda rng: bytes(rng.choices(b"abcd\x00", k=rng.randrange(60))),
+    "pattern": lambda rng: rng.choice(PATTERNS),
+    "database": lambda rng: rng.choice([b"0", b"0", b"0", b"1", b"1", b"2", b"15", b"16", b"-1"]),
+    "bits": lambda rng: b"%s%d" % (rng.choice([b"u", b"i"]), rng.choice(
+            [1, 2, 4, 5, 7, 8, 8, 16, 31, 32, 63, 64, 65, 0])),
+    "bit_offset": lambda rng: rng.choice([b"", b"#"]) + (offset(rng) if rng.random() < .3 else
+                                                         b"%d" % rng.randrange(40)),
+    "text": lambda rng: rng.choice([b"hello", b"", b"\x00\xff", b"a b", b"x" * 300]),
+    "name": lambda rng: rng.choice([b"me", b"", b"a b", b"x" * 50, b"\x80"]),
+    "command": lambda rng: rng.choice([b"NOSUCH", b"GETT", b"",  b"S ET", b"x" * 150]),
+    "whole": lambda rng: [b"SET", b"k", b"v"] if rng.random() < .5 else command(rng),
+}
+
+COMMANDS = """
+30 SET key value
+20 SET key value (NX|XX|GET|KEEPTTL|EX seconds|PX milliseconds|EXAT at_seconds|PXAT at_milliseconds)*
+30 GET key
+6 GETSET key value
+6 GETDEL key
+10 GETEX key (PERSIST|EX seconds|PX milliseconds|EXAT at_seconds|PXAT at_milliseconds)?
+10 MGET key+
+8 MSET (key value)+
+5 MSETNX (key value)+
+5 SETNX key value
+4 SETEX key seconds value
+4 PSETEX key milliseconds value
+10 APPEND key value
+6 STRLEN key
+8 SETRANGE key offset value
+8 GETRANGE key small small
+3 GETRANGE key integer integer
+3 SUBSTR key small small
+8 INCR key
+6 DECR key
+10 INCRBY key integer
+6 DECRBY key integer
+10 INCRBYFLOAT key float
+4 SET lcs_key short_value
+6 LCS lcs_key lcs_key (LEN|IDX|WITHMATCHLEN|MINMATCHLEN small)*
+10 SETBIT key offset bit
+6 GETBIT key offset
+8 BITCOUNT key (small small (BYTE|BIT)?)?
+8 BITPOS key bit (small (small (BYTE|BIT)?)?)?
+8 BITOP (AND|OR|XOR) key key+
+3 BITOP NOT key key
+12 BITFIELD key (GET bits bit_offset|SET bits bit_offset integer|INCRBY bits bit_offset integer|OVERFLOW (WRAP|SAT|FAIL))*
+4 BITFIELD_RO key (GET bits bit_offset)*
+10 DEL key+
+5 UNLINK key+
+10 EXISTS key+
+4 TOUCH key+
+6 TYPE key
+8 EXPIRE key seconds (NX|XX|GT|LT)*
+6 PEXPIRE key milliseconds (NX|XX|GT|LT)*
+6 EXPIREAT key at_seconds (NX|XX|GT|LT)*
+6 PEXPIREAT key at_milliseconds (NX|XX|GT|LT)*
+6 TTL key
+4 PTTL key
+4 EXPIRETIME key
+4 PEXPIRETIME key
+6 PERSIST key
+6 RENAME key key
+6 RENAMENX key key
+8 COPY key key (DB database|REPLACE)*
+6 MOVE key database
+1 SWAPDB database database
+3 SELECT database
+3 KEYS pattern
+3 DBSIZE
+2 RANDOMKEY
+2 SCAN 0 (MATCH pattern|COUNT small|TYPE (string|list|nosuch))*
+6 OBJECT ENCODING key
+2 OBJECT REFCOUNT key
+2 OBJECT IDLETIME key
+1 OBJECT FREQ key
+0.2 FLUSHDB (SYNC|ASYNC)?
+0.1 FLUSHALL (SYNC|ASYNC)?
+2 PING text?
+2 ECHO text
+1 CLIENT SETNAME name
+1 CLIENT GETNAME
+0.3 CLIENT ID
+0.3 RESET
+0.5 HELLO (2|3|4|abc)? (SETNAME name)?
+1 MEMORY USAGE key (SAMPLES small)?
+0.3 TIME
+1 COMMAND GETKEYS whole
+1 command odd*
+0.5 OBJECT odd key
+0.5 CLIENT odd
+0.3 CONFIG odd
+0.3 AUTH text text?
+"""
+
+# The grammar
+
+TOKEN = re.compile(r"[()|]|[?*+](?=\s|$|[)|])|[^\s()|?*+]+")
+
+
+class Literal:
+    def __init__(self, word):
+        self.word = word.encode()
+
+    def generate(self, rng):
+        return [self.word]
+
+
+class Kind:
+    def __init__(self, function):
+        self.function = function
+
+    def generate(self, rng):
+        made = self.function(rng)
+        return made if isinstance(made, list) else [made]
+
+
+class Chain:
+    def __init__(self, parts):
+        self.parts = parts
+
+    def generate(self, rng):
+        return [word for part in self.parts for word in part.generate(rng)]
+
+
+class Choice:
+    def __init__(self, options):
+        self.options = options
+
+    def generate(self, rng):
+        return rng.choice(self.options).generate(rng)
+
+
+class Repeat:
+    TIMES = {"?": [0, 1], "*": [0, 0, 1, 1, 2, 3], "+": [1, 1, 2, 3, 4]}
+
+    def __init__(self, part, how):
+        self.part, self.times = part, self.TIMES[how]
+
+    def generate(self, rng):
+        return [word for _ in range(rng.choice(self.times)) for word in self.part.generate(rng)]
+
+
+def parse(template):
+    tokens = TOKEN.findall(template)
+    assert "".join(tokens) == re.sub(r"\s", "", template), template
+    made, rest = parse_choice(tokens)
+    assert not rest, template
+    return made
+
+
+def parse_choice(tokens):
+    options, parts = [], []
+    while tokens and tokens[0] != ")":
+        token, tokens = tokens[0], tokens[1:]
+        if token == "|":
+            options.append(Chain(parts))
+            parts = []
+        elif token == "(":
+            part, tokens = parse_choice(tokens)
+            assert tokens[0] == ")"
+            tokens = tokens[1:]
+            parts.append(part)
+        elif token in Repeat.TIMES:
+            parts[-1] = Repeat(parts[-1], token)
+        else:
+            parts.append(Kind(KINDS[token]) if token in KINDS else Literal(token))
+    options.append(Chain(parts))
+    return (options[0] if len(options) == 1 else Choice(options)), tokens
+
+
+ROWS = [(float(row.split(" ", 1)[0]), parse(row.split(" ", 1)[1]))
+        for row in COMMANDS.strip().split("\n")]
+WEIGHTS = [weight for weight, _ in ROWS]
+TEMPLATES = [template for _, template in ROWS]
+SPOILT = 0.08
+
+
+def command(rng):
+    """One command: a list of byte strings."""
+    args = rng.choices(TEMPLATES, WEIGHTS)[0].generate(rng)
+    if rng.random() < SPOILT:
+        spoil(rng, args)
+    if rng.random() < .1:
+        args[0] = args[0].lower()
+    return args
+
+
+def spoil(rng, args):
+    """Changes arguments, never the command's name: another command may be one to keep away from."""
+    how = rng.randrange(4)
+    if how == 0 and len(args) > 1:
+        del args[rng.randrange(1, len(args))]
+    elif how == 1:
+        args.insert(rng.randrange(1, len(args) + 1), rng.choice(ODD))
+    elif how == 2:
+        args += [rng.choice(ODD)] * rng.randrange(1, 3)
+    elif len(args) > 1:
+        args[rng.randrange(1, len(args))] = rng.choice(ODD)
+    if unsafe(args):
+        args[:] = [b"PING"]
+
+
+def unsafe(args):
+    """Commands whose effect would outlive the test or break the comparison."""
+    return args[0].upper() in (b"CLIENT", b"CONFIG", b"DEBUG", b"COMMAND") and len(args) > 1 and \
+        args[1].upper() in (b"", b"KILL", b"REPLY", b"PAUSE", b"SET", b"GET", b"LIST", b"INFO")
+
+
+# How replies are compared: rule(reference's reply, ours, the command) says whether they agree.
+# DBSIZE may count what expired and has not been swept: it is compared at the end of a sequence.
+
+TTL_SLACK_S = 60        # how far apart in time both servers may run a command
+
+
+def same(reference, ours, args):
+    if isinstance(reference, Nil) or isinstance(ours, Nil):
+        return reference is ours
+    return type(reference) is type(ours) and reference == ours
+
+
+def same_kind(reference, ours, args):
+    if isinstance(reference, Error) or isinstance(ours, Error):
+        return same(reference, ours, args)
+    return type(reference) is type(ours)
+
+
+def nil_or_not(reference, ours, args):
+    if isinstance(reference, Error) or isinstance(reference, Nil):
+        return same(reference, ours, args)
+    return type(reference) is type(ours)
+
+
+def unordered(reference, ours, args):
+    if isinstance(reference, list) and isinstance(ours, list):
+        return type(reference) is type(ours) and sorted(reference) == sorted(ours)
+    return same(reference, ours, args)
+
+
+def near(slack):
+    def rule(reference, ours, args):
+        if type(reference) is int and type(ours) is int and reference >= 0 and ours >= 0:
+            return abs(reference - ours) <= slack
+        return same(reference, ours, args)
+    return rule
+
+
+def scan(reference, ours, args):
+    """Cursors and portions are each server's own; whole iterations are compared elsewhere."""
+    return same_kind(reference, ours, args) and (isinstance(ours, Error) or (
+        len(ours) == 2 and ours[0].isdigit() and isinstance(ours[1], list)))
+
+
+def checked_first(reference, ours, args):
+    """Since 7.2 BITCOUNT and BITPOS check their arguments before they look for the key."""
+    if isinstance(ours, Error) and reference in (0, -1):
+        return ours.text in (b"ERR syntax error", b"ERR value is not an integer or out of range",
+                             b"ERR The bit argument must be 1 or 0.")
+    return same(reference, ours, args)
+
+
+RULES = {
+    b"KEYS": unordered, b"RANDOMKEY": nil_or_not, b"SCAN": scan, b"TTL": near(TTL_SLACK_S),
+    b"PTTL": near(1000 * TTL_SLACK_S), b"EXPIRETIME": near(TTL_SLACK_S),
+    b"PEXPIRETIME": near(1000 * TTL_SLACK_S), b"TIME": same_kind, b"HELLO": same_kind,
+    b"MEMORY USAGE": nil_or_not, b"CLIENT ID": same_kind, b"OBJECT IDLETIME": near(TTL_SLACK_S),
+    b"OBJECT HELP": same_kind, b"CLIENT HELP": same_kind, b"CONFIG HELP": same_kind,
+    b"DBSIZE": same_kind, b"BITCOUNT": checked_first, b"BITPOS": checked_first,
+}
+
+
+def agree(reference, ours, args):
+    name = args[0].upper()
+    rule = RULES.get(name) or RULES.get(b" ".join(args[:2]).upper()) or same
+    return rule(reference, ours, args)
+
+
+# Reading a whole server back
+
+READERS = {Status("string"): lambda key: ["GET", key]}
+
+
+def wait_for_size(client, size):
+    """DBSIZE counts expired keys until they are swept."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while client.command("DBSIZE") != size:
+        assert time.monotonic() < deadline, "DBSIZE %s, but %d keys" % (client.command("DBSIZE"),
+                                                                        size)
+
+
+def dump(client, databases):
+    """{(database, key): (type, encoding, expiry, value)} of everything."""
+    found = {}
+    for number in databases:
+        assert client.command("SELECT", number) == Status("OK")
+        keys = client.command("KEYS", "*")
+        wait_for_size(client, len(keys))
+        for name in keys:
+            kind, encoding, expiry = client.pipeline([["TYPE", name], ["OBJECT", "ENCODING", name],
+                                                      ["PEXPIRETIME", name]])
+            content = client.command(*READERS[kind](name))
+            found[number, name] = (kind, encoding, expiry, content)
+    return found
+
+
+def same_dump(reference, ours):
+    """The differences of two dumps, as lines."""
+    lines = []
+    expiry_near = near(1000 * TTL_SLACK_S)
+    for where in sorted(set(reference) | set(ours)):
+        one, two = reference.get(where), ours.get(where)
+        if one is None or two is None or one[:2] + one[3:] != two[:2] + two[3:] or \
+                not expiry_near(one[2], two[2], None):
+            lines.append("db %d key %r\n    reference: %.300r\n    ours:      %.300r" %
+                         (where + (one, two)))
+    return lines
+
+
+def full_scan(client, *options):
+    """The keys of a whole iteration."""
+    cursor, found = b"0", []
+    while True:
+        cursor, keys = client.command("SCAN", cursor, *options)
+        found += keys
+        if cursor == b"0":
+            return found
+
+
