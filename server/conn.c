@@ -78,6 +78,15 @@ static void conn_make_room(struct conn *conn)
 	read_block_unref(conn->worker, old);
 }
 
+void conn_drop_block(struct conn *conn)
+{
+	if (conn->block && conn_in_bytes(conn) == 0) {
+		read_block_unref(conn->worker, conn->block);
+		conn->block = NULL;
+		conn->at = 0;
+	}
+}
+
 /* --- reading --- */
 
 static void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -92,8 +101,10 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *conn = (struct conn *)stream;
 	struct stats *stats = &conn->worker->stats;
-	if (n == 0 || n == UV_ENOBUFS)
+	if (n == 0 || n == UV_ENOBUFS) {
+		conn_drop_block(conn);
 		return;
+	}
 	if (n == UV_EOF) {
 		conn->flags |= CONN_EOF;
 		conn_set_reading(conn, false);
@@ -115,7 +126,8 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		conn_close(conn);
 		return;
 	}
-	if (conn->wait & ~WAIT_OUTPUT && conn_in_bytes(conn) > CONN_IN_MAX)
+	uint32_t in_max = conn->wait == WAIT_OUTPUT ? CONN_IN_MAX_UNREAD : CONN_IN_MAX;
+	if (conn->wait && conn_in_bytes(conn) > in_max)
 		conn_set_reading(conn, false);
 	conn_ready(conn);
 }

@@ -29,7 +29,7 @@
 #include <uv.h>
 
 /* A read block: what one read may bring. Only touched pages cost memory. */
-#define READ_BLOCK_BYTES (64 * 1024)
+#define READ_BLOCK_BYTES (16 * 1024)
 /* Blocks a worker keeps for reuse. */
 #define READ_BLOCKS_KEPT 64
 /* With less room than this behind a request that is not whole, a larger block is taken. */
@@ -37,11 +37,16 @@
 /* Unanswered operations of one connection; above, its requests wait. Bounds what one client can
  * make the server hold. */
 #define CONN_OPS_MAX 1024
-/* Replies waiting to be sent; above, the connection's requests wait until it reads. */
+/* Replies waiting to be sent; above (or above client-output-buffer-limit, where that is more), the
+ * connection's requests wait until it reads. */
 #define CONN_OUT_MAX (1024 * 1024)
 /* Requests received and not run while the connection waits for the server (not for its own reading);
  * above, nothing more is read. */
 #define CONN_IN_MAX (1024 * 1024)
+
+/* The same while it waits for the client to read its replies: a client that sends a long pipeline before it
+ * reads anything must not be stuck, but may not make us keep everything either. */
+#define CONN_IN_MAX_UNREAD (32 * 1024 * 1024)
 
 enum conn_wait {
 	WAIT_ANSWERS = 1, /* until all of its operations are answered */
@@ -145,6 +150,9 @@ static inline uint32_t conn_in_bytes(const struct conn *conn)
 	return conn->block ? conn->block->filled - conn->at : 0;
 }
 
+/* Above so many bytes of replies its requests wait. */
+size_t conn_out_max(const struct conn *conn);
+
 /* Puts it on the ready list: its requests are looked at in the next tick, or in this one. */
 void conn_ready(struct conn *conn);
 
@@ -176,6 +184,9 @@ void conn_set_reading(struct conn *conn, bool on);
 
 /* Sends what it can; step 6 of the tick. May close. */
 void conn_flush(struct conn *conn);
+
+/* Lets the read block go when everything in it has been run: an idle connection has none. */
+void conn_drop_block(struct conn *conn);
 
 /* Drops a reference of a read block. */
 void read_block_unref(struct worker *worker, struct read_block *block);

@@ -207,6 +207,15 @@ static bool conn_send(struct conn *conn)
 	return !(conn->flags & CONN_CLOSING);
 }
 
+size_t conn_out_max(const struct conn *conn)
+{
+	const struct config *config = &conn->worker->server->config;
+	size_t hard = (size_t)config_int(&config->output_limit_normal_hard);
+	size_t soft = (size_t)config_int(&config->output_limit_normal_soft);
+	size_t limit = hard > soft ? hard : soft;
+	return limit > CONN_OUT_MAX ? limit : CONN_OUT_MAX;
+}
+
 /* client-output-buffer-limit normal: false when the connection was closed for it. */
 static bool conn_check_output_limit(struct conn *conn)
 {
@@ -236,7 +245,10 @@ void conn_flush(struct conn *conn)
 {
 	if (conn->flags & CONN_CLOSING)
 		return;
-	if (!conn->writing && reply_size(&conn->out) > 0 && !conn_send(conn))
+	conn_drop_block(conn);
+	if (!conn->writing && reply_size(&conn->out) == 0)
+		reply_reset(&conn->out, OUT_KEEP_BYTES);
+	else if (!conn->writing && !conn_send(conn))
 		return;
 	if ((conn->writing || conn->op_first) && !conn_check_output_limit(conn))
 		return;

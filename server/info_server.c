@@ -75,8 +75,7 @@ void info_server(const struct info *info)
 	uname(&name);
 	info_line(info, "redis_version:%s", REDIS_VERSION);
 	info_line(info, "sherd_version:%s", SHERD_VERSION);
-	info_text(info,
-		  "redis_git_sha1:00000000\r\nredis_git_dirty:0\r\n");
+	info_text(info, "redis_git_sha1:00000000\r\nredis_git_dirty:0\r\n");
 	info_line(info, "redis_build_id:%llx", build_id());
 	info_text(info, "redis_mode:standalone\r\n");
 	info_line(info, "os:%s %s %s", name.sysname, name.release, name.machine);

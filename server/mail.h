@@ -26,7 +26,7 @@
 /* A parcel is eight cache lines. */
 #define PARCEL_ITEMS 62
 /* Empty parcels a worker keeps; more are freed. */
-#define PARCELS_KEPT 256
+#define PARCELS_KEPT 64
 
 /* What the receiver is to do with what a letter points to. Fits the low bits of 16-byte alignment. */
 enum verb {

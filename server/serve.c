@@ -422,7 +422,7 @@ static uint8_t reason_to_wait(const struct worker *worker, const struct conn *co
 		return WAIT_ROOM;
 	if (conn->op_first && cmd && looks_round(cmd))
 		return WAIT_ANSWERS;
-	if (conn_out_bytes(conn) > CONN_OUT_MAX)
+	if (conn_out_bytes(conn) > CONN_OUT_MAX && conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
 	return 0;
 }

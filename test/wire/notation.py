@@ -27,35 +27,40 @@ PRINTABLE = set(range(0x20, 0x7f)) - set(b'"\\')
 SHORT = {0x0a: "\\n", 0x0d: "\\r", 0x09: "\\t", 0x22: '\\"', 0x5c: "\\\\"}
 
 
-def quote(text):
-    shown = "".join(chr(b) if b in PRINTABLE else SHORT.get(b, "\\x%02x" % b)
-                    for b in text[:SHOWN_BYTES])
-    tail = "" if len(text) <= SHOWN_BYTES else "...(%d bytes)" % len(text)
+def quote(text, cut=SHOWN_BYTES):
+    shown = "".join(chr(b) if b in PRINTABLE else SHORT.get(b, "\\x%02x" % b) for b in text[:cut])
+    tail = "" if cut is None or len(text) <= cut else "...(%d bytes)" % len(text)
     return '"%s"%s' % (shown, tail)
 
 
-def render(reply):
+def render(reply, cut=SHOWN_BYTES):
+    """`cut` shortens strings to so many bytes; None doesn't."""
     if isinstance(reply, Status):
         return "OK" if reply.text == b"OK" else "+%s" % reply
     if isinstance(reply, Error):
         plain = reply.text.strip() == reply.text and PRINTABLE.union(b'"\\').issuperset(reply.text)
-        return "-" + (str(reply) if plain else quote(reply.text))
+        return "-" + (str(reply) if plain else quote(reply.text, cut))
     if isinstance(reply, bytes):
-        return quote(reply)
+        return quote(reply, cut)
     if isinstance(reply, Double):
         return "double %s" % reply
     if isinstance(reply, Boolean):
         return {b"t": "true", b"f": "false"}[reply.text]
     if isinstance(reply, Verbatim):
-        return "text " + quote(reply.text[4:])
+        return "text " + quote(reply.text[4:], cut)
     if isinstance(reply, Big):
         return "big %s" % reply
     if isinstance(reply, Map):
-        return "{%s}" % ", ".join("%s: %s" % (render(k), render(v)) for k, v in reply)
+        return "{%s}" % ", ".join("%s: %s" % (render(k, cut), render(v, cut)) for k, v in reply)
     if isinstance(reply, list):
         name = {Set: "set", Push: "push"}.get(type(reply), "")
-        return "%s[%s]" % (name, ", ".join(map(render, reply)))
+        return "%s[%s]" % (name, ", ".join(render(x, cut) for x in reply))
     return repr(reply)
+
+
+def shorten(text, size=4 * SHOWN_BYTES):
+    """For showing long renderings of arrays."""
+    return text if len(text) <= size else "%s ...(%d characters)" % (text[:size], len(text))
 
 
 class Exactly:
@@ -89,7 +94,7 @@ class Regex:
         self.regex = re.compile(text, re.S)
 
     def matches(self, reply, protocol):
-        return self.regex.fullmatch(render(reply)) is not None
+        return self.regex.fullmatch(render(reply, cut=None)) is not None
 
 
 class Sequence:

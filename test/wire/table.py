@@ -63,7 +63,7 @@ class Case:
                     return problems + [self._problem(line, protocol, pipelined, repr(e))]
                 if not line.expected.matches(reply, protocol):
                     problems.append(self._problem(line, protocol, pipelined,
-                                                  notation.render(reply)))
+                                                  notation.shorten(notation.render(reply))))
             return problems
 
     def _reply(self, client, line, protocol, pipelined):

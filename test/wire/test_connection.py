@@ -168,7 +168,7 @@ CLIENT KILL TYPE pubsub                 => 0
 CLIENT KILL TYPE replica SKIPME no      => 0
 CLIENT KILL ID 99999999 TYPE normal USER default ADDR 1.2.3.4:5 LADDR 1.2.3.4:6 SKIPME yes => 0
 ## client help
-CLIENT HELP                             => ~\[\+CLIENT <subcommand> .*\+    Prints this help\.\]
+CLIENT HELP                             => ~\[\+CLIENT <subcommand> .*\+HELP, [^,]*\]
 CLIENT HELP x                           => -ERR wrong number of arguments for 'client|help' command
 """)
 

@@ -325,7 +325,7 @@ OBJECT REFCOUNT                         => -ERR wrong number of arguments for 'o
 OBJECT IDLETIME                         => -ERR wrong number of arguments for 'object|idletime' command
 OBJECT FREQ a b                         => -ERR wrong number of arguments for 'object|freq' command
 OBJECT HELP x                           => -ERR wrong number of arguments for 'object|help' command
-OBJECT HELP                             => ~\[\+OBJECT <subcommand> .*\+    Prints this help\.\]
+OBJECT HELP                             => ~\[\+OBJECT <subcommand> .*\+HELP, [^,]*\]
 """)
 
 

@@ -58,24 +58,22 @@ def test_a_client_that_never_reads_small_replies(kind, start):
     server = start(kind)
     with server.connect() as client, server.connect() as other:
         before = resident(server)
-        count = 600_000
+        count = 2_000_000
         data = b"".join(encode(["GETSET", "k%d" % (i % 100), "v" * 100]) for i in range(1000))
-        stopped = threading.Event()
 
         def send():
             try:
                 for _ in range(count // 1000):
                     client.send(data)
             except OSError:     # blocked for longer than a timeout: as it should be
-                stopped.set()
+                pass
         client.socket.settimeout(1)
         sender = threading.Thread(target=send)
         sender.start()
         sender.join()
         for i in range(50):
             assert other.command("INCR", "n") == i + 1
-        assert resident(server) - before < 100 * MB
-        assert stopped.is_set(), "the server took all requests of a client that doesn't read"
+        assert resident(server) - before < 100 * MB, "replies of 200 MB are kept in memory"
 
 
 def test_output_buffer_hard_limit(server, client):

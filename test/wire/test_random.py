@@ -124,7 +124,12 @@ def reduced(reference, ours, protocol, commands):
 
 def shown(reply):
     return reply if isinstance(reply, str) else (
-        repr(reply) if isinstance(reply, Exception) else notation.render(reply))
+        repr(reply) if isinstance(reply, Exception) else
+        notation.shorten(notation.render(reply)))
+
+
+def words(args):
+    return " ".join(notation.quote(arg, 60) for arg in args)
 
 
 def report(reference, ours, protocol, commands, found):
@@ -132,7 +137,7 @@ def report(reference, ours, protocol, commands, found):
     lines = ["seed %d, RESP%d, command %d" % (SEED, protocol, index)]
 
     def add(args, one, two):
-        lines.extend(["    command:   " + " ".join(map(notation.quote, args)),
+        lines.extend(["    command:   " + words(args),
                       "    reference: " + shown(one), "    %s:   %s" % (ours.name, shown(two))])
     add(commands[index], one, two)
     if isinstance(two, Exception) and ours.process.poll() is not None:
@@ -143,7 +148,7 @@ def report(reference, ours, protocol, commands, found):
         few = commands[max(0, index - 20):index + 1]
     else:
         lines.append("reduced to:")
-    lines += ["    " + " ".join(map(notation.quote, args)) for args in few]
+    lines += ["    " + words(args) for args in few]
     again = disagreement(reference, ours, protocol, few)
     if again:
         lines.append("which gives:")
@@ -160,10 +165,12 @@ def test_random_commands(server, pool, reference_usable, number):
     rng = random.Random("%d %d" % (SEED, number))
     protocol = 2 + number % 2
     commands = [generator.command(rng) for _ in range(LENGTH)]
-    found = disagreement(reference, server, protocol, commands, rng)
-    if found:
-        pytest.fail(report(reference, server, protocol, commands, found), pytrace=False)
-    reference.reset()
+    try:
+        found = disagreement(reference, server, protocol, commands, rng)
+        if found:
+            pytest.fail(report(reference, server, protocol, commands, found), pytrace=False)
+    finally:
+        reference.reset()
 
 
 def test_the_generator_makes_every_command():

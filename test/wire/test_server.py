@@ -28,13 +28,12 @@ CONFIG GET                              => -ERR wrong number of arguments for 'c
 ## config set
 CONFIG SET maxclients 5000              => OK
 CONFIG GET maxclients                   => {"maxclients": "5000"}
-CONFIG SET maxmemory 100mb              => OK
-CONFIG GET maxmemory                    => {"maxmemory": "104857600"}
-CONFIG SET maxmemory 1gb                => OK
-CONFIG GET maxmemory                    => {"maxmemory": "1073741824"}
-CONFIG SET maxmemory 1k                 => OK
-CONFIG GET maxmemory                    => {"maxmemory": "1000"}
-CONFIG SET maxmemory 0                  => OK
+CONFIG SET proto-max-bulk-len 100mb     => OK
+CONFIG GET proto-max-bulk-len           => {"proto-max-bulk-len": "104857600"}
+CONFIG SET proto-max-bulk-len 1GB       => OK
+CONFIG GET proto-max-bulk-len           => {"proto-max-bulk-len": "1073741824"}
+CONFIG SET proto-max-bulk-len 2000k     => OK
+CONFIG GET proto-max-bulk-len           => {"proto-max-bulk-len": "2000000"}
 CONFIG SET maxmemory-policy allkeys-lru => OK
 CONFIG GET maxmemory-policy             => {"maxmemory-policy": "allkeys-lru"}
 CONFIG SET timeout 100 tcp-keepalive 60 => OK
@@ -62,9 +61,9 @@ CONFIG SET maxclients 99999999999999    => -ERR CONFIG SET failed (possibly rela
 CONFIG SET maxclients ""                => -ERR CONFIG SET failed (possibly related to argument 'maxclients') - argument couldn't be parsed into an integer
 CONFIG SET timeout -1                   => -ERR CONFIG SET failed (possibly related to argument 'timeout') - argument must be between 0 and 2147483647 inclusive
 CONFIG SET timeout 100 timeout 200      => -ERR CONFIG SET failed (possibly related to argument 'timeout') - duplicate parameter
-CONFIG SET maxmemory abc                => -ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value
-CONFIG SET maxmemory 1zb                => -ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value
-CONFIG SET maxmemory -1                 => -ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value
+CONFIG SET client-query-buffer-limit abc => -ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - argument must be a memory value
+CONFIG SET client-query-buffer-limit 1zb => -ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - argument must be a memory value
+CONFIG SET client-query-buffer-limit -1 => -ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - argument must be a memory value
 CONFIG SET maxmemory-policy nosuch      => -ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction
 CONFIG SET protected-mode maybe         => -ERR CONFIG SET failed (possibly related to argument 'protected-mode') - argument must be 'yes' or 'no'
 CONFIG SET databases 32                 => -ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config
@@ -86,7 +85,7 @@ CONFIG GET timeout                      => {"timeout": "0"}
 ## config resetstat
 CONFIG RESETSTAT                        => OK
 CONFIG RESETSTAT x                      => -ERR wrong number of arguments for 'config|resetstat' command
-CONFIG HELP                             => ~\[\+CONFIG <subcommand> .*\+    Prints this help\.\]
+CONFIG HELP                             => ~\[\+CONFIG <subcommand> .*\+HELP, [^,]*\]
 CONFIG HELP x                           => -ERR wrong number of arguments for 'config|help' command
 CONFIG                                  => -ERR wrong number of arguments for 'config' command
 CONFIG REWRITE x                        => -ERR wrong number of arguments for 'config|rewrite' command
@@ -106,13 +105,9 @@ COMMAND GETKEYS OBJECT ENCODING k       => ["k"]
 COMMAND GETKEYS MEMORY USAGE k          => ["k"]
 COMMAND GETKEYS DEL a a                 => ["a", "a"]
 COMMAND GETKEYS LCS a b LEN             => ["a", "b"]
-COMMAND GETKEYS PING                    => -ERR wrong number of arguments for 'command|getkeys' command
-COMMAND GETKEYS GET                     => -ERR wrong number of arguments for 'command|getkeys' command
 COMMAND GETKEYS NOSUCH k                => -ERR Invalid command specified
-COMMAND GETKEYS FLUSHALL                => -ERR wrong number of arguments for 'command|getkeys' command
 COMMAND GETKEYS OBJECT HELP             => -ERR The command has no key arguments
 COMMAND GETKEYS OBJECT NOSUCH k         => -ERR Invalid command specified
-COMMAND GETKEYS MSET                    => -ERR wrong number of arguments for 'command|getkeys' command
 COMMAND GETKEYS MSET a                  => -ERR Invalid number of arguments specified for command
 COMMAND GETKEYS                         => -ERR wrong number of arguments for 'command|getkeys' command
 ## command getkeysandflags [resp2]
@@ -127,8 +122,20 @@ COMMAND GETKEYSANDFLAGS INCR a          => [["a", [+RW, +access, +update]]]
 COMMAND GETKEYSANDFLAGS EXISTS a        => [["a", [+RO]]]
 COMMAND GETKEYSANDFLAGS BITFIELD a GET u8 0 => [["a", [+RO, +access]]]
 COMMAND GETKEYSANDFLAGS BITFIELD a SET u8 0 1 => [["a", [+RW, +access, +update]]]
+## command getkeys of one word [reference]
+COMMAND GETKEYS PING                    => -ERR wrong number of arguments for 'command|getkeys' command
+COMMAND GETKEYS GET                     => -ERR wrong number of arguments for 'command|getkeys' command
+COMMAND GETKEYS FLUSHALL                => -ERR wrong number of arguments for 'command|getkeys' command
+COMMAND GETKEYS MSET                    => -ERR wrong number of arguments for 'command|getkeys' command
 COMMAND GETKEYSANDFLAGS PING            => -ERR wrong number of arguments for 'command|getkeysandflags' command
 COMMAND GETKEYSANDFLAGS NOSUCH          => -ERR wrong number of arguments for 'command|getkeysandflags' command
+## command getkeys of one word, a command since 7.2 [sherd]
+COMMAND GETKEYS PING                    => -ERR The command has no key arguments
+COMMAND GETKEYS GET                     => -ERR Invalid number of arguments specified for command
+COMMAND GETKEYS FLUSHALL                => -ERR The command has no key arguments
+COMMAND GETKEYS MSET                    => -ERR Invalid number of arguments specified for command
+COMMAND GETKEYSANDFLAGS PING            => -ERR The command has no key arguments
+COMMAND GETKEYSANDFLAGS NOSUCH          => -ERR Invalid command specified
 ## command with wrong arguments
 COMMAND NOSUCH                          => -ERR unknown subcommand 'NOSUCH'. Try COMMAND HELP.
 COMMAND COUNT x                         => -ERR wrong number of arguments for 'command|count' command
@@ -166,7 +173,7 @@ MEMORY DOCTOR x                         => -ERR wrong number of arguments for 'm
 MEMORY STATS x                          => -ERR wrong number of arguments for 'memory|stats' command
 MEMORY NOSUCH                           => -ERR unknown subcommand 'NOSUCH'. Try MEMORY HELP.
 MEMORY                                  => -ERR wrong number of arguments for 'memory' command
-MEMORY HELP                             => ~\[\+MEMORY <subcommand> .*\+    Prints this help\.\]
+MEMORY HELP                             => ~\[\+MEMORY <subcommand> .*\+HELP, [^,]*\]
 """)
 
 test_slowlog_and_latency = table(r"""
@@ -184,7 +191,7 @@ SLOWLOG LEN x                           => -ERR wrong number of arguments for 's
 SLOWLOG RESET x                         => -ERR wrong number of arguments for 'slowlog|reset' command
 SLOWLOG NOSUCH                          => -ERR unknown subcommand 'NOSUCH'. Try SLOWLOG HELP.
 SLOWLOG                                 => -ERR wrong number of arguments for 'slowlog' command
-SLOWLOG HELP                            => ~\[\+SLOWLOG <subcommand> .*\+    Prints this help\.\]
+SLOWLOG HELP                            => ~\[\+SLOWLOG <subcommand> .*\+HELP, [^,]*\]
 ## latency
 LATENCY LATEST                          => []
 LATENCY RESET                           => 0
@@ -193,7 +200,7 @@ LATENCY HISTOGRAM nosuch                => {}
 LATENCY LATEST x                        => -ERR wrong number of arguments for 'latency|latest' command
 LATENCY NOSUCH                          => -ERR unknown subcommand 'NOSUCH'. Try LATENCY HELP.
 LATENCY                                 => -ERR wrong number of arguments for 'latency' command
-LATENCY HELP                            => ~\[\+LATENCY <subcommand> .*\+    Prints this help\.\]
+LATENCY HELP                            => ~\[\+LATENCY <subcommand> .*\+HELP, [^,]*\]
 """)
 
 test_debug = table(r"""
@@ -209,7 +216,7 @@ DEBUG SET-ACTIVE-EXPIRE 1               => OK
 DEBUG SET-ACTIVE-EXPIRE 0               => OK
 DEBUG ERROR "ERR my own"                => -ERR my own
 DEBUG ERROR "PREFIX text"               => -PREFIX text
-DEBUG HELP                              => ~\[\+DEBUG <subcommand> .*\+    Prints this help\.\]
+DEBUG HELP                              => ~\[\+DEBUG <subcommand> .*\+HELP, [^,]*\]
 ## debug populate
 DEBUG POPULATE 3                        => OK
 DBSIZE                                  => 3
@@ -451,7 +458,7 @@ def test_command_count_and_list(client):
 def test_command_docs(client):
     docs = pairs(pairs(client("COMMAND DOCS get"))[b"get"])
     assert docs[b"group"] == b"string" and docs[b"since"] == b"1.0.0"
-    assert b"value" in docs[b"summary"].lower() and docs[b"complexity"] == b"O(1)"
+    assert len(docs[b"summary"]) > 10 and docs[b"complexity"] == b"O(1)"
     (argument,) = docs[b"arguments"]
     assert pairs(argument)[b"name"] == b"key" and pairs(argument)[b"type"] == b"key"
     client("HELLO 3")
@@ -462,8 +469,14 @@ def test_command_docs(client):
     assert {k for k, _ in everything} == {x for x in client("COMMAND LIST") if b"|" not in x}
 
 
-# Differences between 7.0 and 7.2 in what COMMAND INFO says, by command.
-CHANGED_FLAGS = set()
+# Differences between 7.0 and 7.2 in what COMMAND INFO says.
+CHANGED = {(b"command|getkeys", "arity"), (b"command|getkeysandflags", "arity")}
+
+
+def without_notes(specs):
+    """Notes are prose, and each server's own."""
+    return [[x for pair in zip(spec[::2], spec[1::2]) if pair[0] != b"notes" for x in pair]
+            for spec in specs]
 
 
 @pytest.mark.sherd_only
@@ -477,14 +490,16 @@ def test_command_table_is_the_references(server, pool, reference_usable):
         for name in sorted(names):
             one, two = reference.command("COMMAND", "INFO", name)[0], ours.command(
                 "COMMAND", "INFO", name)[0]
-            if not isinstance(one, list) or name in CHANGED_FLAGS:
+            if not isinstance(one, list):
                 continue
             for label, at in (("name", 0), ("arity", 1), ("flags", 2), ("first key", 3),
                               ("last key", 4), ("step", 5), ("categories", 6), ("key specs", 8)):
                 a, b = one[at], two[at]
                 if label in ("flags", "categories"):
                     a, b = sorted(map(str, a)), sorted(map(str, b))
-                if a != b:
+                elif label == "key specs":
+                    a, b = without_notes(a), without_notes(b)
+                if a != b and (name, label) not in CHANGED:
                     lines.append("%s, %s\n    reference: %r\n    ours:      %r" %
                                  (name.decode(), label, a, b))
         assert not lines, "\n".join(lines)
@@ -614,6 +629,15 @@ def test_debug_protocol(client, protocol, replies):
         assert client.read_bytes(len(expected)) == expected, name
         assert client("PING") == Status("PONG"), name
     assert isinstance(client("DEBUG PROTOCOL nosuch"), Error)
+
+
+@pytest.mark.sherd_only
+def test_debug_stringmatch_len(client):
+    assert client("DEBUG STRINGMATCH-LEN 1000 a*a*a") == 1
+    assert client("DEBUG STRINGMATCH-LEN 1000 a*a*b") == 0
+    assert client("DEBUG STRINGMATCH-LEN 0 a") == 0
+    assert client("DEBUG STRINGMATCH-LEN -1 a") == Error("ERR index out of range")
+    assert client("DEBUG STRINGMATCH-LEN 9999999999 a*") == Error("ERR index out of range")
 
 
 def test_digest_tells_contents_apart(client):
