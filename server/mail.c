@@ -3,6 +3,10 @@
 
 #include "proto/mem.h"
 
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 struct parcel *parcel_new(struct parcel_pool *pool)
 {
 	struct parcel *parcel = pool->free;
@@ -95,4 +99,35 @@ bool mailbox_sleep(struct mailbox *box)
 		return true;
 	mailbox_awake(box);
 	return false;
+}
+
+/* Takes the wake away; the tick after the poll takes the mail. */
+static void mailbox_on_wake(uv_poll_t *poll, int status, int events)
+{
+	struct mailbox *box = poll->data;
+	uint64_t wakes;
+	ssize_t n = read(box->wake_fd, &wakes, sizeof(wakes));
+	(void)n; /* that it was written is all there is to know */
+}
+
+int mailbox_open(struct mailbox *box, uv_loop_t *loop)
+{
+	box->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (box->wake_fd < 0)
+		return -errno;
+	box->wake.data = box;
+	int error = uv_poll_init(loop, &box->wake, box->wake_fd);
+	return error ? error : uv_poll_start(&box->wake, UV_READABLE, mailbox_on_wake);
+}
+
+void mailbox_close(struct mailbox *box)
+{
+	close(box->wake_fd);
+}
+
+void mailbox_wake(struct mailbox *box)
+{
+	uint64_t one = 1;
+	ssize_t n = write(box->wake_fd, &one, sizeof(one));
+	(void)n; /* it only fails when 2^64-1 wakes are waiting already */
 }

@@ -256,7 +256,7 @@ static void finish_here(struct worker *worker, struct pending *p, const struct c
 static void forward(struct worker *worker, struct pending *p, const struct slot *slot)
 {
 	stat_add(&worker->stats.path_forwarded, 1);
-	uint16_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
+	uint16_t owner = slot_owner(worker->server->ks, slot);
 	worker_mail(worker, owner, detach(worker, p), MAIL_REQUEST);
 	if (config_int(&worker->server->config.pipeline_order) == PIPELINE_ORDER_STRICT)
 		conn_wait(p->conn, WAIT_ANSWERS);
@@ -267,7 +267,7 @@ static void route_key(struct worker *worker, struct pending *p, struct reply *re
 {
 	struct slot *slot = p->request.key.slot;
 	bool read = p->request.cmd->flags & CMD_READONLY;
-	bool own = atomic_load_explicit(&slot->owner, memory_order_relaxed) == worker->id;
+	bool own = slot_owner(worker->server->ks, slot) == worker->id;
 	uint32_t errors = reply->errors;
 	struct ctx ctx = ctx_make(worker, &p->request, reply);
 	if (own && loans_slot_free(&worker->loans, slot)) {
@@ -287,11 +287,11 @@ static void route_key(struct worker *worker, struct pending *p, struct reply *re
 }
 
 /* Where several slots are: on one shard (its number), or on several (-1). */
-static int32_t common_owner(struct slot *const *slots, uint32_t count)
+static int32_t common_owner(const struct keyspace *ks, struct slot *const *slots, uint32_t count)
 {
-	uint16_t owner = atomic_load_explicit(&slots[0]->owner, memory_order_relaxed);
+	uint16_t owner = slot_owner(ks, slots[0]);
 	for (uint32_t i = 1; i < count; i++)
-		if (atomic_load_explicit(&slots[i]->owner, memory_order_relaxed) != owner)
+		if (slot_owner(ks, slots[i]) != owner)
 			return -1;
 	return owner;
 }
@@ -312,7 +312,7 @@ static void route_keys(struct worker *worker, struct pending *p, struct reply *r
 	ctx.key_count = prepare_keys(worker, &p->request);
 	ctx.keys = worker->keys;
 	uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
-	int32_t owner = slots ? common_owner(worker->slots, slots) : worker->id;
+	int32_t owner = slots ? common_owner(worker->server->ks, worker->slots, slots) : worker->id;
 	if (owner == worker->id && all_free(worker, worker->slots, slots)) {
 		stat_add(&worker->stats.path_local, 1);
 		run_held(&ctx, worker->slots, slots);
@@ -535,7 +535,7 @@ static void prepare(struct worker *worker, struct pending *p, const struct slice
 	key_prepare(&request->key, worker->server->ks, argv[cmd->first_key]);
 	struct slot *slot = request->key.slot;
 	request->local = (cmd->flags & CMD_READONLY) ||
-			 atomic_load_explicit(&slot->owner, memory_order_relaxed) == worker->id;
+			 slot_owner(worker->server->ks, slot) == worker->id;
 	if (request->local)
 		__builtin_prefetch(slot);
 }

@@ -46,8 +46,7 @@ static void make_loans(struct txn *txn, uint32_t worker_count)
 	for (uint32_t shard = 0; shard < worker_count; shard++) {
 		uint32_t count = 0;
 		for (uint32_t i = 0; i < txn->slot_count; i++)
-			if (atomic_load_explicit(&txn->slots[i]->owner, memory_order_relaxed) ==
-			    shard)
+			if (slot_owner(txn->origin->server->ks, txn->slots[i]) == shard)
 				mine[count++] = txn->slots[i];
 		if (count)
 			txn->loans[txn->participants++] =

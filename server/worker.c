@@ -251,11 +251,6 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	}
 }
 
-static void worker_on_wake(uv_async_t *async)
-{
-	/* the tick after the poll takes the mail */
-}
-
 static void worker_on_cron(uv_timer_t *timer)
 {
 	struct worker *worker = timer->data;
@@ -295,7 +290,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	uv_prepare_init(&worker->loop, &worker->prepare);
 	uv_idle_init(&worker->loop, &worker->idle);
 	uv_timer_init(&worker->loop, &worker->cron);
-	error = uv_async_init(&worker->loop, &worker->mailbox.wake, worker_on_wake);
+	error = mailbox_open(&worker->mailbox, &worker->loop);
 	if (error)
 		return error;
 	worker->check.data = worker->prepare.data = worker->cron.data = worker;
@@ -337,6 +332,7 @@ void worker_deinit(struct worker *worker)
 	uv_walk(&worker->loop, close_handle, NULL);
 	uv_run(&worker->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&worker->loop);
+	mailbox_close(&worker->mailbox);
 	drop_mail(worker);
 	parcel_pool_deinit(&worker->parcels);
 	while (worker->ops_free) {

@@ -16,7 +16,8 @@
  * last: whoever saw one new value under an even seq will find every other slot either odd or new.
  *
  * struct slot is one cache line. `table`, `more` and `seq`: written by the holder, read by all.
- * `owner`: written when slots move between shards, read by all. The rest: holder only.
+ * The rest: holder only. Which shard owns a slot stands in a table of its own (slot_owner): each request
+ * asks for it, and must not wait for a line that another core is writing.
  */
 #ifndef SHARD_KEYSPACE_H
 #define SHARD_KEYSPACE_H
@@ -30,7 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* More shards than this nobody runs; a mask of participants fits four words. */
+/* More shards than this nobody runs; a shard's number fits a byte. */
 #define SHARDS_MAX 256
 #define DATABASES_MAX 1024
 
@@ -38,7 +39,6 @@ struct slot {
 	struct table table;            /* database 0: the common one, at hand */
 	_Atomic(struct table *) more;  /* databases 1 to databases-1; NULL until one is used; freed never */
 	_Atomic uint32_t seq;
-	_Atomic uint16_t owner;        /* the shard that owns it */
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
 	int64_t expire_earliest;       /* no entry of any database expires before this (unix ms) */
 	void *queue;                   /* server/loan.c: lent, or operations wait; owner's worker only */
@@ -92,8 +92,15 @@ struct keyspace {
 	_Atomic uint32_t lfu_decay_minutes;
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
+	/* the shard that owns each slot: written when slots move between shards, read by all */
+	_Atomic uint8_t owners[SLOT_COUNT];
 	struct slot slots[SLOT_COUNT];
 };
+
+static inline uint16_t slot_owner(const struct keyspace *ks, const struct slot *slot)
+{
+	return atomic_load_explicit(&ks->owners[slot - ks->slots], memory_order_relaxed);
+}
 
 /* Slots go to shards in contiguous ranges. The seed is the caller's randomness. */
 struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,

@@ -69,7 +69,7 @@ static void sweep_slot(struct sweep *sweep, struct slot *slot)
 /* `owner` first: the rest belongs to it. */
 static bool slot_due(const struct shard *shard, const struct slot *slot, int64_t now)
 {
-	return atomic_load_explicit(&slot->owner, memory_order_relaxed) == shard->id &&
+	return slot_owner(shard->ks, slot) == shard->id &&
 	       !slot->queue && slot->expire_earliest <= now;
 }
 

@@ -19,7 +19,7 @@ FUZZ_RUNS=20000		# for each target, beyond its corpus: some seconds
 # A report must end the process or change its exit status: both fail the test that meets it.
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:exitcode=99"
-export TSAN_OPTIONS="halt_on_error=0:exitcode=99:suppressions=$PWD/test/tsan.supp"
+export TSAN_OPTIONS="halt_on_error=0:exitcode=99:second_deadlock_stack=1"
 export PYTHONDONTWRITEBYTECODE=1
 
 logs=build/logs
@@ -101,7 +101,7 @@ wire_begin() {
 	name=$1 sherd=$2
 	shift 2
 	rm -f "$logs/wire-$name.xml"
-	SHERD=$sherd /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	SHERD=$sherd /usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider \
 		--junitxml="$logs/wire-$name.xml" test/wire "$@" >"$logs/wire-$name.log" 2>&1 &
 }
 

@@ -19,7 +19,7 @@ static void test_owners(void **state)
 		uint32_t owned[SHARDS_MAX] = {0};
 		uint16_t last = 0;
 		for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-			uint16_t owner = atomic_load(&ks->slots[slot].owner);
+			uint16_t owner = slot_owner(ks, &ks->slots[slot]);
 			assert_int_equal(ks->slots[slot].index, slot);
 			assert_in_range(owner, last, last + 1);
 			owned[owner]++;

@@ -78,9 +78,9 @@ CLIENT GETNAME a                        => -ERR wrong number of arguments for 'c
 ## client setinfo, since 7.2 [sherd]
 CLIENT SETINFO LIB-NAME redis-py        => OK
 CLIENT SETINFO lib-ver 1.2.3            => OK
-CLIENT INFO                             => ~".* lib-name=redis-py lib-ver=1.2.3.*"
+CLIENT INFO                             => ~.*".* lib-name=redis-py lib-ver=1.2.3.*"
 CLIENT SETINFO LIB-NAME ""              => OK
-CLIENT INFO                             => ~".* lib-name= lib-ver=1.2.3.*"
+CLIENT INFO                             => ~.*".* lib-name= lib-ver=1.2.3.*"
 CLIENT SETINFO LIB-NAME "a b"           => -ERR lib-name cannot contain spaces, newlines or special characters.
 CLIENT SETINFO LIB-VER "a\n"            => -ERR lib-ver cannot contain spaces, newlines or special characters.
 CLIENT SETINFO BAD x                    => -ERR Unrecognized option 'BAD'
