@@ -44,7 +44,7 @@ static void hand_over(struct server *server, int fd, bool is_unix)
 	struct worker *worker = least_loaded(server);
 	struct arrival *arrival = mem_alloc(sizeof(*arrival));
 	struct parcel *parcel = mem_alloc(sizeof(*parcel));
-	*arrival = (struct arrival){fd, is_unix};
+	*arrival = (struct arrival){server->next_conn_id++, fd, is_unix};
 	parcel->count = 0;
 	parcel->letters[parcel->count++] = letter_make(arrival, MAIL_ADOPT);
 	/* counted here, so that the next one accepted in the same wake-up goes elsewhere */

@@ -180,7 +180,22 @@ static int compare_lines(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* All lines of all parts, by id. */
+/* Lines in the order in which their ids were asked for, or of all connections by id. */
+static void append_lines(const struct client_filter *filter, const struct list_line *lines,
+			 size_t count, struct reply *out)
+{
+	for (size_t i = 0; i < count && filter->id_count == 0; i++)
+		reply_raw(out, lines[i].text.ptr, lines[i].text.len);
+	for (uint32_t i = 0; i < filter->id_count; i++) {
+		struct list_line wanted = {.id = filter->ids[i]};
+		const struct list_line *line =
+			bsearch(&wanted, lines, count, sizeof(*lines), compare_lines);
+		if (line)
+			reply_raw(out, line->text.ptr, line->text.len);
+	}
+}
+
+/* Puts the lines of all parts in order. */
 static void list_finish(struct gather *gather, struct reply *reply)
 {
 	struct reply all;
@@ -200,8 +215,8 @@ static void list_finish(struct gather *gather, struct reply *reply)
 	qsort(lines, count, sizeof(*lines), compare_lines);
 	struct reply sorted;
 	reply_init(&sorted, 2);
-	for (size_t i = 0; i < count; i++)
-		reply_raw(&sorted, lines[i].text.ptr, lines[i].text.len);
+	const struct client_query *query = gather->args;
+	append_lines(&query->filter, lines, count, &sorted);
 	reply_verbatim(reply, "txt", (struct slice){sorted.buf, sorted.len});
 	reply_deinit(&sorted);
 	reply_deinit(&all);
@@ -220,7 +235,7 @@ void cmd_client_list(struct conn *conn, struct ctx *ctx)
 		ids = mem_alloc(ids_bytes);
 		for (uint32_t i = 3; i < ctx->argc; i++) {
 			int64_t id;
-			if (!number_parse(ctx->argv[i], &id) || id < 0) {
+			if (!number_parse(ctx->argv[i], &id)) {
 				reply_error(ctx->reply, "ERR Invalid client ID");
 				mem_free(ids, ids_bytes);
 				return;
@@ -350,7 +365,7 @@ void cmd_client_pause(struct conn *conn, struct ctx *ctx)
 	enum pause_mode mode = PAUSE_ALL;
 	int64_t ms;
 	if (ctx->argc > 4) {
-		reply_error(ctx->reply, error_syntax);
+		command_error_subcommand(ctx->cmd, ctx->argv[1], ctx->reply);
 		return;
 	}
 	if (ctx->argc == 4) {
@@ -406,7 +421,7 @@ void cmd_client_unblock(struct conn *conn, struct ctx *ctx)
 {
 	int64_t id;
 	if (ctx->argc > 4) {
-		reply_error(ctx->reply, error_syntax);
+		command_error_subcommand(ctx->cmd, ctx->argv[1], ctx->reply);
 		return;
 	}
 	if (ctx->argc == 4 && !slice_is(ctx->argv[3], "timeout") &&

@@ -8,12 +8,17 @@
 
 /* --- GET --- */
 
-static bool any_match(struct ctx *ctx, const char *name)
+/* A word without wildcards is shown as it was written; NULL ptr when nothing matches. */
+static struct slice matched_name(struct ctx *ctx, const char *name)
 {
-	for (uint32_t i = 2; i < ctx->argc; i++)
-		if (glob_match(ctx->argv[i], slice_of(name), true))
-			return true;
-	return false;
+	for (uint32_t i = 2; i < ctx->argc; i++) {
+		struct slice pattern = ctx->argv[i];
+		if (slice_is(pattern, name))
+			return pattern;
+		if (glob_match(pattern, slice_of(name), true))
+			return slice_of(name);
+	}
+	return (struct slice){0};
 }
 
 void cmd_config_get(struct conn *conn, struct ctx *ctx)
@@ -22,12 +27,13 @@ void cmd_config_get(struct conn *conn, struct ctx *ctx)
 	const struct config_option *option;
 	size_t at = reply_later(ctx->reply), count = 0;
 	for (size_t i = 0; (option = config_option_at(i)); i++) {
-		if (!any_match(ctx, config_name(option)))
+		struct slice name = matched_name(ctx, config_name(option));
+		if (!name.ptr)
 			continue;
 		struct reply value;
 		reply_init(&value, 2);
 		config_format(config, option, &value);
-		reply_bulk_text(ctx->reply, config_name(option));
+		reply_bulk_slice(ctx->reply, name);
 		reply_bulk(ctx->reply, value.buf, value.len);
 		reply_deinit(&value);
 		count++;
@@ -56,8 +62,7 @@ static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count
 				     (int)name.len, name.ptr);
 			return false;
 		}
-		const char *wrong = config_mutable(changes[i].option) ? NULL
-								      : "can't set immutable config";
+		const char *wrong = config_fixed(changes[i].option);
 		for (uint32_t j = 0; j < i && !wrong; j++)
 			if (changes[j].option == changes[i].option)
 				wrong = "duplicate parameter";

@@ -25,7 +25,7 @@ void cmd_echo(struct conn *conn, struct ctx *ctx)
 
 void cmd_select(struct conn *conn, struct ctx *ctx)
 {
-	if (!ctx_arg_db(ctx, 1, &conn->db, error_not_integer))
+	if (!ctx_arg_db(ctx, 1, &conn->db, NULL))
 		return;
 	reply_ok(ctx->reply);
 }

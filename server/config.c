@@ -21,17 +21,50 @@ static const char *const words_pipeline_order[] = {"relaxed", "strict", NULL};
 static const char *const words_protected[] = {"no", "yes", "local", NULL};
 static const char *const words_bool[] = {"no", "yes", NULL};
 static const char *const words_policy[] = {
-	"noeviction",     "allkeys-lru",    "volatile-lru",    "allkeys-lfu", "volatile-lfu",
-	"allkeys-random", "volatile-random", "volatile-ttl", NULL};
+	"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru",
+	"allkeys-lfu",  "allkeys-random", "noeviction",    NULL};
 
 /* --- checks of strings: NULL or what is wrong --- */
+
+/* Classes of clients in client-output-buffer-limit, as Redis shows them. */
+enum output_class {
+	OUTPUT_NORMAL,
+	OUTPUT_REPLICA,
+	OUTPUT_PUBSUB,
+	OUTPUT_CLASS_COUNT
+};
+
+static const char *const output_class_names[] = {"normal", "slave", "pubsub"};
 
 struct output_limits {
 	int64_t hard, soft, seconds;
 };
 
-/* Reads "class hard soft seconds ..."; fills in `normal` when it is among them. */
-static const char *parse_output_limits(const char *text, struct output_limits *normal)
+static enum output_class output_class(struct slice word)
+{
+	for (enum output_class i = 0; i < OUTPUT_CLASS_COUNT; i++)
+		if (slice_is(word, output_class_names[i]))
+			return i;
+	return slice_is(word, "replica") ? OUTPUT_REPLICA : OUTPUT_CLASS_COUNT;
+}
+
+/* One class with its three numbers. */
+static const char *parse_output_class(const struct slice *words, struct output_limits *limits)
+{
+	uint64_t hard, soft;
+	int64_t seconds;
+	enum output_class class = output_class(words[0]);
+	if (class == OUTPUT_CLASS_COUNT)
+		return "Invalid client class specified in buffer limit configuration.";
+	if (!number_parse_memory(words[1], &hard) || !number_parse_memory(words[2], &soft) ||
+	    !number_parse(words[3], &seconds) || seconds < 0)
+		return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+	limits[class] = (struct output_limits){(int64_t)hard, (int64_t)soft, seconds};
+	return NULL;
+}
+
+/* Reads "class hard soft seconds ..." into limits[class]; classes that aren't named keep theirs. */
+static const char *parse_output_limits(const char *text, struct output_limits *limits)
 {
 	struct args args = {0};
 	char *scratch;
@@ -40,21 +73,8 @@ static const char *parse_output_limits(const char *text, struct output_limits *n
 		return "Unbalanced quotes";
 	if (args.count == 0 || args.count % 4 != 0)
 		error = "Wrong number of arguments in buffer limit configuration.";
-	for (uint32_t i = 0; !error && i < args.count; i += 4) {
-		uint64_t hard, soft;
-		int64_t seconds;
-		bool is_normal = slice_is(args.v[i], "normal");
-		if (!is_normal && !slice_is(args.v[i], "slave") &&
-		    !slice_is(args.v[i], "replica") && !slice_is(args.v[i], "pubsub"))
-			error = "Invalid client class specified in buffer limit configuration.";
-		else if (!number_parse_memory(args.v[i + 1], &hard) ||
-			 !number_parse_memory(args.v[i + 2], &soft) ||
-			 !number_parse(args.v[i + 3], &seconds) || seconds < 0)
-			error = "Error in hard, soft or soft_seconds setting in buffer limit "
-				"configuration.";
-		else if (is_normal)
-			*normal = (struct output_limits){(int64_t)hard, (int64_t)soft, seconds};
-	}
+	for (uint32_t i = 0; !error && i < args.count; i += 4)
+		error = parse_output_class(args.v + i, limits);
 	args_deinit(&args);
 	mem_free_unsized(scratch);
 	return error;
@@ -62,8 +82,8 @@ static const char *parse_output_limits(const char *text, struct output_limits *n
 
 static const char *check_output_limits(const char *text)
 {
-	struct output_limits ignored;
-	return parse_output_limits(text, &ignored);
+	struct output_limits ignored[OUTPUT_CLASS_COUNT];
+	return parse_output_limits(text, ignored);
 }
 
 static const char *check_dir(const char *text)
@@ -105,10 +125,16 @@ enum option_kind {
 	KIND_STRING,
 };
 
+enum mutability {
+	FIXED = false,
+	MUTABLE = true,
+	PROTECTED,
+};
+
 struct config_option {
 	const char *name;
 	enum option_kind kind;
-	bool is_mutable;
+	enum mutability mutability;
 	size_t offset; /* of the field */
 	int64_t def, min, max;
 	const char *const *words;
@@ -161,9 +187,17 @@ const char *config_help(const struct config_option *option)
 	return option->help;
 }
 
-bool config_mutable(const struct config_option *option)
+const char *config_fixed(const struct config_option *option)
 {
-	return option->is_mutable;
+	switch (option->mutability) {
+	case MUTABLE:
+		return NULL;
+	case PROTECTED:
+		return "can't set protected config";
+	case FIXED:
+		break;
+	}
+	return "can't set immutable config";
 }
 
 static _Atomic int64_t *number_field(const struct config *config, const struct config_option *o)
@@ -222,15 +256,26 @@ static void store_string(struct config *config, struct config_string *field, cha
 	mem_free_unsized(field->text);
 	field->text = text;
 	pthread_mutex_unlock(&config->mutex);
-	if (field != &config->output_limits)
-		return;
-	struct output_limits normal = {config_int(&config->output_limit_normal_hard),
-				       config_int(&config->output_limit_normal_soft),
-				       config_int(&config->output_limit_normal_seconds)};
-	parse_output_limits(text, &normal);
-	atomic_store(&config->output_limit_normal_hard, normal.hard);
-	atomic_store(&config->output_limit_normal_soft, normal.soft);
-	atomic_store(&config->output_limit_normal_seconds, normal.seconds);
+}
+
+/* Puts what the text says of some classes into the whole, which it makes text again. */
+static void store_output_limits(struct config *config, const char *text)
+{
+	struct output_limits limits[OUTPUT_CLASS_COUNT];
+	char whole[256];
+	size_t n = 0;
+	config_string_copy(config, &config->output_limits, whole, sizeof(whole));
+	parse_output_limits(whole, limits);
+	parse_output_limits(text, limits);
+	for (enum output_class i = 0; i < OUTPUT_CLASS_COUNT; i++)
+		n += (size_t)snprintf(whole + n, sizeof(whole) - n, "%s%s %lld %lld %lld",
+				      i ? " " : "", output_class_names[i],
+				      (long long)limits[i].hard, (long long)limits[i].soft,
+				      (long long)limits[i].seconds);
+	store_string(config, &config->output_limits, copy_text(slice_of(whole)));
+	atomic_store(&config->output_limit_normal_hard, limits[OUTPUT_NORMAL].hard);
+	atomic_store(&config->output_limit_normal_soft, limits[OUTPUT_NORMAL].soft);
+	atomic_store(&config->output_limit_normal_seconds, limits[OUTPUT_NORMAL].seconds);
 }
 
 void config_init(struct config *config)
@@ -359,7 +404,12 @@ bool config_set(struct config *config, const struct config_option *o, struct sli
 		mem_free_unsized(text);
 		return false;
 	}
-	store_string(config, string_field(config, o), text);
+	if (string_field(config, o) != &config->output_limits) {
+		store_string(config, string_field(config, o), text);
+		return true;
+	}
+	store_output_limits(config, text);
+	mem_free_unsized(text);
 	return true;
 }
 

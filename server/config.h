@@ -35,14 +35,14 @@ enum protected_setting {
 };
 
 enum maxmemory_policy {
-	POLICY_NOEVICTION,
-	POLICY_ALLKEYS_LRU,
 	POLICY_VOLATILE_LRU,
-	POLICY_ALLKEYS_LFU,
 	POLICY_VOLATILE_LFU,
-	POLICY_ALLKEYS_RANDOM,
 	POLICY_VOLATILE_RANDOM,
 	POLICY_VOLATILE_TTL,
+	POLICY_ALLKEYS_LRU,
+	POLICY_ALLKEYS_LFU,
+	POLICY_ALLKEYS_RANDOM,
+	POLICY_NOEVICTION,
 };
 
 /* A configuration file may be so large, and includes so deep. */
@@ -111,7 +111,8 @@ const struct config_option *config_find(struct slice name);
 const struct config_option *config_option_at(size_t i);
 const char *config_name(const struct config_option *option);
 const char *config_help(const struct config_option *option);
-bool config_mutable(const struct config_option *option);
+/* NULL when CONFIG SET may change it, else why it may not. */
+const char *config_fixed(const struct config_option *option);
 
 /* The value as text, appended to `out`. */
 void config_format(struct config *config, const struct config_option *option, struct reply *out);

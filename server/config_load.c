@@ -8,6 +8,7 @@
 #include "persist/file.h"
 #include "proto/mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -117,14 +118,22 @@ static int load_arguments(struct config *config, int argc, char **argv)
 {
 	struct source source = {"command line", 0, 0};
 	for (int i = 0; i < argc;) {
-		struct slice words[64], line = slice_of(argv[i]);
+		struct slice words[64];
+		char text[1024];
+		struct slice line = {text, 0};
 		uint32_t count = 0;
 		if (strncmp(argv[i], "--", 2) != 0)
-			return fail(&source, line, "Bad directive or wrong number of arguments");
+			return fail(&source, slice_of(argv[i]),
+				    "Bad directive or wrong number of arguments");
 		words[count++] = slice_of(argv[i++] + 2);
 		while (i < argc && count < 64 && (count == 1 || strncmp(argv[i], "--", 2) != 0))
 			words[count++] = slice_of(argv[i++]);
 		source.line++;
+		for (uint32_t w = 0; w < count && line.len < sizeof(text); w++)
+			line.len += (size_t)snprintf(text + line.len, sizeof(text) - line.len,
+						     w ? " \"%s\"" : "%s", words[w].ptr);
+		if (line.len >= sizeof(text))
+			line.len = sizeof(text) - 1;
 		if (load_words(config, &source, line, words, count))
 			return -1;
 	}
@@ -139,6 +148,15 @@ static void print_help(void)
 	for (size_t i = 0; (option = config_option_at(i)); i++)
 		printf("  %-28s %s\n", config_name(option), config_help(option));
 	printf("  %-28s %s\n", "include", "read another file at this place");
+}
+
+/* Says so at once when nothing can be written into the directory. */
+static void check_writable(struct config *config)
+{
+	char dir[4096];
+	config_string_copy(config, &config->dir, dir, sizeof(dir));
+	if (access(".", W_OK))
+		log_write(LOG_WARNING, "The directory %s is not writable: %s", dir, strerror(errno));
 }
 
 int config_load(struct config *config, int argc, char **argv)
@@ -160,6 +178,7 @@ int config_load(struct config *config, int argc, char **argv)
 	}
 	if (load_arguments(config, argc - first, argv + first))
 		return -1;
+	check_writable(config);
 	char log[4096];
 	config_string_copy(config, &config->logfile, log, sizeof(log));
 	int error = log_open(log);

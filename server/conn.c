@@ -190,23 +190,22 @@ static int conn_open_handle(struct conn *conn, int fd, bool is_unix)
 	return 0;
 }
 
-void conn_adopt(struct worker *worker, int fd, bool is_unix)
+void conn_adopt(struct worker *worker, const struct arrival *arrival)
 {
 	struct conn *conn = mem_zalloc(sizeof(*conn));
 	conn->worker = worker;
-	conn->id = atomic_fetch_add_explicit(&worker->server->next_conn_id, 1,
-					     memory_order_relaxed);
+	conn->id = arrival->id;
 	conn->resp = 2;
 	reply_init(&conn->out, 2);
 	conn->created_ms = conn->active_ms = worker->now;
-	if (is_unix)
+	if (arrival->is_unix)
 		conn->flags |= CONN_UNIX;
 	if (config_string_empty(&worker->server->config, &worker->server->config.requirepass))
 		conn->flags |= CONN_AUTHENTICATED;
 	conn_link(conn);
 	stat_add(&worker->stats.connections, 1);
-	if (conn_open_handle(conn, fd, is_unix)) {
-		close(fd);
+	if (conn_open_handle(conn, arrival->fd, arrival->is_unix)) {
+		close(arrival->fd);
 		conn_close(conn);
 		return;
 	}

@@ -122,12 +122,13 @@ struct conn {
 
 /* A socket on its way from the acceptor to its worker. */
 struct arrival {
+	uint64_t id; /* in the order of accept */
 	int fd;
 	bool is_unix;
 } __attribute__((aligned(16)));
 
 /* Takes over the socket, starts reading. Closes the socket when that fails. Its worker's thread. */
-void conn_adopt(struct worker *worker, int fd, bool is_unix);
+void conn_adopt(struct worker *worker, const struct arrival *arrival);
 
 /* Closes now; replies that were not sent are lost. Idempotent. */
 void conn_close(struct conn *conn);

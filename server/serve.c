@@ -18,6 +18,7 @@
 #include "proto/mem.h"
 #include "server/gather.h"
 #include "server/handlers.h"
+#include "server/log.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 #include "server/txn.h"
@@ -449,11 +450,22 @@ static const char error_debug[] =
 	"can run it from a local connection, otherwise you need to set this option in the "
 	"configuration file, and then restart the server.";
 
+/* A web page may make a browser post requests to us: a line of HTTP ends the connection, as in Redis. */
+static bool is_http(const struct slice *argv)
+{
+	return slice_is(argv[0], "post") || slice_is(argv[0], "host:");
+}
+
 /* What is wrong with the request, if anything: replies the error. */
 static bool refused(struct worker *worker, struct conn *conn, const struct request *request,
 		    struct reply *reply)
 {
 	const struct command *cmd = request->cmd;
+	if (!cmd && is_http(request->argv)) {
+		log_write(LOG_WARNING, "Possible security attack: a client speaks HTTP. Closing it.");
+		conn_close_after(conn);
+		return true;
+	}
 	if (!cmd)
 		cmd = command_resolve(request->argv, request->argc, reply);
 	if (!cmd) {
@@ -724,7 +736,7 @@ static void open_letter(struct worker *worker, uintptr_t letter)
 		break;
 	case MAIL_ADOPT: {
 		struct arrival *arrival = what;
-		conn_adopt(worker, arrival->fd, arrival->is_unix);
+		conn_adopt(worker, arrival);
 		mem_free(arrival, sizeof(*arrival));
 		break;
 	}

@@ -124,7 +124,7 @@ int server_run(struct server *server)
 	random_bytes(&seed, sizeof(seed));
 	make_run_id(server);
 	server->start_ms = clock_now(&server->clock);
-	atomic_store(&server->next_conn_id, 1);
+	server->next_conn_id = 1;
 	uv_mutex_init(&server->ticket_mutex);
 	server->worker_count = wanted_workers(server);
 	acceptor_raise_fd_limit(server);

@@ -42,7 +42,6 @@ struct server {
 	int64_t start_ms;
 	char run_id[41];
 	/* any thread */
-	_Atomic uint64_t next_conn_id;
 	_Atomic uint64_t next_slowlog_id;
 	_Atomic uint64_t rejected; /* connections refused for maxclients; the acceptor stores */
 	_Atomic uint32_t pause_mode; /* enum pause_mode; stored after pause_until */
@@ -53,6 +52,7 @@ struct server {
 	struct reclaimer reclaimer;
 	struct samples samples;
 	/* main thread only */
+	uint64_t next_conn_id;
 	uv_loop_t loop;
 	uv_async_t stop; /* any thread sends */
 	uv_signal_t signals[2];

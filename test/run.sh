@@ -21,6 +21,7 @@ export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:exitcode=99"
 export TSAN_OPTIONS="halt_on_error=0:exitcode=99:second_deadlock_stack=1"
 export PYTHONDONTWRITEBYTECODE=1
+export SLOWNESS SCALE	# of the wire tests: multiply their timeouts and their lengths
 
 logs=build/logs
 passed=0
@@ -128,11 +129,9 @@ sanitize() {
 	build "$1" "build-$1" $SANITIZED "-Db_sanitize=$2" || return
 	unit "$1" "build-$1"
 	stage "wire tests: stress, $1"
-	SLOWNESS=6
-	export SLOWNESS
+	SLOWNESS=6 SCALE=2
 	wire_begin "$1" "build-$1/sherd" -m stress --servers sherd-2,sherd-5
 	wait
-	unset SLOWNESS
 	wire_end "$1"
 }
 
@@ -207,6 +206,7 @@ echo "seed $SEED"
 if build release build; then
 	unit release build
 	stage "wire tests"
+	SLOWNESS=2 SCALE=3
 	wire_begin one build/sherd --servers reference,sherd-2
 	wire_begin two build/sherd --servers sherd-1,sherd-5
 	wait
