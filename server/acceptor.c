@@ -131,12 +131,12 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		int fd = accept4(listener->fd, (struct sockaddr *)&address, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			acceptor->pause_said = false;
 			admit(acceptor->server, fd, listener->is_unix, &address);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			   errno == ENOMEM) {
 			pause_accepting(acceptor, errno);
 		} else if (errno != EINTR && errno != ECONNABORTED) {
+			acceptor->pause_said = false; /* nobody waits any more */
 			return;
 		}
 	}

@@ -135,6 +135,105 @@ static void test_no_number_in_large_values(void **state)
 	store_deinit(&s);
 }
 
+/* Under LFU a key's counter goes on counting when its value is replaced. */
+static void test_frequency_outlives_value(void **state)
+{
+	static const char *const requests[] = {"SET k 2",         "SET k 2 KEEPTTL",
+					       "GETSET k 2",      "SETEX k 9 2",
+					       "MSET k 2",        "INCR k",
+					       "INCRBYFLOAT k 1", "APPEND k 2",
+					       "GETEX k EX 9"};
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	atomic_store(&s.ks->access_policy, ACCESS_LFU);
+	atomic_store(&s.ks->lfu_log_factor, 0); /* each access counts */
+	for (size_t i = 0; i < COUNT_OF(requests); i++) {
+		print_message("# %s\n", requests[i]);
+		store_run(&s, "DEL k");
+		store_run(&s, "SET k 1");
+		for (int n = 0; n < 10; n++)
+			store_run(&s, "GET k");
+		uint32_t before = entry_access(entry_of(&s, "k"));
+		store_run(&s, requests[i]);
+		assert_true(entry_access(entry_of(&s, "k")) > before);
+	}
+	store_deinit(&s);
+}
+
+/* The last millisecond of all is not "never". */
+static void test_last_expiry(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	assert_string_equal(store_run(&s, "SET k v PXAT 9223372036854775807"), "+OK\r\n");
+	assert_int_equal(entry_expire(entry_of(&s, "k")), EXPIRE_NEVER - 1);
+	assert_string_equal(store_run(&s, "GETEX k PX 9223372036854774807"), "$1\r\nv\r\n");
+	assert_int_equal(entry_expire(entry_of(&s, "k")), EXPIRE_NEVER - 1);
+	store_deinit(&s);
+}
+
+/* --- LCS against the textbook's table, over the borders of words --- */
+
+#define LCS_MAX 200
+
+static uint32_t lcs_length(struct slice a, struct slice b)
+{
+	static uint32_t table[LCS_MAX + 1][LCS_MAX + 1];
+	for (size_t i = 1; i <= a.len; i++)
+		for (size_t j = 1; j <= b.len; j++) {
+			uint32_t up = table[i - 1][j], left = table[i][j - 1];
+			table[i][j] = a.ptr[i - 1] == b.ptr[j - 1] ? table[i - 1][j - 1] + 1
+				      : up > left                  ? up
+								   : left;
+		}
+	return table[a.len][b.len];
+}
+
+static bool is_subsequence(struct slice part, struct slice of)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < of.len && found < part.len; i++)
+		found += of.ptr[i] == part.ptr[found];
+	return found == part.len;
+}
+
+static struct slice set_random(struct store *s, struct check_random *random, const char *key,
+			       char *text)
+{
+	struct slice value = {text, check_random_below(random, LCS_MAX + 1)};
+	uint64_t letters = 1 + check_random_below(random, 6);
+	for (size_t i = 0; i < value.len; i++)
+		text[i] = (char)('a' + check_random_below(random, letters));
+	struct slice argv[] = {SLICE("SET"), slice_of(key), value};
+	store_run_args(s, argv, 3);
+	return value;
+}
+
+static void test_lcs_model(void **state)
+{
+	struct check_random random = check_random_start();
+	char texts[2][LCS_MAX];
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	for (int i = 0; i < 500; i++) {
+		struct slice a = set_random(&s, &random, "a", texts[0]);
+		struct slice b = set_random(&s, &random, "b", texts[1]);
+		uint32_t len = lcs_length(a, b);
+		assert_int_equal(atoi(store_run(&s, "LCS a b LEN") + 1), len);
+		const char *reply = store_run(&s, "LCS a b");
+		assert_int_equal(atoi(reply + 1), len);
+		struct slice part = {strchr(reply, '\n') + 1, len};
+		assert_true(is_subsequence(part, a) && is_subsequence(part, b));
+	}
+	store_deinit(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +241,9 @@ int main(void)
 		cmocka_unit_test(test_expiry_shares_blob),
 		cmocka_unit_test(test_reply_outlives_value),
 		cmocka_unit_test(test_no_number_in_large_values),
+		cmocka_unit_test(test_frequency_outlives_value),
+		cmocka_unit_test(test_last_expiry),
+		cmocka_unit_test(test_lcs_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
