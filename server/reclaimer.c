@@ -30,6 +30,9 @@ static void *reclaimer_main(void *arg)
 		uint64_t period =
 			atomic_fetch_add_explicit(&r->grace->started, 1, memory_order_seq_cst) + 1;
 		urcu_qsbr_synchronize_rcu();
+#ifdef __SANITIZE_THREAD__
+		atomic_load_explicit(&r->readers_done, memory_order_acquire);
+#endif
 		atomic_store_explicit(&r->grace->completed, period, memory_order_release);
 	}
 	return NULL;

@@ -450,10 +450,21 @@ static const char error_debug[] =
 	"can run it from a local connection, otherwise you need to set this option in the "
 	"configuration file, and then restart the server.";
 
-/* A web page may make a browser post requests to us: a line of HTTP ends the connection, as in Redis. */
+/* A web page may make a browser post requests to us: HTTP ends the connection, as in Redis. */
 static bool is_http(const struct slice *argv)
 {
 	return slice_is(argv[0], "post") || slice_is(argv[0], "host:");
+}
+
+/* Once: clients must not fill the log. */
+static void warn_of_http(struct server *server, const struct conn *conn)
+{
+	char peer[CONN_ADDRESS_MAX];
+	if (atomic_exchange(&server->warned_of_http, true))
+		return;
+	conn_peer_text(conn, peer);
+	log_write(LOG_WARNING, "Possible security attack: %s speaks HTTP. Closing such connections.",
+		  peer);
 }
 
 /* What is wrong with the request, if anything: replies the error. */
@@ -462,7 +473,7 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 {
 	const struct command *cmd = request->cmd;
 	if (!cmd && is_http(request->argv)) {
-		log_write(LOG_WARNING, "Possible security attack: a client speaks HTTP. Closing it.");
+		warn_of_http(worker->server, conn);
 		conn_close_after(conn);
 		return true;
 	}

@@ -46,6 +46,7 @@ struct server {
 	_Atomic uint64_t rejected; /* connections refused for maxclients; the acceptor stores */
 	_Atomic uint32_t pause_mode; /* enum pause_mode; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
+	_Atomic bool warned_of_http; /* the log has its line about it */
 	/* the ticket mutex orders transactions over several shards (txn.h) */
 	uv_mutex_t ticket_mutex;
 	uint64_t ticket; /* under the mutex */

@@ -215,6 +215,7 @@ static void worker_tick(struct worker *worker)
 		worker->stopping = true;
 		begin_stop(worker);
 	}
+	reclaimer_reader_done(&worker->server->reclaimer);
 	urcu_qsbr_thread_offline();
 }
 
