@@ -72,14 +72,46 @@ static void refuse(int fd, const char *text, size_t len)
 	close(fd);
 }
 
-static void admit(struct server *server, int fd, bool is_unix,
-		  const struct sockaddr_storage *address)
+static bool is_full(const struct server *server)
 {
-	if (server_conn_count(server) >= (uint64_t)config_int(&server->config.maxclients)) {
-		refuse(fd, too_many, sizeof(too_many) - 1);
-		stat_add(&server->rejected, 1);
+	return server_conn_count(server) >= (uint64_t)config_int(&server->config.maxclients);
+}
+
+static void refuse_full(struct server *server, int fd)
+{
+	refuse(fd, too_many, sizeof(too_many) - 1);
+	stat_add(&server->rejected, 1);
+}
+
+/* Those who have waited get a place, or are refused. */
+static void on_full(uv_timer_t *timer)
+{
+	struct acceptor *acceptor = timer->data;
+	for (unsigned i = 0; i < acceptor->waiting_count; i++) {
+		const struct waiting_client *client = &acceptor->waiting[i];
+		if (is_full(acceptor->server))
+			refuse_full(acceptor->server, client->fd);
+		else
+			hand_over(acceptor->server, client->fd, client->is_unix);
+	}
+	acceptor->waiting_count = 0;
+}
+
+static void wait_for_place(struct acceptor *acceptor, int fd, bool is_unix)
+{
+	if (acceptor->waiting_count == FULL_WAIT_MAX) {
+		refuse_full(acceptor->server, fd);
 		return;
 	}
+	acceptor->waiting[acceptor->waiting_count++] = (struct waiting_client){fd, is_unix};
+	if (!uv_is_active((uv_handle_t *)&acceptor->full))
+		uv_timer_start(&acceptor->full, on_full, FULL_WAIT_MS, 0);
+}
+
+static void admit(struct acceptor *acceptor, int fd, bool is_unix,
+		  const struct sockaddr_storage *address)
+{
+	struct server *server = acceptor->server;
 	if (!is_unix && config_int(&server->config.protected_mode) &&
 	    config_string_empty(&server->config, &server->config.requirepass) &&
 	    !is_loopback(address)) {
@@ -87,7 +119,10 @@ static void admit(struct server *server, int fd, bool is_unix,
 		stat_add(&server->rejected, 1);
 		return;
 	}
-	hand_over(server, fd, is_unix);
+	if (is_full(server))
+		wait_for_place(acceptor, fd, is_unix);
+	else
+		hand_over(server, fd, is_unix);
 }
 
 /* --- accepting --- */
@@ -131,7 +166,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		int fd = accept4(listener->fd, (struct sockaddr *)&address, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			admit(acceptor->server, fd, listener->is_unix, &address);
+			admit(acceptor, fd, listener->is_unix, &address);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			   errno == ENOMEM) {
 			pause_accepting(acceptor, errno);
@@ -276,7 +311,8 @@ int acceptor_start(struct acceptor *acceptor, struct server *server)
 {
 	acceptor->server = server;
 	uv_timer_init(&server->loop, &acceptor->resume);
-	acceptor->resume.data = acceptor;
+	uv_timer_init(&server->loop, &acceptor->full);
+	acceptor->resume.data = acceptor->full.data = acceptor;
 	if (listen_tcp(acceptor) || listen_unix(acceptor))
 		return -1;
 	if (acceptor->count == 0) {
@@ -294,7 +330,10 @@ void acceptor_stop(struct acceptor *acceptor)
 		close(acceptor->listeners[i].fd);
 	}
 	acceptor->count = 0;
+	while (acceptor->waiting_count > 0)
+		close(acceptor->waiting[--acceptor->waiting_count].fd);
 	uv_close((uv_handle_t *)&acceptor->resume, NULL);
+	uv_close((uv_handle_t *)&acceptor->full, NULL);
 	if (acceptor->unix_path[0])
 		unlink(acceptor->unix_path);
 }

@@ -4,7 +4,8 @@
  *
  * uv_poll tells when a socket has connections; up to ACCEPT_BATCH of them are accepted with accept4 at a
  * time. Refused with Redis' error texts: clients over maxclients; clients from elsewhere in protected
- * mode. When file descriptors run out, accepting pauses (the log says so once) and goes on at the next
+ * mode. Who comes while maxclients are connected waits FULL_WAIT_MS for an answer: the workers may not have
+ * seen yet that another has gone. When file descriptors run out, accepting pauses (the log says so once) and goes on at the next
  * timer.
  *
  * Main thread only.
@@ -24,6 +25,9 @@ struct acceptor;
 #define LISTENERS_MAX 17
 /* How long accepting pauses when there are no file descriptors left. */
 #define ACCEPT_PAUSE_MS 100
+/* Who comes when all places are taken waits so long before it is refused, and so many may wait. */
+#define FULL_WAIT_MS 10
+#define FULL_WAIT_MAX 64
 /* Descriptors that are not for clients: listeners, loops, files. */
 #define RESERVED_FDS 64
 
@@ -42,6 +46,12 @@ struct acceptor {
 	bool paused;      /* out of descriptors */
 	bool pause_said;  /* ... and the log says so */
 	char unix_path[108];
+	uv_timer_t full;  /* runs while somebody waits for a place */
+	struct waiting_client {
+		int fd;
+		bool is_unix;
+	} waiting[FULL_WAIT_MAX];
+	unsigned waiting_count;
 };
 
 /* Opens and binds all sockets, starts polling. 0, or -1 when one can't be had (logged). */

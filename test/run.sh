@@ -12,7 +12,7 @@
 cd "$(dirname "$0")/.." || exit 1
 . server/install.sh
 
-TEST_PACKAGES="libcmocka-dev redis-tools python3 python3-pytest python3-redis python3-hypothesis spin
+TEST_PACKAGES="libcmocka-dev redis-tools python3 python3-pytest python3-redis spin
 	clang"
 SANITIZED="-Dallocator=system -Dbuildtype=debugoptimized -Db_lundef=false"
 FUZZ_RUNS=20000		# for each target, beyond its corpus: some seconds

@@ -93,7 +93,7 @@ BITCOUNT k 0 b                          => -ERR value is not an integer or out o
 BITCOUNT k 0 1 BAD                      => -ERR syntax error
 BITCOUNT k 0 1 BIT 2                    => -ERR syntax error
 BITCOUNT k BIT                          => -ERR syntax error
-## bitcount and bitpos answer absent keys before they look at the range (8.0 changed that)
+## bitcount and bitpos answer absent keys before they look at the range (7.4 changed that)
 BITCOUNT absent a b                     => 0
 BITCOUNT absent 0 1 BAD                 => 0
 BITCOUNT absent 0                       => 0

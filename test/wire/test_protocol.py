@@ -107,6 +107,15 @@ def test_malformed(server, sent, expected):
         assert client("PING") == Status("PONG")
 
 
+def test_http_is_logged_once(start, kind):
+    server = start(kind)
+    for _ in range(5):
+        with server.connect() as client:
+            client.send(b"POST / HTTP/1.1\r\n")
+            assert client.read_until_closed() == b""
+    assert server.log().lower().count("possible security attack") == 1
+
+
 def connections_at_once(server, firsts, seconds):
     """Sends all first parts, each on a connection of its own, then all second parts."""
     clients = [server.connect_unix() for _ in firsts]

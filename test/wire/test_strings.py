@@ -109,6 +109,14 @@ SET k v EX 100 XX                       => OK
 TTL k                                   => 99..100
 SET k v NX EX 5000                      => nil
 TTL k                                   => 99..100
+## set with the last time there is
+SET k v PXAT 9223372036854775807        => OK
+PEXPIRETIME k                           => 9223372036854775807
+SET k w KEEPTTL                         => OK
+GETEX k PERSIST                         => "w"
+TTL k                                   => -1
+GETEX k PXAT 9223372036854775807        => "w"
+PEXPIRETIME k                           => 9223372036854775807
 ## set with a time in the past
 SET k v                                 => OK
 SET k v EXAT 1                          => OK
