@@ -79,8 +79,8 @@ static bool is_full(const struct server *server)
 
 static void refuse_full(struct server *server, int fd)
 {
-	refuse(fd, too_many, sizeof(too_many) - 1);
 	stat_add(&server->rejected, 1);
+	refuse(fd, too_many, sizeof(too_many) - 1);
 }
 
 /* Those who have waited get a place, or are refused. */
@@ -115,8 +115,8 @@ static void admit(struct acceptor *acceptor, int fd, bool is_unix,
 	if (!is_unix && config_int(&server->config.protected_mode) &&
 	    config_string_empty(&server->config, &server->config.requirepass) &&
 	    !is_loopback(address)) {
-		refuse(fd, protected_text, sizeof(protected_text) - 1);
 		stat_add(&server->rejected, 1);
+		refuse(fd, protected_text, sizeof(protected_text) - 1);
 		return;
 	}
 	if (is_full(server))

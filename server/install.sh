@@ -39,7 +39,10 @@ install_packages() {
 build_tree() {
 	tree=$1
 	shift
-	if ! [ -f "$tree/build.ninja" ]; then
+	if [ -f "$tree/build.ninja" ]; then
+		# it may have been set up to build the server alone
+		meson configure "$tree" -Dtests=true >&2 || return 1
+	else
 		meson setup "$tree" "$@" >&2 || return 1
 	fi
 	ninja -C "$tree" >&2
