@@ -7,6 +7,7 @@ Each server gets a free port, a Unix socket and a directory of its own. `start()
 server answers; a server that doesn't come up raises `StartFailure` with its log.
 """
 
+import ctypes
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SHERD = os.path.abspath(os.environ.get("SHERD", os.path.join(ROOT, "build", "sherd")))
 REFERENCE = shutil.which("redis-check-rdb")
 KINDS = ("reference", "sherd-1", "sherd-2", "sherd-5")
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 START_ATTEMPTS = 5      # a free port can be taken by somebody else before the server binds it
 SHOWN_LOG_BYTES = 6000
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
@@ -115,7 +118,13 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(argv + args, executable=program, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL,
-                                            cwd=self.directory, preexec_fn=self.prepare)
+                                            cwd=self.directory, preexec_fn=self._prepare)
+
+    def _prepare(self):
+        """In the new process: it must not outlive this one, however that ends."""
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self.prepare:
+            self.prepare()
 
     def start(self):
         for _ in range(START_ATTEMPTS):

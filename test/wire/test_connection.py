@@ -414,12 +414,20 @@ def test_client_kill_by_id_and_address(server, client):
                 0 if form else Error("ERR No such client"))
 
 
+def wait_until_only(client, laddr, count):
+    """Connections that another test has just closed may still be listed."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while sum(x["laddr"] == laddr for x in clients_of(client("CLIENT LIST"))) != count:
+        assert time.monotonic() < deadline, client("CLIENT LIST")
+
+
 def test_client_kill_filters(server, client):
     """Conditions are ANDed; SKIPME is yes unless told otherwise."""
     with server.connect() as one, server.connect() as two:
         one("PING"), two("PING")
         mine = "%s:%d" % one.socket.getsockname()
         local = "127.0.0.1:%d" % server.port
+        wait_until_only(client, local, 2)
         assert client.command("CLIENT", "KILL", "LADDR", local, "ID", two("CLIENT ID"),
                               "ADDR", mine) == 0
         assert one("PING") == Status("PONG") and two("PING") == Status("PONG")
@@ -431,6 +439,7 @@ def test_client_kill_filters(server, client):
         assert is_closed(one)
     with server.connect() as one, server.connect() as two:
         one("PING"), two("PING")
+        wait_until_only(client, local, 2)
         assert one.command("CLIENT", "KILL", "USER", "default", "LADDR", local, "TYPE",
                            "normal") == 1
         assert is_closed(two)
