@@ -29,7 +29,7 @@ static unsigned take(struct mailbox *box, struct parcel_pool *pool, struct outbo
 		struct parcel *next = parcel->next;
 		for (uint32_t i = 0; i < parcel->count; i++, count++)
 			if (out)
-				outbox_put(out, pool, letter_what(parcel->letters[i]), MAIL_ANSWER);
+				outbox_put(out, pool, letter_what(parcel->letters[i]), MAIL_RETURN);
 		parcel_free(pool, parcel);
 		parcel = next;
 	}
@@ -56,7 +56,7 @@ static void run(unsigned batch)
 	double start = now_ns();
 	for (int i = 0; i < ROUNDS; i++) {
 		for (unsigned j = 0; j < batch; j++)
-			outbox_put(&out, &pool, letter, MAIL_REQUEST);
+			outbox_put(&out, &pool, letter, MAIL_CALL);
 		outbox_post(&out, &boxes[1]);
 		for (unsigned back = 0; back < batch;)
 			back += take(&boxes[0], &pool, NULL);

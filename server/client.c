@@ -62,7 +62,7 @@ void client_format(const struct conn *conn, struct reply *out)
 		(long long)((conn->worker->now - conn->created_ms) / 1000),
 		(long long)((conn->worker->now - conn->active_ms) / 1000), flags[0] ? flags : "N",
 		conn->db, in, block > in ? block - in : 0, conn->out.cap, conn->out.cap,
-		conn->out.len, conn->op_count, waiting, sizeof(*conn) + block + waiting,
+		conn->out.len, conn->op != NULL, waiting, sizeof(*conn) + block + waiting,
 		conn->writing ? "rw" : "r", conn->last_cmd ? conn->last_cmd->name : "NULL",
 		conn->resp);
 	reply_raw(out, line, (size_t)(len < (int)sizeof(line) ? len : (int)sizeof(line) - 1));

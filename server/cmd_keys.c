@@ -34,7 +34,7 @@ static void keys_visit(void *arg, struct entry *e)
 		return;
 	if (!keys->every && !glob_match(keys->pattern, key, false))
 		return;
-	reply_bulk_slice(&keys->job.reply, key);
+	reply_bulk_slice(&keys->job.op->reply, key);
 	keys->found++;
 }
 
@@ -46,7 +46,7 @@ static bool keys_step(struct worker *worker, struct job *job)
 	keys->cursor = keyspace_scan(worker->server->ks, job->op->request.db, keys->cursor,
 				     KEYS_SLICE_ENTRIES, KEYS_SLICE_STEPS, keys_visit, keys);
 	if (keys->cursor == 0)
-		reply_array_at(&job->reply, keys->header, keys->found);
+		reply_array_at(&job->op->reply, keys->header, keys->found);
 	uint64_t cycles = clock_cycles() - start;
 	job->op->cycles += cycles;
 	stat_add(&worker->stats.commands[CMD_keys].cycles, cycles);
@@ -67,7 +67,6 @@ void cmd_keys(struct conn *conn, struct ctx *ctx)
 	keys->job.free = keys_free;
 	keys->pattern = op->request.argv[1];
 	keys->every = slice_equal(keys->pattern, SLICE("*"));
-	reply_init(&keys->job.reply, op->request.resp);
-	keys->header = reply_later(&keys->job.reply);
+	keys->header = reply_later(&keys->job.op->reply);
 	worker_add_job(conn->worker, &keys->job);
 }

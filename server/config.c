@@ -17,7 +17,6 @@
 /* --- words of a list --- */
 
 static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", NULL};
-static const char *const words_pipeline_order[] = {"relaxed", "strict", NULL};
 static const char *const words_protected[] = {"no", "yes", "local", NULL};
 static const char *const words_bool[] = {"no", "yes", NULL};
 static const char *const words_policy[] = {

@@ -23,11 +23,6 @@
 
 struct server;
 
-enum pipeline_order {
-	PIPELINE_ORDER_RELAXED,
-	PIPELINE_ORDER_STRICT,
-};
-
 enum protected_setting {
 	PROTECTED_NO,
 	PROTECTED_YES,

@@ -214,7 +214,7 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival)
 
 static void conn_free(struct conn *conn)
 {
-	assert(!conn->op_first);
+	assert(!conn->op);
 	resp_parser_deinit(&conn->parser);
 	reply_deinit(&conn->out);
 	read_block_unref(conn->worker, conn->block);
@@ -227,7 +227,7 @@ static void conn_free(struct conn *conn)
 void conn_release(struct conn *conn)
 {
 	const uint32_t held = CONN_READY | CONN_FLUSH | CONN_PAUSED_LIST;
-	if ((conn->flags & CONN_CLOSED) && !(conn->flags & held) && !conn->op_first)
+	if ((conn->flags & CONN_CLOSED) && !(conn->flags & held) && !conn->op)
 		conn_free(conn);
 }
 
@@ -256,18 +256,27 @@ void conn_close_after(struct conn *conn)
 
 /* --- lists and waiting --- */
 
-void conn_ready(struct conn *conn)
+static void make_ready(struct conn *conn, struct conn_list *list)
 {
-	struct worker *worker = conn->worker;
 	if (conn->flags & (CONN_READY | CONN_CLOSING))
 		return;
 	conn->flags |= CONN_READY;
 	conn->ready_next = NULL;
-	if (worker->ready_first)
-		worker->ready_last->ready_next = conn;
+	if (list->first)
+		list->last->ready_next = conn;
 	else
-		worker->ready_first = conn;
-	worker->ready_last = conn;
+		list->first = conn;
+	list->last = conn;
+}
+
+void conn_ready(struct conn *conn)
+{
+	make_ready(conn, &conn->worker->ready);
+}
+
+void conn_ready_later(struct conn *conn)
+{
+	make_ready(conn, &conn->worker->ready_later);
 }
 
 void conn_flush_later(struct conn *conn)

@@ -7,14 +7,13 @@
  * In: libuv's callback appends to the read block and puts the connection on the worker's ready list,
  * nothing else. server/serve.c cuts requests off in the tick.
  *
- * Out: replies that may be sent stand in `out`. While operations are unanswered, later replies wait
- * behind the last of them (op->after). conn_write.c puts them together in order and sends.
+ * Out: replies stand in `out`, in the order of the requests, until conn_write.c sends them.
  *
  * Waiting: `wait` has a bit for each reason why no further request may be run now. Requests stay in the
  * read block meanwhile.
  *
  * Closing: conn_close() closes the handle at once; the memory goes when the handle is closed and the
- * last operation has come back.
+ * unanswered operation is over.
  */
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
@@ -34,9 +33,6 @@
 #define READ_BLOCKS_KEPT 64
 /* With less room than this behind a request that is not whole, a larger block is taken. */
 #define READ_ROOM_MIN (4 * 1024)
-/* Unanswered operations of one connection; above, its requests wait. Bounds what one client can
- * make the server hold. */
-#define CONN_OPS_MAX 1024
 /* Replies waiting to be sent; above (or above client-output-buffer-limit, where that is more), the
  * connection's requests wait until it reads. */
 #define CONN_OUT_MAX (1024 * 1024)
@@ -49,11 +45,11 @@
 #define CONN_IN_MAX_UNREAD (32 * 1024 * 1024)
 
 enum conn_wait {
-	WAIT_ANSWERS = 1, /* until all of its operations are answered */
+	WAIT_ANSWER = 1,  /* until its operation is answered */
 	WAIT_OUTPUT = 2,  /* until it has read its replies */
 	WAIT_PAUSE = 4,   /* CLIENT PAUSE */
 	WAIT_BLOCKED = 8, /* a blocking command */
-	WAIT_ROOM = 16,   /* until less than half of CONN_OPS_MAX are unanswered */
+	WAIT_SLOT = 16,   /* for the next tick: a slot was held by another worker */
 };
 
 enum conn_flag {
@@ -94,15 +90,12 @@ struct conn {
 	uint32_t db;
 	uint8_t resp;
 	uint8_t wait; /* enum conn_wait */
-	uint32_t op_count;
 	/* in */
 	struct read_block *block;
 	uint32_t at; /* the next byte to parse in it */
 	struct resp_parser parser;
 	/* out */
-	struct op *op_first; /* unanswered (or answered and not put out), in the order of requests */
-	struct op *op_last;
-	uint64_t slot_filter; /* bit (slot & 63) of each unanswered op's slot; 0 when there are none */
+	struct op *op; /* the request that isn't answered yet; NULL without */
 	struct reply out;
 	struct conn_write *writing;
 	size_t writing_bytes;
@@ -136,9 +129,6 @@ void conn_close(struct conn *conn);
 /* Closes when everything is answered and sent; runs no further request. */
 void conn_close_after(struct conn *conn);
 
-/* Where the reply of a request that is run right now goes. */
-struct reply *conn_reply(struct conn *conn);
-
 /* Changes the protocol version of all replies from now on. */
 void conn_set_resp(struct conn *conn, uint8_t resp);
 
@@ -156,6 +146,8 @@ size_t conn_out_max(const struct conn *conn);
 
 /* Puts it on the ready list: its requests are looked at in the next tick, or in this one. */
 void conn_ready(struct conn *conn);
+/* The same, but not before the next tick. */
+void conn_ready_later(struct conn *conn);
 
 /* Frees it when it is closed and nothing refers to it any more: called by whoever takes it off a list. */
 void conn_release(struct conn *conn);
@@ -163,14 +155,8 @@ void conn_release(struct conn *conn);
 /* Puts it on the flush list of this tick. */
 void conn_flush_later(struct conn *conn);
 
-/* Appends an op to the queue of unanswered ones. */
-void conn_push_op(struct conn *conn, struct op *op);
-
-/* True when an unanswered operation of the connection is on that slot. */
-bool conn_has_op_on(const struct conn *conn, const struct slot *slot);
-
-/* An op has been answered: marks it and puts out what stands first in the queue. May free conn. */
-void conn_answer(struct conn *conn, struct op *op);
+/* The connection's operation is over: its reply is put out, its requests go on. May free conn. */
+void conn_answer(struct conn *conn);
 
 /* Sets a reason to wait. */
 static inline void conn_wait(struct conn *conn, enum conn_wait reason)

@@ -27,83 +27,32 @@ struct conn_write {
 	size_t pieces_bytes;
 };
 
-/* --- order --- */
-
-struct reply *conn_reply(struct conn *conn)
-{
-	return conn->op_last ? &conn->op_last->after : &conn->out;
-}
+/* --- putting out --- */
 
 void conn_set_resp(struct conn *conn, uint8_t resp)
 {
 	conn->resp = resp;
-	conn_reply(conn)->resp = resp;
 	conn->out.resp = resp;
 }
 
 size_t conn_out_bytes(const struct conn *conn)
 {
-	size_t bytes = conn->writing_bytes + reply_size(&conn->out);
-	if (conn->op_last)
-		bytes += reply_size(&conn->op_last->after);
-	return bytes;
+	return conn->writing_bytes + reply_size(&conn->out);
 }
 
-void conn_push_op(struct conn *conn, struct op *op)
+void conn_answer(struct conn *conn)
 {
-	if (conn->op_last)
-		conn->op_last->next = op;
-	else
-		conn->op_first = op;
-	conn->op_last = op;
-	conn->op_count++;
-	if (op->request.key.slot)
-		conn->slot_filter |= 1ull << (op->request.key.slot->index & 63);
-}
-
-bool conn_has_op_on(const struct conn *conn, const struct slot *slot)
-{
-	if (!(conn->slot_filter >> (slot->index & 63) & 1))
-		return false;
-	for (const struct op *op = conn->op_first; op; op = op->next)
-		if (op->request.key.slot == slot)
-			return true;
-	return false;
-}
-
-/* Puts out the answered operations at the head of the queue, each with the replies behind it. */
-static void conn_put_out(struct conn *conn)
-{
-	while (conn->op_first && conn->op_first->answered) {
-		struct op *op = conn->op_first;
-		conn->op_first = op->next;
-		if (!conn->op_first)
-			conn->op_last = NULL;
-		conn->op_count--;
-		if (!(conn->flags & CONN_CLOSING)) {
-			if (!op->mute)
-				op_take_reply(op, &conn->out);
-			reply_move(&conn->out, &op->after);
-		}
-		op_free(conn->worker, op);
-	}
-}
-
-void conn_answer(struct conn *conn, struct op *op)
-{
-	assert(!op->answered);
-	op->answered = true;
-	conn_put_out(conn);
+	struct op *op = conn->op;
+	assert(op);
+	conn->op = NULL;
+	if (!op->mute && !(conn->flags & CONN_CLOSING))
+		reply_move(&conn->out, &op->reply);
+	op_free(op);
 	if (conn->flags & CONN_CLOSING) {
 		conn_release(conn);
 		return;
 	}
-	if (!conn->op_first) {
-		conn->slot_filter = 0;
-		conn_resume(conn, WAIT_ANSWERS);
-	}
-	if (conn->op_count < CONN_OPS_MAX / 2)
-		conn_resume(conn, WAIT_ROOM);
+	conn_resume(conn, WAIT_ANSWER);
 	conn_flush_later(conn);
 }
 
@@ -250,10 +199,10 @@ void conn_flush(struct conn *conn)
 		reply_reset(&conn->out, OUT_KEEP_BYTES);
 	else if (!conn->writing && !conn_send(conn))
 		return;
-	if ((conn->writing || conn->op_first) && !conn_check_output_limit(conn))
+	if ((conn->writing || conn->op) && !conn_check_output_limit(conn))
 		return;
 	if (conn_out_bytes(conn) < CONN_OUT_MAX / 2)
 		conn_resume(conn, WAIT_OUTPUT);
-	if ((conn->flags & CONN_CLOSE_AFTER) && !conn->writing && !conn->op_first)
+	if ((conn->flags & CONN_CLOSE_AFTER) && !conn->writing && !conn->op)
 		conn_close(conn);
 }

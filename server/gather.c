@@ -48,12 +48,8 @@ void gather_returned(struct worker *worker, struct gather_part *part)
 	struct gather *gather = part->gather;
 	if (--gather->awaited > 0)
 		return;
-	struct reply reply;
-	reply_init(&reply, gather->op->request.resp);
-	gather->finish(gather, &reply);
-	op_set_reply(gather->op, &reply);
-	reply_deinit(&reply);
-	serve_answer_op(worker, gather->op);
+	gather->finish(gather, &gather->op->reply);
+	serve_answer(worker, gather->op);
 	for (uint32_t i = 0; i < gather->part_count; i++)
 		reply_deinit(&gather->parts[i].reply);
 	mem_free(gather->args, gather->args_bytes);

@@ -146,12 +146,12 @@ static void worker_line(const struct info *info, const struct worker *worker)
 	uint32_t conns = atomic_load_explicit(&worker->conn_count, memory_order_relaxed);
 	info_line(info,
 		  "worker%u:connections=%u,commands=%llu,cpu_seconds=%.6f,ticks=%llu,"
-		  "path_local=%llu,path_rcu=%llu,path_forwarded=%llu,path_borrowed=%llu,"
-		  "path_retries=%llu,path_lent_waits=%llu,mail_sent=%llu,mail_wakes=%llu",
+		  "path_rcu=%llu,path_held=%llu,path_held_several=%llu,path_held_all=%llu,"
+		  "path_retries=%llu,path_waits=%llu,mail_sent=%llu,mail_wakes=%llu",
 		  worker->id, conns, load(&s->commands_run), worker_cpu_seconds(worker),
-		  load(&s->ticks), load(&s->path_local), load(&s->path_rcu),
-		  load(&s->path_forwarded), load(&s->path_borrowed), load(&s->path_retries),
-		  load(&s->path_lent_waits), load(&s->mail_sent), load(&s->mail_wakes));
+		  load(&s->ticks), load(&s->path_rcu), load(&s->path_held),
+		  load(&s->path_held_several), load(&s->path_held_all), load(&s->path_retries),
+		  load(&s->path_waits), load(&s->mail_sent), load(&s->mail_wakes));
 }
 
 void info_workers(const struct info *info)

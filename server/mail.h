@@ -31,14 +31,9 @@
 
 /* What the receiver is to do with what a letter points to. Fits the low bits of 16-byte alignment. */
 enum verb {
-	MAIL_REQUEST, /* struct op: run it on your slots, send it back */
-	MAIL_ANSWER,  /* struct op: has been run */
-	MAIL_LOCK,    /* struct loan: lend these slots */
-	MAIL_GRANTED, /* struct loan: all of them are lent */
-	MAIL_UNLOCK,  /* struct loan: take them back, and free it */
-	MAIL_CALL,    /* struct call_out: run its function here, send it back */
-	MAIL_RETURN,  /* struct call_out: has been run */
-	MAIL_ADOPT,   /* struct arrival: a connection accepted for you */
+	MAIL_CALL,   /* struct gather_part: run its function here, send it back */
+	MAIL_RETURN, /* struct gather_part: has been run */
+	MAIL_ADOPT,  /* struct arrival: a connection accepted for you */
 	MAIL_VERB_COUNT
 };
 

@@ -1,13 +1,11 @@
 /*
  * The request path (serve.h): from bytes to a running handler.
  *
- * A GET of another shard's key in one screen: serve_conn() parses it into the batch; prepare() finds its
+ * A GET in one screen: serve_conn() parses it into the batch; prepare() finds its
  * row, slot and hash and fetches the slot's line; run_batch() fetches its bucket and its entry, then
  * serve_request() admits it and route_key() runs the handler under RCU; the reply goes to conn_reply().
  *
- * A SET of another shard's key: route_key() makes an op and mails it; the owner's serve_mail() fetches
- * what it needs, receive_op() runs the handler and mails it back; the origin's serve_mail() hands it to
- * conn_answer(), which puts the reply in its place.
+ * A SET goes the same way, but that route_key() holds the slot while the handler runs.
  *
  * A request that can't be run now (its connection has to wait for something) is left in the read block:
  * rewind() moves the connection's place back to its first byte.
@@ -21,15 +19,30 @@
 #include "server/log.h"
 #include "server/server.h"
 #include "server/slowlog.h"
-#include "server/txn.h"
 #include "shard/execute.h"
 
 #include <assert.h>
 
 /* The first piece of memory for a connection's replies of one tick: a pipeline of some hundred. */
 #define OUT_FIRST_BYTES (8 * 1024)
+/* Keys of one request that there is room for at first. */
+#define KEYS_FIRST 64
 /* With more arguments than this in the batch it is run before more is parsed. */
 #define BATCH_ARGS_MAX 1024
+
+void serve_init(struct worker *worker)
+{
+	worker->keys_cap = KEYS_FIRST;
+	worker->keys = mem_alloc(KEYS_FIRST * sizeof(*worker->keys));
+	worker->slots = mem_alloc(KEYS_FIRST * sizeof(*worker->slots));
+}
+
+void serve_deinit(struct worker *worker)
+{
+	args_deinit(&worker->args);
+	mem_free(worker->keys, worker->keys_cap * sizeof(*worker->keys));
+	mem_free(worker->slots, worker->keys_cap * sizeof(*worker->slots));
+}
 
 /* --- running a handler --- */
 
@@ -74,16 +87,20 @@ static uint64_t account(struct worker *worker, const struct command *cmd, const 
 	return cycles;
 }
 
-/* Runs the handler as the holder of these slots (NULL: all). */
-static void run_held(struct ctx *ctx, struct slot *const *slots, uint32_t count)
+/* Runs the handler as the holder of these slots (NULL: all); false when one is held by another. */
+static bool run_held(struct worker *worker, struct ctx *ctx, struct slot *const *slots,
+		     uint32_t count)
 {
-	ctx->holder = true;
-	ctx->slots = slots;
-	ctx->slot_count = count;
-	execute(ctx);
+	struct stats *stats = &worker->stats;
+	bool held = execute_holding(ctx, slots, count);
+	_Atomic uint64_t *path = !slots	     ? &stats->path_held_all
+				 : count > 1 ? &stats->path_held_several
+					     : &stats->path_held;
+	stat_add(held ? path : &stats->path_waits, 1);
+	return held;
 }
 
-/* Runs a read under RCU; false when it has to be done by the holder. */
+/* Runs a read under RCU; false when it has to be done by a holder. */
 static bool run_observed(struct worker *worker, struct ctx *ctx)
 {
 	uint64_t retries = 0;
@@ -96,34 +113,56 @@ static bool run_observed(struct worker *worker, struct ctx *ctx)
 	return true;
 }
 
-/* --- requests that run later --- */
-
-static struct op *detach(struct worker *worker, struct pending *p)
+static void finish_here(struct worker *worker, struct pending *p, const struct ctx *ctx,
+			uint32_t errors_before)
 {
-	struct op *op = op_new(worker, p->conn, &p->request, p->scratch);
-	p->scratch = NULL;
-	conn_push_op(p->conn, op);
-	return op;
+	uint64_t cycles = account(worker, p->request.cmd, ctx->reply, errors_before);
+	slowlog_note(worker, p->conn, &p->request, cycles);
 }
+
+/* --- requests that are answered later --- */
 
 struct op *serve_detach(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
-	assert(worker->current && worker->current->conn == conn);
-	struct op *op = detach(worker, worker->current);
-	conn_wait(conn, WAIT_ANSWERS);
+	struct pending *p = worker->current;
+	assert(p && p->conn == conn && !conn->op);
+	conn->op = op_new(conn, &p->request, p->scratch);
+	p->scratch = NULL;
+	conn_wait(conn, WAIT_ANSWER);
 	worker->current = NULL;
-	return op;
+	return conn->op;
 }
 
-void serve_answer_op(struct worker *worker, struct op *op)
+void serve_answer(struct worker *worker, struct op *op)
 {
-	if (op->origin != worker) {
-		worker_mail(worker, op->origin->id, op, MAIL_ANSWER);
-		return;
-	}
 	slowlog_note(worker, op->conn, &op->request, op->cycles);
-	conn_answer(op->conn, op);
+	conn_answer(op->conn);
+}
+
+/* --- routes: false when a slot is held by another worker, and nothing has been done --- */
+
+/* A request on one slot. */
+static bool route_key(struct worker *worker, struct pending *p, struct reply *reply)
+{
+	struct slot *slot = p->request.key.slot;
+	struct ctx ctx = ctx_make(worker, &p->request, reply);
+	uint32_t errors = reply->errors;
+	bool read = p->request.cmd->flags & CMD_READONLY;
+	if (!(read && run_observed(worker, &ctx)) && !run_held(worker, &ctx, &slot, 1))
+		return false;
+	finish_here(worker, p, &ctx, errors);
+	return true;
+}
+
+/* Room for that many keys, and their slots, in the worker's scratch. */
+static void keys_room(struct worker *worker, uint32_t count)
+{
+	if (count <= worker->keys_cap)
+		return;
+	worker->keys_cap = count * 2;
+	worker->keys = mem_realloc(worker->keys, worker->keys_cap * sizeof(*worker->keys));
+	worker->slots = mem_realloc(worker->slots, worker->keys_cap * sizeof(*worker->slots));
 }
 
 /* The keys of a request, prepared, in the worker's scratch. Returns how many. */
@@ -138,13 +177,7 @@ static uint32_t prepare_keys(struct worker *worker, const struct request *reques
 				     request->argc);
 	if (count < 0)
 		count = 0;
-	if ((uint32_t)count > worker->keys_cap) {
-		worker->keys_cap = (uint32_t)count * 2;
-		worker->keys = mem_realloc(worker->keys,
-					   worker->keys_cap * sizeof(*worker->keys));
-		worker->slots = mem_realloc(worker->slots,
-					    worker->keys_cap * sizeof(*worker->slots));
-	}
+	keys_room(worker, (uint32_t)count);
 	for (int32_t i = 0; i < count; i++) {
 		key_prepare(&worker->keys[i], worker->server->ks, request->argv[positions[i]]);
 		__builtin_prefetch(worker->keys[i].slot);
@@ -159,197 +192,32 @@ static uint32_t prepare_keys(struct worker *worker, const struct request *reques
 	return (uint32_t)count;
 }
 
-/* Lets an op wait for slots of this worker's own shard. */
-static void wait_for_slots(struct worker *worker, struct op *op, struct slot *const *slots,
-			   uint32_t count)
+/* A request on several keys. */
+static bool route_keys(struct worker *worker, struct pending *p, struct reply *reply)
 {
-	stat_add(&worker->stats.path_lent_waits, 1);
-	loans_request(&worker->loans, loan_new(worker->id, op, false, slots, count));
-	serve_granted(worker);
-}
-
-/* --- running ops --- */
-
-/* Runs an op as the holder of these slots (NULL: all) and puts its reply into it. */
-static void run_op_held(struct worker *worker, struct op *op, const struct key *keys,
-			uint32_t key_count, struct slot *const *slots, uint32_t slot_count)
-{
-	struct reply reply;
-	reply_init_in(&reply, op->request.resp, worker->reply_space, sizeof(worker->reply_space));
-	struct ctx ctx = ctx_make(worker, &op->request, &reply);
-	ctx.keys = keys;
-	ctx.key_count = key_count;
-	run_held(&ctx, slots, slot_count);
-	op->cycles = account(worker, op->request.cmd, &reply, 0);
-	op_set_reply(op, &reply);
-	reply_deinit(&reply);
-}
-
-void serve_run_borrowed(struct worker *worker, struct op *op, const struct key *keys,
-			uint32_t key_count, struct slot *const *slots, uint32_t slot_count)
-{
-	run_op_held(worker, op, keys, key_count, slots, slot_count);
-	serve_answer_op(worker, op);
-}
-
-/* Runs an op whose slots, all of this shard, are held. */
-static void run_op(struct worker *worker, struct op *op)
-{
-	uint32_t keys = prepare_keys(worker, &op->request);
-	uint32_t slots = keys_slots(worker->keys, keys, worker->slots);
-	run_op_held(worker, op, worker->keys, keys, worker->slots, slots);
-	serve_answer_op(worker, op);
-}
-
-/* An op from another worker, on slots of ours: runs it now, or when they are all free. */
-static void receive_op(struct worker *worker, struct op *op)
-{
-	const struct request *request = &op->request;
-	if (request->cmd->route == ROUTE_KEY) {
-		struct slot *slot = request->key.slot;
-		if (!loans_slot_free(&worker->loans, slot)) {
-			wait_for_slots(worker, op, &slot, 1);
-			return;
-		}
-		run_op_held(worker, op, &request->key, 1, &slot, 1);
-		serve_answer_op(worker, op);
-		return;
-	}
-	uint32_t keys = prepare_keys(worker, request);
-	uint32_t slots = keys_slots(worker->keys, keys, worker->slots);
-	for (uint32_t i = 0; i < slots; i++) {
-		if (!loans_slot_free(&worker->loans, worker->slots[i])) {
-			wait_for_slots(worker, op, worker->slots, slots);
-			return;
-		}
-	}
-	run_op_held(worker, op, worker->keys, keys, worker->slots, slots);
-	serve_answer_op(worker, op);
-}
-
-void serve_granted(struct worker *worker)
-{
-	struct loan *loan;
-	while ((loan = loans_next_granted(&worker->loans))) {
-		if (!loan->for_txn) {
-			run_op(worker, loan->owner);
-			loans_return(&worker->loans, loan);
-			loan_free(loan);
-			continue;
-		}
-		struct worker *origin = txn_origin(loan->owner);
-		if (origin == worker)
-			txn_granted(worker, loan);
-		else
-			worker_mail(worker, origin->id, loan, MAIL_GRANTED);
-	}
-}
-
-/* --- routes --- */
-
-static void finish_here(struct worker *worker, struct pending *p, const struct ctx *ctx,
-			uint32_t errors_before)
-{
-	uint64_t cycles = account(worker, p->request.cmd, ctx->reply, errors_before);
-	slowlog_note(worker, p->conn, &p->request, cycles);
-}
-
-static void forward(struct worker *worker, struct pending *p, const struct slot *slot)
-{
-	stat_add(&worker->stats.path_forwarded, 1);
-	uint16_t owner = slot_owner(worker->server->ks, slot);
-	worker_mail(worker, owner, detach(worker, p), MAIL_REQUEST);
-	if (config_int(&worker->server->config.pipeline_order) == PIPELINE_ORDER_STRICT)
-		conn_wait(p->conn, WAIT_ANSWERS);
-}
-
-/* A request on one slot. */
-static void route_key(struct worker *worker, struct pending *p, struct reply *reply)
-{
-	struct slot *slot = p->request.key.slot;
-	bool read = p->request.cmd->flags & CMD_READONLY;
-	bool own = slot_owner(worker->server->ks, slot) == worker->id;
-	uint32_t errors = reply->errors;
 	struct ctx ctx = ctx_make(worker, &p->request, reply);
-	if (own && loans_slot_free(&worker->loans, slot)) {
-		stat_add(&worker->stats.path_local, 1);
-		run_held(&ctx, &slot, 1);
-		finish_here(worker, p, &ctx, errors);
-		return;
-	}
-	if (read && !conn_has_op_on(p->conn, slot) && run_observed(worker, &ctx)) {
-		finish_here(worker, p, &ctx, errors);
-		return;
-	}
-	if (own)
-		wait_for_slots(worker, detach(worker, p), &slot, 1);
-	else
-		forward(worker, p, slot);
-}
-
-/* Where several slots are: on one shard (its number), or on several (-1). */
-static int32_t common_owner(const struct keyspace *ks, struct slot *const *slots, uint32_t count)
-{
-	uint16_t owner = slot_owner(ks, slots[0]);
-	for (uint32_t i = 1; i < count; i++)
-		if (slot_owner(ks, slots[i]) != owner)
-			return -1;
-	return owner;
-}
-
-static bool all_free(const struct worker *worker, struct slot *const *slots, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (!loans_slot_free(&worker->loans, slots[i]))
+	uint32_t errors = reply->errors;
+	bool read = p->request.cmd->flags & CMD_READONLY;
+	ctx.key_count = prepare_keys(worker, &p->request);
+	ctx.keys = worker->keys;
+	if (!(read && run_observed(worker, &ctx))) {
+		uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
+		if (!run_held(worker, &ctx, worker->slots, slots))
 			return false;
+	}
+	finish_here(worker, p, &ctx, errors);
 	return true;
 }
 
-/* A request on several keys. Its connection has no unanswered operations. */
-static void route_keys(struct worker *worker, struct pending *p, struct reply *reply)
+/* A request on every slot. */
+static bool route_all(struct worker *worker, struct pending *p, struct reply *reply)
 {
-	uint32_t errors = reply->errors;
 	struct ctx ctx = ctx_make(worker, &p->request, reply);
-	ctx.key_count = prepare_keys(worker, &p->request);
-	ctx.keys = worker->keys;
-	uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
-	int32_t owner = slots ? common_owner(worker->server->ks, worker->slots, slots) : worker->id;
-	if (owner == worker->id && all_free(worker, worker->slots, slots)) {
-		stat_add(&worker->stats.path_local, 1);
-		run_held(&ctx, worker->slots, slots);
-		finish_here(worker, p, &ctx, errors);
-		return;
-	}
-	if ((p->request.cmd->flags & CMD_READONLY) && run_observed(worker, &ctx)) {
-		finish_here(worker, p, &ctx, errors);
-		return;
-	}
-	if (owner == worker->id) {
-		conn_wait(p->conn, WAIT_ANSWERS);
-		wait_for_slots(worker, detach(worker, p), worker->slots, slots);
-	} else if (owner >= 0) {
-		conn_wait(p->conn, WAIT_ANSWERS);
-		forward(worker, p, worker->slots[0]);
-	} else {
-		conn_wait(p->conn, WAIT_ANSWERS);
-		txn_start(worker, detach(worker, p), worker->keys, ctx.key_count);
-	}
-}
-
-/* A request on every slot. Its connection has no unanswered operations. */
-static void route_all(struct worker *worker, struct pending *p, struct reply *reply)
-{
 	uint32_t errors = reply->errors;
-	if (worker->server->ks->shard_count == 1 && worker->loans.busy == 0 &&
-	    !loans_gated(&worker->loans)) {
-		struct ctx ctx = ctx_make(worker, &p->request, reply);
-		stat_add(&worker->stats.path_local, 1);
-		run_held(&ctx, NULL, SLOT_COUNT);
-		finish_here(worker, p, &ctx, errors);
-		return;
-	}
-	conn_wait(p->conn, WAIT_ANSWERS);
-	txn_start(worker, detach(worker, p), NULL, 0);
+	if (!run_held(worker, &ctx, NULL, SLOT_COUNT))
+		return false;
+	finish_here(worker, p, &ctx, errors);
+	return true;
 }
 
 static void route_observe(struct worker *worker, struct pending *p, struct reply *reply)
@@ -376,18 +244,15 @@ static void route_none(struct worker *worker, struct pending *p, struct reply *r
 	finish_here(worker, p, &ctx, errors);
 }
 
-static void route(struct worker *worker, struct pending *p, struct reply *reply)
+static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 {
 	switch ((enum command_route)p->request.cmd->route) {
 	case ROUTE_KEY:
-		route_key(worker, p, reply);
-		break;
+		return route_key(worker, p, reply);
 	case ROUTE_KEYS:
-		route_keys(worker, p, reply);
-		break;
+		return route_keys(worker, p, reply);
 	case ROUTE_ALL:
-		route_all(worker, p, reply);
-		break;
+		return route_all(worker, p, reply);
 	case ROUTE_OBSERVE:
 		route_observe(worker, p, reply);
 		break;
@@ -395,6 +260,7 @@ static void route(struct worker *worker, struct pending *p, struct reply *reply)
 		route_none(worker, p, reply);
 		break;
 	}
+	return true;
 }
 
 /* --- admission --- */
@@ -407,22 +273,12 @@ static void rewind_to(struct conn *conn, const struct pending *p)
 	resp_parser_deinit(&conn->parser);
 }
 
-/* True when the command looks at more than one slot, so that earlier operations must be through. */
-static bool looks_round(const struct command *cmd)
-{
-	return cmd->route != ROUTE_KEY && (cmd->route != ROUTE_NONE || !(cmd->flags & CMD_FAST));
-}
-
 /* A reason for the connection to wait before this request, 0 for none. */
 static uint8_t reason_to_wait(const struct worker *worker, const struct conn *conn,
 			      const struct command *cmd)
 {
 	if (server_paused(worker->server, cmd, worker->now))
 		return WAIT_PAUSE;
-	if (conn->op_count >= CONN_OPS_MAX)
-		return WAIT_ROOM;
-	if (conn->op_first && cmd && looks_round(cmd))
-		return WAIT_ANSWERS;
 	if (conn_out_bytes(conn) > CONN_OUT_MAX && conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
 	return 0;
@@ -508,6 +364,17 @@ static bool is_mute(struct conn *conn)
 	return conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP);
 }
 
+/* A slot that the request needs is held: it is tried again in the next tick, as if it hadn't come yet. */
+static void put_off(struct conn *conn, const struct pending *p, bool mute)
+{
+	conn->commands--;
+	if (mute && (conn->flags & CONN_REPLY_SKIP))
+		conn->flags |= CONN_REPLY_SKIP_NEXT;
+	rewind_to(conn, p);
+	conn_wait(conn, WAIT_SLOT);
+	conn_ready_later(conn);
+}
+
 static void serve_request(struct worker *worker, struct pending *p)
 {
 	struct conn *conn = p->conn;
@@ -528,11 +395,11 @@ static void serve_request(struct worker *worker, struct pending *p)
 	p->request.no_touch = conn->flags & CONN_NO_TOUCH;
 	conn->commands++;
 	conn->last_cmd = p->request.cmd;
-	struct reply *reply = conn_reply(conn);
+	struct reply *reply = &conn->out;
 	bool mute = is_mute(conn);
 	struct reply_mark mark = reply_mark(reply);
-	if (!refused(worker, conn, &p->request, reply))
-		route(worker, p, reply);
+	if (!refused(worker, conn, &p->request, reply) && !route(worker, p, reply))
+		put_off(conn, p, mute);
 	if (mute && (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP)))
 		reply_rollback(reply, mark);
 	conn_flush_later(conn);
@@ -540,7 +407,7 @@ static void serve_request(struct worker *worker, struct pending *p)
 
 /* --- batches --- */
 
-/* Finds the request's row, slot and hash; fetches the slot's line where it will be run here. */
+/* Finds the request's row, slot and hash; fetches the slot's line. */
 static void prepare(struct worker *worker, struct pending *p, const struct slice *argv)
 {
 	struct request *request = &p->request;
@@ -550,17 +417,12 @@ static void prepare(struct worker *worker, struct pending *p, const struct slice
 	if (cmd && (cmd->container || !command_arity_ok(cmd, request->argc)))
 		cmd = NULL;
 	request->cmd = cmd;
-	request->local = false;
 	request->key.name.ptr = NULL;
 	request->key.slot = NULL;
 	if (!cmd || cmd->route != ROUTE_KEY)
 		return;
 	key_prepare(&request->key, worker->server->ks, argv[cmd->first_key]);
-	struct slot *slot = request->key.slot;
-	request->local = (cmd->flags & CMD_READONLY) ||
-			 slot_owner(worker->server->ks, slot) == worker->id;
-	if (request->local)
-		__builtin_prefetch(slot);
+	__builtin_prefetch(request->key.slot);
 }
 
 static void fetch_bucket(const struct request *request)
@@ -583,11 +445,11 @@ static void run_batch(struct worker *worker)
 	uint32_t count = worker->batch_count;
 	for (uint32_t i = 0; i < count; i++) {
 		batch[i].request.argv = worker->args.v + batch[i].args_at;
-		if (batch[i].request.local)
+		if (batch[i].request.key.slot)
 			fetch_bucket(&batch[i].request);
 	}
 	for (uint32_t i = 0; i < count; i++)
-		if (batch[i].request.local)
+		if (batch[i].request.key.slot)
 			fetch_entry(&batch[i].request);
 	worker->cycles = clock_cycles();
 	for (uint32_t i = 0; i < count; i++) {
@@ -601,7 +463,7 @@ static void run_batch(struct worker *worker)
 /* A protocol error: answered after all earlier requests, then the connection goes. */
 static void protocol_error(struct worker *worker, struct conn *conn, const char *error)
 {
-	struct reply *reply = conn_reply(conn);
+	struct reply *reply = &conn->out;
 	reply_error(reply, error);
 	serve_count_errors(worker, reply);
 	conn_close_after(conn);
@@ -651,6 +513,10 @@ static bool parse_one(struct worker *worker, struct conn *conn)
 static void serve_conn(struct worker *worker, struct conn *conn)
 {
 	conn->active_ms = worker->now;
+	if (conn->wait & WAIT_SLOT) {
+		conn->wait &= (uint8_t)~WAIT_SLOT;
+		conn_set_reading(conn, true);
+	}
 	reply_room(&conn->out, OUT_FIRST_BYTES);
 	conn_flush_later(conn);
 	while (may_serve(conn) && conn_in_bytes(conn) > 0) {
@@ -670,9 +536,16 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 void serve_ready(struct worker *worker)
 {
 	struct conn *conn;
+	if (worker->ready_later.first) {
+		worker->ready_later.last->ready_next = worker->ready.first;
+		if (!worker->ready.first)
+			worker->ready.last = worker->ready_later.last;
+		worker->ready.first = worker->ready_later.first;
+		worker->ready_later.first = NULL;
+	}
 	do {
-		while ((conn = worker->ready_first)) {
-			worker->ready_first = conn->ready_next;
+		while ((conn = worker->ready.first)) {
+			worker->ready.first = conn->ready_next;
 			conn->flags &= ~(uint32_t)CONN_READY;
 			if (conn->flags & CONN_CLOSING)
 				conn_release(conn);
@@ -680,65 +553,15 @@ void serve_ready(struct worker *worker)
 				serve_conn(worker, conn);
 		}
 		run_batch(worker);
-	} while (worker->ready_first);
+	} while (worker->ready.first);
 }
 
 /* --- mail --- */
-
-/* Prefetches for the requests in a parcel, as for a batch. */
-static void fetch_parcel(const struct parcel *parcel)
-{
-	struct op *ops[PARCEL_ITEMS];
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < parcel->count; i++) {
-		uintptr_t letter = parcel->letters[i];
-		char *line = letter_what(letter);
-		__builtin_prefetch(line);
-		if (letter_verb(letter) == MAIL_ANSWER || letter_verb(letter) == MAIL_REQUEST) {
-			__builtin_prefetch(line + 64);
-			__builtin_prefetch(line + 128);
-			__builtin_prefetch(line + 192);
-		}
-		if (letter_verb(letter) == MAIL_REQUEST)
-			ops[count++] = (struct op *)line;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		const struct request *request = &ops[i]->request;
-		if (request->key.slot)
-			__builtin_prefetch(request->key.slot);
-		__builtin_prefetch(request->argv[request->argc - 1].ptr);
-		__builtin_prefetch(request->key.name.ptr);
-	}
-	for (uint32_t i = 0; i < count; i++)
-		if (ops[i]->request.key.slot)
-			fetch_bucket(&ops[i]->request);
-	for (uint32_t i = 0; i < count; i++)
-		if (ops[i]->request.key.slot)
-			fetch_entry(&ops[i]->request);
-}
 
 static void open_letter(struct worker *worker, uintptr_t letter)
 {
 	void *what = letter_what(letter);
 	switch (letter_verb(letter)) {
-	case MAIL_REQUEST:
-		receive_op(worker, what);
-		break;
-	case MAIL_ANSWER:
-		serve_answer_op(worker, what);
-		break;
-	case MAIL_LOCK:
-		loans_request(&worker->loans, what);
-		serve_granted(worker);
-		break;
-	case MAIL_GRANTED:
-		txn_granted(worker, what);
-		break;
-	case MAIL_UNLOCK:
-		loans_return(&worker->loans, what);
-		loan_free(what);
-		serve_granted(worker);
-		break;
 	case MAIL_CALL:
 		gather_run(worker, what);
 		break;
@@ -759,10 +582,8 @@ static void open_letter(struct worker *worker, uintptr_t letter)
 void serve_mail(struct worker *worker)
 {
 	struct parcel *parcel = mailbox_take(&worker->mailbox);
-	worker->cycles = clock_cycles();
 	while (parcel) {
 		struct parcel *next = parcel->next;
-		fetch_parcel(parcel);
 		for (uint32_t i = 0; i < parcel->count; i++)
 			open_letter(worker, parcel->letters[i]);
 		parcel_free(&worker->parcels, parcel);

@@ -4,12 +4,13 @@
  *	serve_ready()      cuts requests off the ready connections' bytes, in batches (design 4.4)
  *	serve_mail()       runs what other workers sent
  *
- * Where a request is run (design 4.1):
- *	on this worker's own slot, when it isn't lent              path_local
- *	a read of any other slot: here, by RCU                     path_rcu
- *	a write, or a read that met a writer: sent to the owner    path_forwarded
- *	several slots of several shards: borrowed (txn.h)          path_borrowed
- *	a slot of our own that is lent: when it comes back         path_lent_waits
+ * How a request on keys is run, always by the connection's worker:
+ *	a read: under RCU, holding nothing                                   path_rcu
+ *	a write, a read of an owner-only value, a read that met a writer
+ *	time and again: as the holder of its slot                            path_held
+ *	... of its slots, of all slots                   path_held_several, path_held_all
+ * Where a slot is held by another worker the request stays in the read block and is tried again in
+ * the next tick                                                             path_waits
  *
  * All: the worker's thread, in its tick, RCU online.
  */
@@ -18,29 +19,22 @@
 
 #include "server/worker.h"
 
+/* The worker's scratch memory for requests. */
+void serve_init(struct worker *worker);
+void serve_deinit(struct worker *worker);
+
 /* Runs the requests of all ready connections. */
 void serve_ready(struct worker *worker);
 
 /* Takes the worker's mail and does what it says. */
 void serve_mail(struct worker *worker);
 
-/*
- * Runs an op of this worker on slots that it has borrowed (NULL: all of them), and answers it. The keys
- * are prepared.
- */
-void serve_run_borrowed(struct worker *worker, struct op *op, const struct key *keys,
-			uint32_t key_count, struct slot *const *slots, uint32_t slot_count);
-
-/* An op of this or another worker has its reply: on to its origin. */
-void serve_answer_op(struct worker *worker, struct op *op);
-
-/* Runs or forwards the loans that have been granted on this worker's shard. */
-void serve_granted(struct worker *worker);
+/* The op's reply is written: notes what it took, and hands it to its connection. */
+void serve_answer(struct worker *worker, struct op *op);
 
 /*
- * For handlers that need the connection: the request being run is answered later. Returns its op, which
- * stands in the connection's queue; the connection runs nothing until conn_answer(). What the handler
- * has written to its reply is dropped.
+ * For handlers that need the connection: the request being run is answered later. Returns its op; the
+ * connection runs nothing until serve_answer(). What the handler has written to its reply is dropped.
  */
 struct op *serve_detach(struct conn *conn);
 

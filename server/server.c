@@ -125,7 +125,6 @@ int server_run(struct server *server)
 	make_run_id(server);
 	server->start_ms = clock_now(&server->clock);
 	server->next_conn_id = 1;
-	uv_mutex_init(&server->ticket_mutex);
 	server->worker_count = wanted_workers(server);
 	acceptor_raise_fd_limit(server);
 	server->ks = keyspace_new(server->worker_count,

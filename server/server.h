@@ -47,9 +47,6 @@ struct server {
 	_Atomic uint32_t pause_mode; /* enum pause_mode; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
 	_Atomic bool warned_of_http; /* the log has its line about it */
-	/* the ticket mutex orders transactions over several shards (txn.h) */
-	uv_mutex_t ticket_mutex;
-	uint64_t ticket; /* under the mutex */
 	struct reclaimer reclaimer;
 	struct samples samples;
 	/* main thread only */

@@ -15,6 +15,7 @@
 #include "shard/sweep.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdio.h>
 #include <urcu/urcu-qsbr.h>
 
@@ -82,7 +83,7 @@ static bool background_step(struct worker *worker)
 {
 	struct keyspace *ks = worker->server->ks;
 	bool more = retire_collect(&worker->shard->retire, &ks->grace, COLLECT_STEP);
-	if (worker->sweep_slices > 0 && !loans_gated(&worker->loans)) {
+	if (worker->sweep_slices > 0) {
 		if (!sweep_slice(worker->shard, worker->now))
 			worker->sweep_slices--;
 		more |= worker->sweep_slices > 0;
@@ -101,9 +102,7 @@ static void step_jobs(struct worker *worker)
 			continue;
 		}
 		*at = job->next;
-		op_set_reply(job->op, &job->reply);
-		reply_deinit(&job->reply);
-		serve_answer_op(worker, job->op);
+		serve_answer(worker, job->op);
 		job->free(job);
 	}
 }
@@ -242,7 +241,10 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	struct worker *worker = prepare->data;
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
-	bool work = worker->busy || worker->ready_first || worker->flush_first ||
+	/* who holds the slot may be waiting for this core */
+	if (worker->ready_later.first)
+		sched_yield();
+	bool work = worker->busy || worker->ready.first || worker->ready_later.first || worker->flush_first ||
 		    worker->cron_due || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
@@ -284,6 +286,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	worker->now = clock_now(&server->clock);
 	worker->outboxes = mem_zalloc(server->worker_count * sizeof(*worker->outboxes));
 	worker->slowlog = slowlog_new();
+	serve_init(worker);
 	int error = uv_loop_init(&worker->loop);
 	if (error)
 		return error;
@@ -311,7 +314,7 @@ void worker_stop(struct worker *worker)
 	mailbox_wake(&worker->mailbox);
 }
 
-/* What never arrived anywhere: sockets not adopted, operations not answered. The threads have ended. */
+/* What never arrived anywhere: sockets not adopted, parts of gathers. The threads have ended. */
 static void drop_mail(struct worker *worker)
 {
 	struct parcel *parcel = mailbox_take(&worker->mailbox);
@@ -336,19 +339,12 @@ void worker_deinit(struct worker *worker)
 	mailbox_close(&worker->mailbox);
 	drop_mail(worker);
 	parcel_pool_deinit(&worker->parcels);
-	while (worker->ops_free) {
-		struct op *op = worker->ops_free;
-		worker->ops_free = op->next;
-		mem_free_unsized(op);
-	}
 	while (worker->blocks_free) {
 		struct read_block *block = worker->blocks_free;
 		worker->blocks_free = block->next;
 		mem_free(block, block->size);
 	}
-	args_deinit(&worker->args);
-	mem_free(worker->keys, worker->keys_cap * sizeof(*worker->keys));
-	mem_free(worker->slots, worker->keys_cap * sizeof(*worker->slots));
+	serve_deinit(worker);
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
 	slowlog_free(worker->slowlog);
 }

@@ -20,7 +20,6 @@
 #include "proto/resp.h"
 #include "server/conn.h"
 #include "server/latency.h"
-#include "server/loan.h"
 #include "server/mail.h"
 #include "server/op.h"
 #include "server/stats.h"
@@ -42,9 +41,6 @@ struct slowlog;
 /* Retired and not freed: above this the worker serves nobody until the reclaimer has caught up. */
 #define RETIRED_BYTES_MAX (64ull * 1024 * 1024)
 
-/* Replies of operations up to this size need no memory of their own while they are written. */
-#define REPLY_SPACE 4096
-
 /* One request of a batch, not yet run. */
 struct pending {
 	struct request request;
@@ -54,14 +50,18 @@ struct pending {
 	char *scratch;
 };
 
+/* Connections linked by ready_next. */
+struct conn_list {
+	struct conn *first, *last;
+};
+
 /* Work done slice by slice over ticks on behalf of one op: KEYS. */
 struct job {
 	struct job *next;
 	struct op *op;
-	/* Does about one slice; true when done: the reply is in job->reply. */
+	/* Does about one slice; true when done: the reply is in op->reply. */
 	bool (*step)(struct worker *worker, struct job *job);
 	void (*free)(struct job *job);
-	struct reply reply;
 };
 
 struct worker {
@@ -92,25 +92,21 @@ struct worker {
 	int64_t now;    /* ms, of this tick */
 	uint64_t tick;
 	struct conn *conns;        /* all, newest first */
-	struct conn *ready_first, *ready_last;
-	struct conn *flush_first, *flush_last;
+	struct conn_list ready;       /* to be looked at in this tick */
+	struct conn_list ready_later; /* ... in the next one */
+	struct conn *flush_first;
 	struct conn *paused;
-	struct loans loans;
 	struct outbox *outboxes; /* one for each worker */
 	struct parcel_pool parcels;
-	struct op *ops_free;
-	uint32_t ops_kept;
 	struct read_block *blocks_free;
 	uint32_t blocks_kept;
 	struct args args; /* of the batch */
 	struct pending batch[BATCH_MAX];
 	uint32_t batch_count;
 	struct pending *current; /* the request a handler with connection is running; NULL once detached */
-	char reply_space[REPLY_SPACE]; /* where replies of operations are first written */
 	struct key *keys; /* scratch for requests with several keys */
 	uint32_t keys_cap;
-	struct slot **slots;
-	uint32_t slots_cap;
+	struct slot **slots; /* the same */
 	struct job *jobs;
 	struct slowlog *slowlog;
 	struct latency_event latency[LATENCY_KIND_COUNT];

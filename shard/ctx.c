@@ -16,11 +16,7 @@
 void ctx_open(struct ctx *ctx)
 {
 	assert(ctx->holder);
-	if (ctx->open)
-		return;
-	ctx->open = true;
-	for (uint32_t i = 0; i < ctx->slot_count; i++)
-		slot_open(ctx->slots ? ctx->slots[i] : &ctx->ks->slots[i]);
+	ctx->stored = true;
 }
 
 static void count_add(_Atomic int64_t *count, int64_t n)
@@ -194,8 +190,9 @@ static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct 
 	count_entry(ctx, db, e, 1);
 	if (old)
 		count_entry(ctx, db, old, -1);
-	if (entry_expire(e) < key->slot->expire_earliest)
-		key->slot->expire_earliest = entry_expire(e);
+	if (entry_expire(e) < slot_expire_earliest(key->slot))
+		atomic_store_explicit(&key->slot->expire_earliest, entry_expire(e),
+				      memory_order_relaxed);
 	return old;
 }
 

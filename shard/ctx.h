@@ -1,8 +1,8 @@
 /*
  * What a command handler gets: the request, a reply to write, the time, and verbs on keys.
  *
- * A handler is written once, as if the server had one thread. It doesn't know whether it runs on the
- * slot's owner, on slots that a transaction borrowed, or as a reader under RCU: the verbs below do.
+ * A handler is written once, as if the server had one thread. It doesn't know whether it runs as the
+ * holder of its slots or as a reader under RCU: the verbs below do.
  *
  *	void cmd_strlen(struct ctx *ctx)
  *	{
@@ -58,11 +58,8 @@ struct ctx {
 	struct shard *shard; /* the executing worker's */
 	bool holder;         /* all slots of the request are held: may store */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
-	/* the unit of work: the slots to open at the first store; NULL with slot_count SLOT_COUNT = all */
-	struct slot *const *slots;
-	uint32_t slot_count;
-	bool open; /* they are odd */
 	/* results */
+	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
 	uint64_t dirty;   /* changes made */
 };
@@ -112,7 +109,7 @@ bool ctx_remove(struct ctx *ctx, uint32_t k);
 /* Takes the entry out without retiring what hangs off it: the caller has moved its structure (RENAME, MOVE). */
 bool ctx_remove_shallow(struct ctx *ctx, uint32_t k);
 
-/* Before a store that doesn't go through ctx_put or ctx_remove: makes seq odd. Idempotent. */
+/* Before a store that doesn't go through ctx_put or ctx_remove. Holder only. Idempotent. */
 void ctx_open(struct ctx *ctx);
 
 /* The access bits for an entry made now. */

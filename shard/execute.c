@@ -1,13 +1,13 @@
 /*
  * Running a handler (execute.h).
  *
- * The happy path of a read from another shard: seqs are even, the handler runs, the seqs are the
- * same: its reply stands. In a writer's way it tries again a few times, then the caller forwards the
- * request to the holder.
+ * The happy path of a read: seqs are even, the handler runs, the seqs are the same: its reply stands.
+ * In a writer's way it tries again a few times, then the caller holds the slots itself.
  */
 #include "shard/execute.h"
 
 #include "proto/mem.h"
+#include "shard/hold.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -42,35 +42,39 @@ uint32_t keys_slots(const struct key *keys, uint32_t key_count, struct slot **sl
 	return count;
 }
 
-static void ctx_close(struct ctx *ctx)
+static void load_clock(struct ctx *ctx)
 {
-	if (!ctx->open)
-		return;
-	ctx->open = false;
-	for (uint32_t i = 0; i < ctx->slot_count; i++)
-		slot_close(ctx->slots ? ctx->slots[i] : &ctx->ks->slots[i]);
+	if (ctx->clock)
+		ctx->now = atomic_load_explicit(ctx->clock, memory_order_relaxed);
 }
 
 static bool has_expiries(const struct ctx *ctx)
 {
-	for (uint32_t i = 0; ctx->slots && i < ctx->slot_count; i++)
-		if (ctx->slots[i]->expire_earliest != EXPIRE_NEVER)
+	for (uint32_t i = 0; i < ctx->key_count; i++)
+		if (slot_expire_earliest(ctx->keys[i].slot) != EXPIRE_NEVER)
 			return true;
 	return false;
 }
 
 void execute(struct ctx *ctx)
 {
-	assert(ctx->holder);
-	if ((ctx->cmd->flags & CMD_WRITE) && ctx->clock && has_expiries(ctx)) {
-		ctx_open(ctx);
+	ctx->holder = true;
+	if (has_expiries(ctx)) {
 		atomic_thread_fence(memory_order_seq_cst);
-		ctx->now = atomic_load_explicit(ctx->clock, memory_order_relaxed);
+		load_clock(ctx);
 	}
 	key_handlers[ctx->cmd->id](ctx);
-	ctx_close(ctx);
 	if (ctx->dirty)
 		stat_add(&ctx->shard->stats.dirty, ctx->dirty);
+}
+
+bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
+{
+	if (!slots_try_hold(ctx->ks, slots, count))
+		return false;
+	execute(ctx);
+	slots_release(ctx->ks, slots, count, ctx->stored);
+	return true;
 }
 
 /* One pass: false when some slot is being written or was. */
@@ -81,6 +85,7 @@ static bool observe_once(struct ctx *ctx, uint32_t *seqs)
 		if (seqs[i] & 1)
 			return false;
 	}
+	load_clock(ctx);
 	key_handlers[ctx->cmd->id](ctx);
 	atomic_thread_fence(memory_order_acquire);
 	for (uint32_t i = 0; i < ctx->key_count; i++)

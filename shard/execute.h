@@ -18,22 +18,26 @@ void key_prepare(struct key *key, struct keyspace *ks, struct slice name);
 uint32_t keys_slots(const struct key *keys, uint32_t key_count, struct slot **slots);
 
 /*
- * Runs the handler as the holder of ctx->slots. Whatever it stores is one unit of work: all slots are
- * opened at the first store and closed when the handler returns.
+ * Runs the handler; the caller holds the slots of its keys, and releases them when its unit of work is
+ * done (ctx->stored says how).
  *
- * The clock: a writer must not treat a key as alive that some reader has already found expired. So where
- * keys expire it first opens its slots, then (after a full fence) loads the clock: a reader with a later
+ * The clock: a holder must not treat a key as alive that some reader has already found expired. So where
+ * keys expire it loads the clock (after a full fence) when it holds the slots: a reader with a later
  * time now meets an odd seq, and one that had its answer under the even seq had an earlier time.
+ * (A reader loads it between its two looks at the seqs: that is the moment its answer was true.)
  */
 void execute(struct ctx *ctx);
 
+/* Holds these slots (hold.h), runs the handler, releases them. False: one of them is held by another. */
+bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count);
+
 enum observed {
 	OBSERVED,        /* the reply stands: all of it was true at one moment */
-	OBSERVED_BUSY,   /* a writer was in the way each time: let the holder do it */
+	OBSERVED_BUSY,   /* a writer was in the way each time: hold the slots */
 	OBSERVED_HOLDER, /* it met a value that only the holder may read */
 };
 
-/* Attempts of a reader before it leaves the work to the holder: for one key, and for several. */
+/* Attempts of a reader before it holds the slots itself: for one key, and for several. */
 #define OBSERVE_TRIES_ONE 3
 #define OBSERVE_TRIES_MANY 8
 

@@ -34,7 +34,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	for (uint32_t i = 0; i < SLOT_COUNT; i++) {
 		ks->slots[i].index = (uint16_t)i;
 		atomic_store(&ks->owners[i], (uint8_t)(i * shard_count / SLOT_COUNT));
-		ks->slots[i].expire_earliest = EXPIRE_NEVER;
+		atomic_init(&ks->slots[i].expire_earliest, EXPIRE_NEVER);
 	}
 	for (uint32_t i = 0; i < shard_count; i++) {
 		struct shard *shard = mem_alloc_lines((sizeof(*shard) + 63) & ~(size_t)63);

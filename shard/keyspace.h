@@ -1,23 +1,30 @@
 /*
  * The keyspace: 16384 slots, and how readers and writers of a slot agree.
  *
- * A slot has exactly one holder at any moment: the worker of the shard that owns it, or the transaction
- * to which that worker has lent it. Only the holder writes the slot. Any thread reads it under RCU.
+ * A slot is free or has one holder. Any worker becomes the holder of a free slot by one CAS on its
+ * `seq`, and only the holder writes the slot. Any thread reads it under RCU, held or not.
  *
- * seq. The holder makes it odd before the first store of a unit of work and even after the last:
- *	slot_open():   store(seq, seq + 1, relaxed); fence(release)
- *	slot_close():  store(seq, seq + 1, release)
- * A reader loads seq (acquire; odd: somebody is writing), reads, then fence(acquire) and loads seq
+ * seq is even while the slot is free and odd while it is held:
+ *	slot_try_hold():  CAS(seq, even, even + 1, acquire); fence(release)
+ *	slot_release():   store(seq, odd + 1, release), or odd - 1 when the holder has stored nothing
+ * Holder after holder: the CAS reads what the last slot_release stored, so its acquire makes visible
+ * whatever any earlier holder did.
+ * A reader loads seq (acquire; odd: somebody may be writing), reads, then fence(acquire) and loads seq
  * again: the same value means that nothing of the slot was stored meanwhile. Why: if the reader saw a
- * store of a unit of work, the release fence in slot_open and the reader's acquire fence order that
- * unit's odd seq before the reader's second load, so it differs. If the first load saw an even seq,
- * the acquire pairs with slot_close's release: all stores of that unit are seen.
- * A unit of work on several slots opens all of them before its first store and closes none before its
- * last: whoever saw one new value under an even seq will find every other slot either odd or new.
+ * store of a holder, the release fence in slot_try_hold and the reader's acquire fence order the
+ * odd seq before the reader's second load, so it differs. If the first load saw an even seq,
+ * the acquire pairs with slot_release: all stores before it are seen. A holder that has stored nothing
+ * may take its odd seq back, for there is nothing that a reader could have seen.
+ * A unit of work on several slots holds all of them before its first store and releases none before
+ * its last (hold.h): whoever saw one new value under an even seq will find every other slot either odd
+ * or new.
  *
- * struct slot is one cache line. `table`, `more` and `seq`: written by the holder, read by all.
- * The rest: holder only. Which shard owns a slot stands in a table of its own (slot_owner): each request
- * asks for it, and must not wait for a line that another core is writing.
+ * Holding is short: one command, one EXEC. Nobody waits while holding, for a slot or for anything
+ * else; who finds a slot held tries a little, then comes back later (hold.h).
+ *
+ * struct slot is one cache line. `table`, `more`, `seq`, `expire_earliest`: written by the holder, read
+ * by all. The rest: holder only. Each slot belongs to a shard, whose worker does what nobody asks for
+ * (the sweep).
  */
 #ifndef SHARD_KEYSPACE_H
 #define SHARD_KEYSPACE_H
@@ -40,10 +47,9 @@ struct slot {
 	_Atomic(struct table *) more;  /* databases 1 to databases-1; NULL until one is used; freed never */
 	_Atomic uint32_t seq;
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
-	int64_t expire_earliest;       /* no entry of any database expires before this (unix ms) */
-	void *queue;                   /* server/loan.c: lent, or operations wait; owner's worker only */
-	void *watchers;                /* for optimistic transactions; owner's worker only */
-	uint64_t spare[2];
+	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
+	void *watchers;                /* for optimistic transactions; holder only */
+	uint64_t spare[3];
 } __attribute__((aligned(64)));
 
 /* Counters of one shard: written by its worker only (relaxed), summed by whoever shows them. */
@@ -62,7 +68,7 @@ struct database_count {
 	_Atomic int64_t expires;
 };
 
-/* What an executing worker owns. The same code runs on a slot's owner and on one that borrowed it. */
+/* What an executing worker owns: what a command touches lives in the slots it holds, or here. */
 struct shard {
 	struct keyspace *ks;
 	uint16_t id;
@@ -92,7 +98,7 @@ struct keyspace {
 	_Atomic uint32_t lfu_decay_minutes;
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
-	/* the shard that owns each slot: written when slots move between shards, read by all */
+	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
 	struct slot slots[SLOT_COUNT];
 };
@@ -120,17 +126,29 @@ static inline struct table *slot_table(const struct slot *slot, uint32_t db)
 /* The same for the holder, who gets one made. */
 struct table *slot_table_make(struct keyspace *ks, struct slot *slot, uint32_t db);
 
-static inline void slot_open(struct slot *slot)
+/* One attempt to become the slot's holder. */
+static inline bool slot_try_hold(struct slot *slot)
 {
 	uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
-	atomic_store_explicit(&slot->seq, seq + 1, memory_order_relaxed);
+	if (seq & 1 ||
+	    !atomic_compare_exchange_strong_explicit(&slot->seq, &seq, seq + 1,
+						     memory_order_acquire, memory_order_relaxed))
+		return false;
 	atomic_thread_fence(memory_order_release);
+	return true;
 }
 
-static inline void slot_close(struct slot *slot)
+/* By the holder; `stored`: something that readers can see. */
+static inline void slot_release(struct slot *slot, bool stored)
 {
 	uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
-	atomic_store_explicit(&slot->seq, seq + 1, memory_order_release);
+	atomic_store_explicit(&slot->seq, stored ? seq + 1 : seq - 1, memory_order_release);
+}
+
+/* The earliest expiry in the slot: a hint for anybody, exact for the holder. */
+static inline int64_t slot_expire_earliest(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->expire_earliest, memory_order_relaxed);
 }
 
 static inline uint32_t slot_seq_begin(const struct slot *slot)

@@ -5,7 +5,7 @@
  * what table_sweep() says of each gives the slot's new earliest expiry. A slot where the slice's budget
  * ran out stays the next one.
  *
- * The slot is opened at its first removal and closed after its last.
+ * A slot with something due is held meanwhile.
  */
 #include "shard/sweep.h"
 
@@ -16,7 +16,7 @@ struct sweep {
 	/* the one that is being swept */
 	struct slot *slot;
 	uint32_t db;
-	bool open;
+	bool stored;
 };
 
 static void count_down(_Atomic int64_t *count)
@@ -32,9 +32,7 @@ static void remove_expired(void *arg, struct entry *e)
 	const struct hash_seed *seed = &shard->ks->seed;
 	struct slice key = entry_key(e);
 
-	if (!sweep->open)
-		slot_open(sweep->slot);
-	sweep->open = true;
+	sweep->stored = true;
 	table_remove(slot_table(sweep->slot, sweep->db), seed, hash_bytes(seed, key.ptr, key.len),
 		     key, &shard->retire);
 	sweep->left--;
@@ -47,12 +45,13 @@ static void remove_expired(void *arg, struct entry *e)
 	retire_entry(&shard->retire, e);
 }
 
+/* The slot is held; releases it. */
 static void sweep_slot(struct sweep *sweep, struct slot *slot)
 {
 	int64_t earliest = EXPIRE_NEVER;
 
 	sweep->slot = slot;
-	sweep->open = false;
+	sweep->stored = false;
 	for (sweep->db = 0; sweep->db < sweep->shard->ks->databases; sweep->db++) {
 		struct table *table = slot_table(slot, sweep->db);
 		if (!table)
@@ -61,16 +60,13 @@ static void sweep_slot(struct sweep *sweep, struct slot *slot)
 		if (next < earliest)
 			earliest = next;
 	}
-	slot->expire_earliest = earliest;
-	if (sweep->open)
-		slot_close(slot);
+	atomic_store_explicit(&slot->expire_earliest, earliest, memory_order_relaxed);
+	slot_release(slot, sweep->stored);
 }
 
-/* `owner` first: the rest belongs to it. */
 static bool slot_due(const struct shard *shard, const struct slot *slot, int64_t now)
 {
-	return slot_owner(shard->ks, slot) == shard->id &&
-	       !slot->queue && slot->expire_earliest <= now;
+	return slot_owner(shard->ks, slot) == shard->id && slot_expire_earliest(slot) <= now;
 }
 
 bool sweep_slice(struct shard *shard, int64_t now)
@@ -81,9 +77,9 @@ bool sweep_slice(struct shard *shard, int64_t now)
 		return false;
 	for (uint32_t i = 0; i < SWEEP_SLOTS; i++) {
 		struct slot *slot = &shard->ks->slots[shard->sweep_slot];
-		if (slot_due(shard, slot, now)) {
+		if (slot_due(shard, slot, now) && slot_try_hold(slot)) {
 			sweep_slot(&sweep, slot);
-			if (slot->expire_earliest <= now)
+			if (slot_expire_earliest(slot) <= now)
 				return true;
 		}
 		shard->sweep_slot = (shard->sweep_slot + 1) % SLOT_COUNT;

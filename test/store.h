@@ -62,7 +62,6 @@ static inline const char *store_run_args(struct store *s, const struct slice *ar
 	uint32_t at[STORE_ARGS_MAX];
 	struct key keys[STORE_ARGS_MAX];
 	struct slot *slots[STORE_ARGS_MAX];
-	uint32_t slot_count = 0;
 	const struct command *cmd;
 
 	reply_reset(&s->reply, SIZE_MAX);
@@ -71,14 +70,9 @@ static inline const char *store_run_args(struct store *s, const struct slice *ar
 	assert_non_null(key_handlers[cmd->id]);
 	int32_t count = command_keys(cmd, argv, argc, at, STORE_ARGS_MAX);
 	assert_in_range(count, 0, STORE_ARGS_MAX);
-	for (int32_t i = 0; i < count; i++) {
-		uint32_t j = 0;
+	for (int32_t i = 0; i < count; i++)
 		key_prepare(&keys[i], s->ks, argv[at[i]]);
-		while (j < slot_count && slots[j] != keys[i].slot)
-			j++;
-		slots[j] = keys[i].slot;
-		slot_count += j == slot_count;
-	}
+	uint32_t slot_count = keys_slots(keys, (uint32_t)count, slots);
 	bool all = cmd->route == ROUTE_ALL;
 	struct ctx ctx = {
 		.cmd = cmd,
@@ -91,11 +85,8 @@ static inline const char *store_run_args(struct store *s, const struct slice *ar
 		.reply = &s->reply,
 		.ks = s->ks,
 		.shard = s->ks->shards[s->requests++ % s->ks->shard_count],
-		.holder = true,
-		.slots = all ? NULL : slots,
-		.slot_count = all ? SLOT_COUNT : slot_count,
 	};
-	execute(&ctx);
+	assert_true(execute_holding(&ctx, all ? NULL : slots, slot_count));
 	s->dirty = ctx.dirty;
 	store_collect(s);
 	*reply_room(&s->reply, 1) = '\0';

@@ -61,10 +61,14 @@ static void test_seq(void **state)
 	(void)state;
 	uint32_t before = slot_seq_begin(&slot);
 	assert_true(slot_seq_same(&slot, before));
-	slot_open(&slot);
+	assert_true(slot_try_hold(&slot));
 	assert_int_equal(slot_seq_begin(&slot) & 1, 1);
 	assert_false(slot_seq_same(&slot, before));
-	slot_close(&slot);
+	assert_false(slot_try_hold(&slot));
+	slot_release(&slot, false);
+	assert_true(slot_seq_same(&slot, before));
+	assert_true(slot_try_hold(&slot));
+	slot_release(&slot, true);
 	assert_int_equal(slot_seq_begin(&slot) & 1, 0);
 	assert_false(slot_seq_same(&slot, before));
 }
@@ -373,11 +377,9 @@ static void test_flush_retires(void **state)
 		.ks = s.ks,
 		.shard = s.ks->shards[0],
 		.reply = &s.reply,
-		.holder = true,
-		.slot_count = SLOT_COUNT,
 	};
 	struct entry *e = find_entry(&s, 0, "key:7");
-	execute(&ctx);
+	assert_true(execute_holding(&ctx, NULL, 0));
 	struct retire *retire = &s.ks->shards[0]->retire;
 	assert_int_equal(ctx.dirty, 3000);
 	assert_null(find_entry(&s, 0, "key:7"));

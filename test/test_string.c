@@ -40,9 +40,8 @@ static void fixture_init(struct fixture *f)
 		.ks = ks,
 		.shard = ks->shards[0],
 		.holder = true,
-		.slots = &f->slot,
-		.slot_count = 1,
 	};
+	assert_true(slot_try_hold(f->slot));
 }
 
 static void fixture_deinit(struct fixture *f)
@@ -51,15 +50,15 @@ static void fixture_deinit(struct fixture *f)
 	keyspace_free(f->ctx.ks);
 }
 
-/* Ends a unit of work, and a grace period. */
+/* Ends a unit of work, and a grace period; begins the next. */
 static void fixture_close(struct fixture *f)
 {
 	struct grace *grace = &f->ctx.ks->grace;
 	struct retire *retire = &f->ctx.shard->retire;
 
-	if (f->ctx.open)
-		slot_close(f->slot);
-	f->ctx.open = false;
+	slot_release(f->slot, f->ctx.stored);
+	f->ctx.stored = false;
+	assert_true(slot_try_hold(f->slot));
 	retire_stamp(retire, grace);
 	atomic_fetch_add(&grace->started, 1);
 	atomic_store(&grace->completed, atomic_load(&grace->started));

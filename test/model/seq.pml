@@ -2,8 +2,8 @@
  * `seq` of a slot: what a reader takes under even, unchanged seqs existed at one moment of its
  * call.
  *
- * The story. Slot 0 holds key a, slot 1 key b. Worker 0 owns slot 0 and borrows slot 1 for a
- * transaction (`hold` stands for the loan), worker 1 owns slot 1. Every unit of work makes the seqs
+ * The story. Slot 0 holds key a, slot 1 key b. Worker 0 writes both, worker 1 writes slot 1 (`hold`
+ * stands for the CAS by which one of them becomes its holder: hold.pml). Every unit of work makes the seqs
  * of all its slots odd, release fence, stores, makes them even again by release stores. Worker 0's
  * units: write a; write a and b together; touch a, which has a time to live (PERSIST: does nothing
  * if a has expired); and grow slot 0, which copies a's word into a new block, publishes that, and
@@ -12,7 +12,7 @@
  * has a `mark`, who wrote last, a plain store that must belong to what was read with it. The reader
  * makes CALLS calls, one after the other: one key (seq, word, seq), or both keys in either order
  * (all seqs and words, then the clock, then all seqs again). Odd or changed: it doesn't accept;
- * that it then tries again or forwards to the owner changes nothing here.
+ * that it then tries again or holds the slots changes nothing here.
  *
  * Memory. Each worker's stores go through a buffer, from which they land one at a time, in any
  * order that is allowed: not before an earlier store to the same cell, not over a release fence,
@@ -20,7 +20,7 @@
  * Loads that lack their order are made earlier, in the text of the variant. What lands is seen by
  * all at once, as on x86 and ARMv8.
  *
- * Abstracted: the loan itself (loan.pml), reclaim (reclaim.pml), more keys in a slot (the same as
+ * Abstracted: holding itself (hold.pml), reclaim (reclaim.pml), more keys in a slot (the same as
  * more slots), and the overflow of seq. The clock is one word that moves once; at 1 the first entry
  * of a has expired.
  *
@@ -240,7 +240,7 @@ inline odd(w, c, s)
 
 inline even(w, c, s) { put(w, c, s + 2, EVEN_ORDER, NOTHING); s = s + 2 }
 
-proctype owner0()
+proctype worker0()
 {
 	byte unit, block, seq0, seq1, e;
 	bit lives = 1;		/* a has a time to live */
@@ -316,7 +316,7 @@ end_fence:	full_fence(0);
 	od
 }
 
-proctype owner1()
+proctype worker1()
 {
 	byte seq1;
 
@@ -449,6 +449,6 @@ proctype reader()
 init {
 	atomic {
 		mem[A + 1] = EMPTY;
-		run owner0(); run owner1(); run reader()
+		run worker0(); run worker1(); run reader()
 	}
 }

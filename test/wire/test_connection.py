@@ -494,7 +494,7 @@ def test_client_reply(client):
 
 
 def test_client_reply_with_many_keys(client):
-    """Silent writes that run elsewhere stay silent, and in order."""
+    """Silent writes stay silent, and in order."""
     client.send(encode(["CLIENT", "REPLY", "OFF"]) +
                 b"".join(encode(["INCR", "n%d" % (i % 50)]) for i in range(1000)) +
                 encode(["CLIENT", "REPLY", "ON"]))

@@ -1,0 +1,41 @@
+/* Holding several slots (hold.h). */
+#include "shard/hold.h"
+
+#include <urcu/arch.h>
+
+static bool hold_patiently(struct slot *slot)
+{
+	for (int i = 0; i < HOLD_SPINS; i++) {
+		if (slot_try_hold(slot))
+			return true;
+		caa_cpu_relax();
+	}
+	return false;
+}
+
+static struct slot *slot_at(struct keyspace *ks, struct slot *const *slots, uint32_t i)
+{
+	return slots ? slots[i] : &ks->slots[i];
+}
+
+bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count)
+{
+	if (!slots)
+		count = SLOT_COUNT;
+	for (uint32_t i = 0; i < count; i++) {
+		if (hold_patiently(slot_at(ks, slots, i)))
+			continue;
+		while (i-- > 0)
+			slot_release(slot_at(ks, slots, i), false);
+		return false;
+	}
+	return true;
+}
+
+void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored)
+{
+	if (!slots)
+		count = SLOT_COUNT;
+	for (uint32_t i = 0; i < count; i++)
+		slot_release(slot_at(ks, slots, i), stored);
+}

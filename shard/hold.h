@@ -1,0 +1,34 @@
+/*
+ * Holding the slots of one unit of work (keyspace.h says what a holder is).
+ *
+ * No deadlock: slots are taken in rising order, and whoever finds one held tries it HOLD_SPINS times,
+ * then gives back what it has and comes back later. So nobody ever waits while holding, not even for
+ * a thread that was taken off its core in the middle of a unit of work; and of several who want
+ * the same slots, the one that has the highest of those in dispute goes on (test/model/hold.pml).
+ *
+ * The executing worker's thread, for all functions.
+ */
+#ifndef SHARD_HOLD_H
+#define SHARD_HOLD_H
+
+#include "shard/keyspace.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Attempts at a held slot: about 2 us, the length of some dozen short commands. A holder that takes
+ * longer is in a long command, or doesn't run: looking on is of no use then.
+ */
+#define HOLD_SPINS 64
+
+/*
+ * Becomes the holder of all these slots (each once, in rising order; NULL: of every slot), or of
+ * none: false.
+ */
+bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count);
+
+/* Releases them; `stored`: something was stored in at least one of them. */
+void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored);
+
+#endif
