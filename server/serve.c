@@ -422,7 +422,10 @@ static void prepare(struct worker *worker, struct pending *p, const struct slice
 	if (!cmd || cmd->route != ROUTE_KEY)
 		return;
 	key_prepare(&request->key, worker->server->ks, argv[cmd->first_key]);
-	__builtin_prefetch(request->key.slot);
+	if (cmd->flags & CMD_WRITE)
+		__builtin_prefetch(request->key.slot, 1);
+	else
+		__builtin_prefetch(request->key.slot);
 }
 
 static void fetch_bucket(const struct request *request)

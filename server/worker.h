@@ -36,7 +36,7 @@ struct slowlog;
 /* Background work (freeing, sweeping, jobs) in one tick. */
 #define BACKGROUND_US 200
 /* Retired memory that waits longer, or is more, asks for a grace period. */
-#define GRACE_MS 2
+#define GRACE_MS 10
 #define GRACE_BYTES (1024 * 1024)
 /* Retired and not freed: above this the worker serves nobody until the reclaimer has caught up. */
 #define RETIRED_BYTES_MAX (64ull * 1024 * 1024)
