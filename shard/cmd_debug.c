@@ -208,6 +208,7 @@ void cmd_debug_populate(struct ctx *ctx)
 	size_t value_size = (size_t)p.size + 6 + NUMBER_TEXT_MAX;
 	char *name = mem_alloc(name_size), *value = mem_zalloc(value_size);
 	const struct key *keys = ctx->keys;
+	ctx_by_state(ctx);
 	memcpy(name, p.prefix.ptr, p.prefix.len);
 	for (int64_t i = 0; i < p.count; i++)
 		populate_one(ctx, &p, i, name, value);

@@ -42,6 +42,36 @@ static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, stru
 	count_entry(ctx, db, e, -1);
 }
 
+/* --- effects --- */
+
+void ctx_by_state(struct ctx *ctx)
+{
+	ctx->by_state = ctx->shard->journal.on;
+}
+
+void ctx_effect(struct ctx *ctx, const struct slice *argv, uint32_t argc)
+{
+	struct journal *journal = &ctx->shard->journal;
+	ctx->own_effects = true;
+	if (!journal->on)
+		return;
+	effect_begin(journal, ctx->db, argc);
+	for (uint32_t i = 0; i < argc; i++)
+		effect_arg(journal, argv[i]);
+}
+
+void ctx_effect_expire(struct ctx *ctx, int64_t when)
+{
+	char text[NUMBER_TEXT_MAX];
+	struct slice at = {text, number_format(text, when)};
+	if (when == EXPIRE_NEVER)
+		ctx_effect(ctx, (struct slice[]){SLICE("PERSIST"), ctx->keys[0].name}, 2);
+	else
+		ctx_effect(ctx, (struct slice[]){SLICE("PEXPIREAT"), ctx->keys[0].name, at}, 3);
+}
+
+/* --- finding --- */
+
 /* The live entry of a key. The holder removes one that has expired. */
 static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t db)
 {
@@ -50,6 +80,8 @@ static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t 
 	if (!e || !entry_expired(e, ctx->now))
 		return e;
 	if (ctx->holder) {
+		if (ctx->shard->journal.on)
+			effect_remove(&ctx->shard->journal, db, key->name);
 		drop_entry(ctx, key, db, table);
 		retire_entry(&ctx->shard->retire, e);
 		stat_add(&ctx->shard->stats.expired, 1);
@@ -184,6 +216,8 @@ static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct 
 {
 	const struct key *key = &ctx->keys[k];
 	ctx_open(ctx);
+	if (ctx->by_state)
+		effect_state(&ctx->shard->journal, db, e);
 	struct table *table = slot_table_make(ctx->ks, key->slot, db);
 	struct entry *old =
 		table_put(table, &ctx->ks->seed, key->hash, e, &ctx->shard->retire);
@@ -215,26 +249,33 @@ void ctx_put_shallow(struct ctx *ctx, uint32_t k, struct entry *e)
 	retire_entry_shallow(&ctx->shard->retire, old);
 }
 
-bool ctx_remove(struct ctx *ctx, uint32_t k)
+/* Takes the live entry out; NULL: there is none. */
+static struct entry *take_entry(struct ctx *ctx, uint32_t k)
 {
 	const struct key *key = &ctx->keys[k];
 	struct entry *e = find_live(ctx, key, ctx->db);
 	if (!e)
-		return false;
+		return NULL;
+	if (ctx->by_state)
+		effect_remove(&ctx->shard->journal, ctx->db, key->name);
 	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db));
-	retire_entry(&ctx->shard->retire, e);
-	return true;
+	return e;
+}
+
+bool ctx_remove(struct ctx *ctx, uint32_t k)
+{
+	struct entry *e = take_entry(ctx, k);
+	if (e)
+		retire_entry(&ctx->shard->retire, e);
+	return e;
 }
 
 bool ctx_remove_shallow(struct ctx *ctx, uint32_t k)
 {
-	const struct key *key = &ctx->keys[k];
-	struct entry *e = find_live(ctx, key, ctx->db);
-	if (!e)
-		return false;
-	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db));
-	retire_entry_shallow(&ctx->shard->retire, e);
-	return true;
+	struct entry *e = take_entry(ctx, k);
+	if (e)
+		retire_entry_shallow(&ctx->shard->retire, e);
+	return e;
 }
 
 /* --- arguments --- */

@@ -57,10 +57,12 @@ struct ctx {
 	struct keyspace *ks;
 	struct shard *shard; /* the executing worker's */
 	bool holder;         /* all slots of the request are held: may store */
+	bool by_state;       /* its effects are what each key is after it (effects below) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
 	/* results */
 	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
+	bool own_effects; /* the handler has said what its effects are */
 	uint64_t dirty;   /* changes made */
 };
 
@@ -111,6 +113,19 @@ bool ctx_remove_shallow(struct ctx *ctx, uint32_t k);
 
 /* Before a store that doesn't go through ctx_put or ctx_remove. Holder only. Idempotent. */
 void ctx_open(struct ctx *ctx);
+
+/*
+ * Effects (journal.h): what does again what a write did. Unless the handler says otherwise that is
+ * the request itself. So who depends on the time, on luck or on floating point says otherwise, before
+ * its first store:
+ *  - ctx_by_state(): each entry put is an effect "make the key so", each key removed one "DEL". Wrong for
+ *    what is changed in place. Commands with keys in several slots are always done so;
+ *  - ctx_effect(): a command of one key, given as its arguments; as often as needed.
+ */
+void ctx_by_state(struct ctx *ctx);
+void ctx_effect(struct ctx *ctx, const struct slice *argv, uint32_t argc);
+/* "PEXPIREAT key when", or "PERSIST key" with EXPIRE_NEVER. Key 0. */
+void ctx_effect_expire(struct ctx *ctx, int64_t when);
 
 /* The access bits for an entry made now. */
 uint32_t ctx_access_new(const struct ctx *ctx);

@@ -18,24 +18,37 @@ static struct slot *slot_at(struct keyspace *ks, struct slot *const *slots, uint
 	return slots ? slots[i] : &ks->slots[i];
 }
 
-bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count)
+/* What the unit will tell of must be in the files before its reply goes out. */
+static void note_looks(struct shard *shard, struct slot *const *slots, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct slot *slot = slot_at(shard->ks, slots, i);
+		journal_saw(&shard->journal, slot_last_write(slot));
+	}
+}
+
+bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count)
 {
 	if (!slots)
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++) {
-		if (hold_patiently(slot_at(ks, slots, i)))
+		if (hold_patiently(slot_at(shard->ks, slots, i)))
 			continue;
 		while (i-- > 0)
-			slot_release(slot_at(ks, slots, i), false);
+			slot_release(slot_at(shard->ks, slots, i), false);
 		return false;
 	}
+	if (shard->journal.on)
+		note_looks(shard, slots, count);
 	return true;
 }
 
-void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored)
+void slots_release(struct shard *shard, struct slot *const *slots, uint32_t count, bool stored,
+		   int64_t now)
 {
+	journal_commit(shard, slots, count, now);
 	if (!slots)
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++)
-		slot_release(slot_at(ks, slots, i), stored);
+		slot_release(slot_at(shard->ks, slots, i), stored);
 }

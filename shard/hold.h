@@ -24,11 +24,15 @@
 
 /*
  * Becomes the holder of all these slots (each once, in rising order; NULL: of every slot), or of
- * none: false.
+ * none: false. `shard` is the executing worker's.
  */
-bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count);
+bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count);
 
-/* Releases them; `stored`: something was stored in at least one of them. */
-void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored);
+/*
+ * Ends a unit of work: its effects become a record of the shard's journal, then the slots are free again.
+ * `stored`: something was stored in at least one of them; `now`: unix ms, for the record.
+ */
+void slots_release(struct shard *shard, struct slot *const *slots, uint32_t count, bool stored,
+		   int64_t now);
 
 #endif

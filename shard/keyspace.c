@@ -28,6 +28,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	ks->shard_count = shard_count;
 	ks->seed = *seed;
 	atomic_store(&ks->active_expire, true);
+	atomic_store(&ks->epochs.now, 1);
 	atomic_store(&ks->string_max, 512ull << 20);
 	atomic_store(&ks->lfu_log_factor, 10);
 	atomic_store(&ks->lfu_decay_minutes, 1);
@@ -44,6 +45,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 		shard->random = seed->k0 ^ (seed->k1 + i * 0x9e3779b97f4a7c15ull);
 		shard->counts = mem_zalloc(databases * sizeof(*shard->counts));
 		retire_init(&shard->retire);
+		journal_init(&shard->journal);
 		ks->shards[i] = shard;
 	}
 	return ks;
@@ -70,6 +72,7 @@ void keyspace_free(struct keyspace *ks)
 	for (uint32_t i = 0; i < ks->shard_count; i++) {
 		struct shard *shard = ks->shards[i];
 		retire_deinit(&shard->retire);
+		journal_deinit(&shard->journal);
 		mem_free(shard->counts, ks->databases * sizeof(*shard->counts));
 		mem_free(shard, (sizeof(*shard) + 63) & ~(size_t)63);
 	}

@@ -31,6 +31,7 @@
 
 #include "proto/crc16.h"
 #include "shard/hash.h"
+#include "shard/journal.h"
 #include "shard/retire.h"
 #include "shard/table.h"
 
@@ -38,8 +39,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* More shards than this nobody runs; a shard's number fits a byte. */
-#define SHARDS_MAX 256
 #define DATABASES_MAX 1024
 
 struct slot {
@@ -49,7 +48,9 @@ struct slot {
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
 	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
 	void *watchers;                /* for optimistic transactions; holder only */
-	uint64_t spare[3];
+	_Atomic uint64_t last_write;   /* the end of its last record (journal.h), 0 = none */
+	uint64_t journaled;            /* generation and number of its last record; holder only */
+	uint64_t spare;
 } __attribute__((aligned(64)));
 
 /* Counters of one shard: written by its worker only (relaxed), summed by whoever shows them. */
@@ -74,6 +75,7 @@ struct shard {
 	uint16_t id;
 	uint64_t random; /* state of shard_random() */
 	struct retire retire;
+	struct journal journal;
 	struct shard_stats stats;
 	struct database_count *counts; /* one for each database */
 	uint32_t sweep_slot;           /* where the sweep goes on */
@@ -98,6 +100,7 @@ struct keyspace {
 	_Atomic uint32_t lfu_decay_minutes;
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
+	struct epochs epochs;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
 	struct slot slots[SLOT_COUNT];
@@ -149,6 +152,11 @@ static inline void slot_release(struct slot *slot, bool stored)
 static inline int64_t slot_expire_earliest(const struct slot *slot)
 {
 	return atomic_load_explicit(&slot->expire_earliest, memory_order_relaxed);
+}
+
+static inline uint64_t slot_last_write(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->last_write, memory_order_relaxed);
 }
 
 static inline uint32_t slot_seq_begin(const struct slot *slot)

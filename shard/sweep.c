@@ -7,6 +7,7 @@
  *
  * A slot with something due is held meanwhile.
  */
+#include "shard/hold.h"
 #include "shard/sweep.h"
 
 struct sweep {
@@ -33,6 +34,8 @@ static void remove_expired(void *arg, struct entry *e)
 	struct slice key = entry_key(e);
 
 	sweep->stored = true;
+	if (shard->journal.on)
+		effect_remove(&shard->journal, sweep->db, key);
 	table_remove(slot_table(sweep->slot, sweep->db), seed, hash_bytes(seed, key.ptr, key.len),
 		     key, &shard->retire);
 	sweep->left--;
@@ -61,7 +64,7 @@ static void sweep_slot(struct sweep *sweep, struct slot *slot)
 			earliest = next;
 	}
 	atomic_store_explicit(&slot->expire_earliest, earliest, memory_order_relaxed);
-	slot_release(slot, sweep->stored);
+	slots_release(sweep->shard, &slot, 1, sweep->stored, sweep->now);
 }
 
 static bool slot_due(const struct shard *shard, const struct slot *slot, int64_t now)
@@ -77,7 +80,7 @@ bool sweep_slice(struct shard *shard, int64_t now)
 		return false;
 	for (uint32_t i = 0; i < SWEEP_SLOTS; i++) {
 		struct slot *slot = &shard->ks->slots[shard->sweep_slot];
-		if (slot_due(shard, slot, now) && slot_try_hold(slot)) {
+		if (slot_due(shard, slot, now) && slots_try_hold(shard, &slot, 1)) {
 			sweep_slot(&sweep, slot);
 			if (slot_expire_earliest(slot) <= now)
 				return true;
