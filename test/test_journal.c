@@ -62,7 +62,7 @@ static void test_records(void **state)
 		 "#V:3300:1,15891:11|*1|$5|MULTI|*2|$3|DEL|$4|{t}4|*3|$3|SET|$1|b|$3|0.5|*1|$4|EXEC|"},
 		{"each key of them", "MSET a 1 b 2",
 		 "#V:3300:2,15495:1|*1|$5|MULTI|*3|$3|SET|$1|a|$1|1|*3|$3|SET|$1|b|$1|2|*1|$4|EXEC|"},
-		{"all slots", "FLUSHALL", "#ALL:1:0:11|*1|$8|FLUSHALL|"},
+		{"all slots", "FLUSHALL", "#ALL:1:0:12|*1|$8|FLUSHALL|"},
 		{"numbers go on", "SET b 1", "#V:3300:3|*3|$3|SET|$1|b|$1|1|"},
 	};
 	struct store s;
