@@ -102,12 +102,12 @@ static bool reader_stops(struct ctx *ctx, const struct entry *e)
 
 static uint32_t lru_clock(const struct ctx *ctx)
 {
-	return (uint32_t)(ctx->now / 1000) & ENTRY_ACCESS_MASK;
+	return (uint32_t)((ctx->now + ctx->shard->replay_ms) / 1000) & ENTRY_ACCESS_MASK;
 }
 
 static uint32_t lfu_minutes(const struct ctx *ctx)
 {
-	return (uint32_t)(ctx->now / 60000) & 0xffff;
+	return (uint32_t)((ctx->now + ctx->shard->replay_ms) / 60000) & 0xffff;
 }
 
 static bool uses_lfu(const struct ctx *ctx)

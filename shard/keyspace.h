@@ -79,6 +79,7 @@ struct shard {
 	struct shard_stats stats;
 	struct database_count *counts; /* one for each database */
 	uint32_t sweep_slot;           /* where the sweep goes on */
+	int64_t replay_ms;             /* effects are done again: now, for times of last use (ctx->now is 0) */
 };
 
 /* How reads leave their mark in an entry's access bits. */
@@ -116,6 +117,15 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 			      const struct hash_seed *seed);
 /* No thread uses it any more. */
 void keyspace_free(struct keyspace *ks);
+
+/*
+ * A shard of its own, for a thread beside the workers that executes commands; shard_absorb() adds its
+ * counts of keys to another's while nobody uses either. Freeing frees what it has retired: no
+ * reader is left.
+ */
+struct shard *shard_new(struct keyspace *ks, uint16_t id);
+void shard_absorb(struct shard *into, struct shard *from);
+void shard_free(struct shard *shard);
 
 /* The table of a slot in a database; NULL when that database has none there yet. */
 static inline struct table *slot_table(const struct slot *slot, uint32_t db)
