@@ -1,0 +1,106 @@
+/* The gate (gate.h). */
+#include "server/gate.h"
+
+#include "proto/mem.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+#include <string.h>
+
+void gate_init(struct gate *gate, uint32_t workers)
+{
+	*gate = (struct gate){0};
+	gate->first.need = mem_zalloc(workers * sizeof(*gate->first.need));
+	gate->second.need = mem_zalloc(workers * sizeof(*gate->second.need));
+}
+
+void gate_deinit(struct gate *gate, uint32_t workers)
+{
+	mem_free(gate->first.need, workers * sizeof(*gate->first.need));
+	mem_free(gate->second.need, workers * sizeof(*gate->second.need));
+}
+
+/* All that the list needs is there. */
+static bool is_met(const struct worker *worker, const uint64_t *need)
+{
+	for (uint32_t i = 0; i < worker->server->worker_count; i++)
+		if (need[i] > flusher_safe(&worker->server->flusher, i))
+			return false;
+	return true;
+}
+
+/* Moves the worker's flush list to the end of this one. */
+static void list_take(struct worker *worker, struct gate_list *list)
+{
+	struct conn *last = NULL;
+	for (struct conn *conn = worker->flush_first; conn; conn = conn->flush_next) {
+		conn_wait(conn, WAIT_GATE);
+		last = conn;
+	}
+	if (!last)
+		return;
+	if (list->first)
+		list->last->flush_next = worker->flush_first;
+	else
+		list->first = worker->flush_first;
+	list->last = last;
+	worker->flush_first = NULL;
+}
+
+/* Adds what the tick has looked at; nothing has been looked at then. */
+static void need_take(struct worker *worker, uint64_t *need)
+{
+	uint64_t *saw = worker->shard->journal.saw;
+	for (uint32_t i = 0; i < worker->server->worker_count; i++) {
+		need[i] = saw[i] > need[i] ? saw[i] : need[i];
+		saw[i] = 0;
+	}
+	worker->shard->journal.saw_any = false;
+}
+
+bool gate_pass(struct worker *worker)
+{
+	struct gate *gate = &worker->gate;
+	struct journal *journal = &worker->shard->journal;
+	if (!journal->saw_any)
+		return true;
+	if (is_met(worker, journal->saw)) {
+		memset(journal->saw, 0, worker->server->worker_count * sizeof(*journal->saw));
+		journal->saw_any = false;
+		return true;
+	}
+	struct gate_list *list = gate_waits(gate) ? &gate->second : &gate->first;
+	need_take(worker, list->need);
+	list_take(worker, list);
+	flusher_ask(&worker->server->flusher);
+	return false;
+}
+
+/* Back to the flush list, where they came from. */
+static void list_release(struct worker *worker, struct gate_list *list)
+{
+	struct conn *next;
+	for (struct conn *conn = list->first; conn; conn = next) {
+		next = conn->flush_next;
+		conn->flush_next = worker->flush_first;
+		worker->flush_first = conn;
+		conn->wait &= (uint8_t)~WAIT_GATE;
+		if (!conn->wait && !(conn->flags & CONN_CLOSING))
+			conn_go_on(conn);
+	}
+	list->first = NULL;
+}
+
+void gate_open(struct worker *worker)
+{
+	struct gate *gate = &worker->gate;
+	while (gate_waits(gate) && is_met(worker, gate->first.need)) {
+		list_release(worker, &gate->first);
+		struct gate_list emptied = gate->first;
+		gate->first = gate->second;
+		gate->second = emptied;
+		memset(emptied.need, 0, worker->server->worker_count * sizeof(*emptied.need));
+	}
+	if (gate_waits(gate))
+		flusher_ask(&worker->server->flusher);
+}
