@@ -238,6 +238,12 @@ static void conn_on_close(uv_handle_t *handle)
 	conn_release(conn);
 }
 
+bool conn_authenticated(const struct conn *conn)
+{
+	struct config *config = &conn->worker->server->config;
+	return (conn->flags & CONN_AUTHENTICATED) || config_string_empty(config, &config->requirepass);
+}
+
 void conn_close(struct conn *conn)
 {
 	if (conn->flags & CONN_CLOSING)
@@ -251,6 +257,7 @@ void conn_close(struct conn *conn)
 void conn_close_after(struct conn *conn)
 {
 	conn->flags |= CONN_CLOSE_AFTER;
+	conn_set_reading(conn, false);
 	conn_flush_later(conn);
 }
 

@@ -126,6 +126,9 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival);
 /* Closes now; replies that were not sent are lost. Idempotent. */
 void conn_close(struct conn *conn);
 
+/* It gave the password, or there was none when it came, or there is none now. */
+bool conn_authenticated(const struct conn *conn);
+
 /* Closes when everything is answered and sent; runs no further request. */
 void conn_close_after(struct conn *conn);
 

@@ -58,7 +58,7 @@ void conn_answer(struct conn *conn)
 
 /* --- sending --- */
 
-/* The pieces of a reply: bytes and pinned values in turn. `pieces` has 2 * pin_count + 1 places. */
+/* The pieces of a reply (uv_buf_init can't say 4 GB): bytes and pinned values in turn. `pieces` has 2 * pin_count + 1 places. */
 static unsigned reply_pieces(const struct reply *r, uv_buf_t *pieces)
 {
 	unsigned n = 0;
@@ -66,12 +66,12 @@ static unsigned reply_pieces(const struct reply *r, uv_buf_t *pieces)
 	for (uint32_t i = 0; i < r->pin_count; i++) {
 		const struct reply_pin *pin = &r->pins[i];
 		if (pin->at > at)
-			pieces[n++] = uv_buf_init(r->buf + at, (unsigned)(pin->at - at));
-		pieces[n++] = uv_buf_init((char *)pin->bytes.ptr, (unsigned)pin->bytes.len);
+			pieces[n++] = (uv_buf_t){.base = r->buf + at, .len = pin->at - at};
+		pieces[n++] = (uv_buf_t){.base = (char *)pin->bytes.ptr, .len = pin->bytes.len};
 		at = pin->at;
 	}
 	if (r->len > at)
-		pieces[n++] = uv_buf_init(r->buf + at, (unsigned)(r->len - at));
+		pieces[n++] = (uv_buf_t){.base = r->buf + at, .len = r->len - at};
 	return n;
 }
 

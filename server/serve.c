@@ -342,10 +342,10 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		serve_count_errors(worker, reply);
 		return true;
 	}
-	if (!(conn->flags & CONN_AUTHENTICATED) && !(cmd->flags & CMD_NO_AUTH))
-		reply_error(reply, "NOAUTH Authentication required.");
-	else if ((cmd->flags & CMD_PROTECTED) && !may_debug(worker, conn))
+	if ((cmd->flags & CMD_PROTECTED) && !may_debug(worker, conn))
 		reply_error(reply, error_debug);
+	else if (!conn_authenticated(conn) && !(cmd->flags & CMD_NO_AUTH))
+		reply_error(reply, "NOAUTH Authentication required.");
 	else
 		return false;
 	stat_add(&worker->stats.commands[cmd->id].rejected, 1);
@@ -372,6 +372,8 @@ static void put_off(struct conn *conn, const struct pending *p, bool mute)
 		conn->flags |= CONN_REPLY_SKIP_NEXT;
 	rewind_to(conn, p);
 	conn_wait(conn, WAIT_SLOT);
+	if (conn_in_bytes(conn) > CONN_IN_MAX)
+		conn_set_reading(conn, false);
 	conn_ready_later(conn);
 }
 
@@ -482,7 +484,7 @@ static bool parse_one(struct worker *worker, struct conn *conn)
 {
 	struct resp_limits limits = {
 		.bulk_max = (size_t)config_int(&worker->server->config.proto_max_bulk_len),
-		.authenticated = conn->flags & CONN_AUTHENTICATED,
+		.authenticated = conn_authenticated(conn),
 	};
 	struct resp_request out;
 	uint32_t args_at = worker->args.count;
