@@ -45,7 +45,7 @@ enum observed {
  * Runs a read-only handler under RCU on whatever slots its keys are in: notes the even seq of each
  * key's slot, runs it, then checks that none has changed. When all are the same there was a moment,
  * between the two passes, at which every answer was true. Counts the tries that failed in *retries.
- * On anything but OBSERVED the reply is as it was.
+ * On anything but OBSERVED the reply is as it was; hits and misses count for the try that stands.
  */
 enum observed execute_observed(struct ctx *ctx, uint64_t *retries);
 
