@@ -73,9 +73,11 @@ static int load_line(struct config *config, const struct source *source, struct 
 	}
 	if (line.len == 0 || line.ptr[0] == '#')
 		return 0;
+	int result = 0;
 	if (!args_split(line.ptr, line.len, &args, &scratch))
-		return fail(source, line, "Unbalanced quotes in configuration line");
-	int result = args.count ? load_words(config, source, line, args.v, args.count) : 0;
+		result = fail(source, line, "Unbalanced quotes in configuration line");
+	else if (args.count)
+		result = load_words(config, source, line, args.v, args.count);
 	args_deinit(&args);
 	mem_free_unsized(scratch);
 	return result;
