@@ -339,14 +339,18 @@ void conn_local_text(const struct conn *conn, char *out)
 	address_text(conn, &conn->local, out);
 }
 
-bool conn_is_local(const struct conn *conn)
+bool address_is_loopback(const struct sockaddr *address)
 {
-	if (conn->flags & CONN_UNIX)
-		return true;
-	if (conn->peer.sin6_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&conn->peer;
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
 		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
 	}
-	const struct in6_addr *v6 = &conn->peer.sin6_addr;
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
 	return IN6_IS_ADDR_V4MAPPED(v6) ? v6->s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(v6);
+}
+
+bool conn_is_local(const struct conn *conn)
+{
+	return (conn->flags & CONN_UNIX) ||
+	       address_is_loopback((const struct sockaddr *)&conn->peer);
 }

@@ -186,6 +186,9 @@ void read_block_unref(struct worker *worker, struct read_block *block);
 void conn_peer_text(const struct conn *conn, char *out);
 void conn_local_text(const struct conn *conn, char *out);
 
+/* An IPv4 or IPv6 address of this machine's loopback interface. Any thread. */
+bool address_is_loopback(const struct sockaddr *address);
+
 /* From this machine: by the Unix socket or a loopback address. */
 bool conn_is_local(const struct conn *conn);
 
