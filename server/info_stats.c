@@ -116,6 +116,8 @@ void info_errorstats(const struct info *info)
 /* The percentiles are upper bounds: those of their histogram's buckets. */
 void info_latencystats(const struct info *info)
 {
+	if (!config_int(&info->server->config.latency_tracking))
+		return;
 	for (uint32_t id = 0; id < CMD_COUNT; id++) {
 		struct command_totals t;
 		totals_read_command(info->server, id, &t);

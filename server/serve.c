@@ -73,12 +73,16 @@ void serve_count_errors(struct worker *worker, const struct reply *reply)
 static uint64_t account(struct worker *worker, const struct command *cmd, const struct reply *reply,
 			uint32_t errors_before)
 {
+	const struct config *config = &worker->server->config;
 	uint64_t now = clock_cycles();
 	uint64_t cycles = now - worker->cycles;
 	worker->cycles = now;
-	stats_command(&worker->stats, cmd, cycles, worker->server->clock.us_per_cycle);
+	stats_command(&worker->stats, cmd, cycles);
 	stat_add(&worker->stats.commands_run, 1);
-	if (config_int(&worker->server->config.latency_monitor_threshold) > 0)
+	if (config_int(&config->latency_tracking))
+		stats_latency(&worker->stats, cmd,
+			      (uint64_t)clock_cycles_us(&worker->server->clock, cycles));
+	if (config_int(&config->latency_monitor_threshold) > 0)
 		latency_note(worker, cmd, cycles);
 	if (reply->errors != errors_before) {
 		stat_add(&worker->stats.commands[cmd->id].failed, 1);

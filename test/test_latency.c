@@ -82,7 +82,7 @@ static void test_note(void **state)
 
 static void run(uint32_t worker, enum command_id cmd, uint64_t us)
 {
-	stats_command(&server.workers[worker].stats, &command_table[cmd], us, 1);
+	stats_latency(&server.workers[worker].stats, &command_table[cmd], us);
 }
 
 /* Over all workers; each pair says how many calls took at most so long. */
