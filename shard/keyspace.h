@@ -42,13 +42,15 @@
 #define SHARDS_MAX 256
 #define DATABASES_MAX 1024
 
+struct watch_index;
+
 struct slot {
 	struct table table;            /* database 0: the common one, at hand */
 	_Atomic(struct table *) more;  /* databases 1 to databases-1; NULL until one is used; freed never */
 	_Atomic uint32_t seq;
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
 	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
-	void *watchers;                /* for optimistic transactions; holder only */
+	struct watch_index *watchers;  /* who watches keys here (watch.h); NULL: nobody; holder only */
 	uint64_t spare[3];
 } __attribute__((aligned(64)));
 
