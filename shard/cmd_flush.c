@@ -44,7 +44,7 @@ static void flush_database(struct ctx *ctx, uint32_t db)
 	for (uint32_t i = 0; i < SLOT_COUNT; i++) {
 		struct slot *slot = &ctx->ks->slots[i];
 		struct table *table = slot_table(slot, db);
-		if (slot->watchers)
+		if (slot_watchers(slot))
 			watch_replace(slot, db, NULL, ctx->now);
 		if (table)
 			retire_table(&ctx->shard->retire, table_take(table));
@@ -112,7 +112,7 @@ static void slot_swap(struct ctx *ctx, struct slot *slot, uint32_t a, uint32_t b
 		return; /* both are empty */
 	struct table *table_a = slot_table_make(ctx->ks, slot, a);
 	struct table *table_b = slot_table_make(ctx->ks, slot, b);
-	if (slot->watchers) {
+	if (slot_watchers(slot)) {
 		watch_replace(slot, a, table_b, ctx->now);
 		watch_replace(slot, b, table_a, ctx->now);
 	}

@@ -25,7 +25,7 @@ void ctx_store(struct ctx *ctx)
 static void store_under(struct ctx *ctx, const struct key *key, uint32_t db, bool expired)
 {
 	ctx_store(ctx);
-	if (key->slot->watchers)
+	if (slot_watchers(key->slot))
 		watch_touch(key->slot, db, key->hash, key->name, expired);
 }
 

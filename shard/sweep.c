@@ -36,7 +36,7 @@ static void remove_expired(void *arg, struct entry *e)
 	uint64_t hash = hash_bytes(seed, key.ptr, key.len);
 
 	sweep->stored = true;
-	if (sweep->slot->watchers)
+	if (slot_watchers(sweep->slot))
 		watch_touch(sweep->slot, sweep->db, hash, key, true);
 	table_remove(slot_table(sweep->slot, sweep->db), seed, hash, key, &shard->retire);
 	sweep->left--;

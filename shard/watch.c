@@ -95,11 +95,18 @@ static struct watch_index *index_grow(struct watch_index *old)
 	return index;
 }
 
+static void set_index(struct slot *slot, struct watch_index *index)
+{
+	atomic_store_explicit(&slot->watchers, index, memory_order_relaxed);
+}
+
 static void index_put(struct slot *slot, struct watch *watch)
 {
-	struct watch_index *index = slot->watchers;
-	if (!index || index->count == index->size)
-		slot->watchers = index = index_grow(index);
+	struct watch_index *index = slot_watchers(slot);
+	if (!index || index->count == index->size) {
+		index = index_grow(index);
+		set_index(slot, index);
+	}
 	index->count++;
 	chain_put(index, watch);
 }
@@ -107,7 +114,7 @@ static void index_put(struct slot *slot, struct watch *watch)
 /* The index goes with its last watch. */
 static void index_remove(struct watch *watch)
 {
-	struct watch_index *index = watch->slot->watchers;
+	struct watch_index *index = slot_watchers(watch->slot);
 	*watch->at = watch->next;
 	if (watch->next)
 		watch->next->at = watch->at;
@@ -115,7 +122,7 @@ static void index_remove(struct watch *watch)
 	if (--index->count > 0)
 		return;
 	mem_free(index, index_bytes(index->size));
-	watch->slot->watchers = NULL;
+	set_index(watch->slot, NULL);
 }
 
 /* --- changes --- */
@@ -128,7 +135,7 @@ static void mark_changed(struct watch *watch)
 
 void watch_touch(struct slot *slot, uint32_t db, uint64_t hash, struct slice name, bool expired)
 {
-	const struct watch_index *index = slot->watchers;
+	const struct watch_index *index = slot_watchers(slot);
 	struct watch *next;
 	for (struct watch *watch = index->chains[hash & (index->size - 1)]; watch; watch = next) {
 		next = watch->next;
@@ -154,11 +161,13 @@ static void replace_one(struct watch *watch, const struct table *incoming, int64
 		set_ghost(watch, new != NULL);
 }
 
+/* The index goes with the last of its watches. */
 void watch_replace(struct slot *slot, uint32_t db, const struct table *incoming, int64_t now)
 {
-	for (uint32_t i = 0; slot->watchers && i < slot->watchers->size; i++) {
+	const struct watch_index *index;
+	for (uint32_t i = 0; (index = slot_watchers(slot)) && i < index->size; i++) {
 		struct watch *next;
-		for (struct watch *watch = slot->watchers->chains[i]; watch; watch = next) {
+		for (struct watch *watch = index->chains[i]; watch; watch = next) {
 			next = watch->next;
 			if (watch->db == db)
 				replace_one(watch, incoming, now);
