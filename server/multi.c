@@ -104,7 +104,8 @@ void multi_queue(struct conn *conn, const struct request *request, struct reply 
 	multi->flags |= request->cmd->flags;
 	multi->needs_all |= needs_all(request->cmd);
 	multi->only_reads &= reads_keys(request->cmd);
-	multi->args_bytes += queued->bytes - sizeof(*queued) - request->argc * sizeof(struct slice);
+	for (uint32_t i = 0; i < request->argc; i++)
+		multi->args_bytes += request->argv[i].len + sizeof(void *);
 	multi->bytes += queued->bytes + queued->key_count * sizeof(struct key);
 	reply_status(reply, "QUEUED");
 }
@@ -236,6 +237,30 @@ void cmd_unwatch(struct conn *conn, struct ctx *ctx)
 {
 	unwatch(conn);
 	reply_ok(ctx->reply);
+}
+
+/* --- refused requests --- */
+
+/* The longest error that an EXEC which was refused repeats. */
+#define REFUSAL_MAX 256
+
+void multi_refused(struct conn *conn, const struct command *cmd, struct reply *reply,
+		   struct reply_mark mark)
+{
+	if (!cmd || cmd->id != CMD_exec) {
+		if (conn->multi)
+			conn->multi->broken = true;
+		return;
+	}
+	char text[REFUSAL_MAX];
+	const char *error = reply->buf + mark.len;
+	size_t prefix = strncmp(error, "-ERR ", 5) == 0 ? 5 : 1;
+	size_t len = reply->len - mark.len - prefix - strlen("\r\n");
+	len = len < sizeof(text) ? len : sizeof(text);
+	memcpy(text, error + prefix, len);
+	reply_rollback(reply, mark);
+	reply_errorf(reply, "EXECABORT Transaction discarded because of: %.*s", (int)len, text);
+	multi_discard(conn);
 }
 
 /* --- EXEC: its slots --- */

@@ -43,7 +43,7 @@ struct multi {
 	uint32_t count;
 	uint32_t key_count; /* of all commands */
 	uint32_t flags;     /* enum command_flag: those that any of the commands has */
-	size_t args_bytes;  /* of the arguments alone */
+	size_t args_bytes; /* of the arguments alone, as CLIENT LIST counts them */
 	size_t bytes;       /* of all that is held for the queue */
 	bool broken;        /* a request was refused: EXEC will not run */
 	bool needs_all;     /* a command looks at the whole keyspace */
@@ -66,12 +66,12 @@ bool multi_takes(const struct conn *conn, const struct command *cmd);
 /* Queues the request and replies so. */
 void multi_queue(struct conn *conn, const struct request *request, struct reply *reply);
 
-/* A request has been refused: within a transaction that breaks it. */
-static inline void multi_refused(struct conn *conn)
-{
-	if (conn->multi)
-		conn->multi->broken = true;
-}
+/*
+ * A request (its row, NULL if there is none) has been refused, the error stands behind the mark: that breaks
+ * a transaction, and an EXEC that was refused has ended it, and says so instead.
+ */
+void multi_refused(struct conn *conn, const struct command *cmd, struct reply *reply,
+		   struct reply_mark mark);
 
 /* The transaction and the watches are forgotten: DISCARD, RESET, the connection closes. Idempotent. */
 void multi_discard(struct conn *conn);

@@ -286,6 +286,7 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 	uint32_t errors = reply->errors;
 	if (p->request.cmd->route == ROUTE_NONE) {
 		route_none(worker, p, reply);
+		reply->errors = errors;
 		return;
 	}
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
@@ -296,6 +297,7 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 	execute(&ctx);
 	*stored |= ctx.stored;
 	finish_here(worker, p, &ctx, errors);
+	reply->errors = errors; /* counted: it is no error of the larger request */
 }
 
 static bool route(struct worker *worker, struct pending *p, struct reply *reply)
@@ -384,6 +386,7 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		    struct reply *reply)
 {
 	const struct command *cmd = request->cmd;
+	struct reply_mark mark = reply_mark(reply);
 	if (!cmd && is_http(request->argv)) {
 		warn_of_http(worker->server, conn);
 		conn_close_after(conn);
@@ -391,14 +394,9 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 	}
 	if (!cmd)
 		cmd = command_resolve(request->argv, request->argc, reply);
-	if (!cmd) {
-		const struct command *row = command_lookup(request->argv, request->argc);
-		if (row)
-			stat_add(&worker->stats.commands[row->id].rejected, 1);
-		serve_count_errors(worker, reply);
-		return true;
-	}
-	if (!(conn->flags & CONN_AUTHENTICATED) && !(cmd->flags & CMD_NO_AUTH))
+	if (!cmd)
+		cmd = command_lookup(request->argv, request->argc);
+	else if (!(conn->flags & CONN_AUTHENTICATED) && !(cmd->flags & CMD_NO_AUTH))
 		reply_error(reply, "NOAUTH Authentication required.");
 	else if ((cmd->flags & CMD_PROTECTED) && !may_debug(worker, conn))
 		reply_error(reply, error_debug);
@@ -406,7 +404,9 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		reply_error(reply, "ERR Command not allowed inside a transaction");
 	else
 		return false;
-	stat_add(&worker->stats.commands[cmd->id].rejected, 1);
+	multi_refused(conn, cmd, reply, mark);
+	if (cmd)
+		stat_add(&worker->stats.commands[cmd->id].rejected, 1);
 	serve_count_errors(worker, reply);
 	return true;
 }
@@ -456,12 +456,12 @@ static void serve_request(struct worker *worker, struct pending *p)
 	struct reply *reply = &conn->out;
 	bool mute = is_mute(conn);
 	struct reply_mark mark = reply_mark(reply);
-	if (refused(worker, conn, &p->request, reply))
-		multi_refused(conn);
-	else if (multi_takes(conn, p->request.cmd))
-		multi_queue(conn, &p->request, reply);
-	else if (!route(worker, p, reply))
-		put_off(conn, p, mute);
+	if (!refused(worker, conn, &p->request, reply)) {
+		if (multi_takes(conn, p->request.cmd))
+			multi_queue(conn, &p->request, reply);
+		else if (!route(worker, p, reply))
+			put_off(conn, p, mute);
+	}
 	if (mute && (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP)))
 		reply_rollback(reply, mark);
 	conn_flush_later(conn);
