@@ -22,7 +22,8 @@
 	ROW(SLOW, "slow")                                                                          \
 	ROW(BLOCKING, "blocking")                                                                  \
 	ROW(DANGEROUS, "dangerous")                                                                \
-	ROW(CONNECTION, "connection")
+	ROW(CONNECTION, "connection")                                                              \
+	ROW(TRANSACTION, "transaction")
 
 /* ROW(symbol, text, category of its commands): the groups of the documentation. */
 #define COMMAND_GROUPS(ROW)                                                                        \
@@ -30,6 +31,7 @@
 	ROW(string, "string", CATEGORY_STRING)                                                     \
 	ROW(bitmap, "bitmap", CATEGORY_BITMAP)                                                     \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
+	ROW(transactions, "transactions", CATEGORY_TRANSACTION)                                    \
 	ROW(server, "server", 0)
 
 enum command_category_bit {

@@ -2,6 +2,7 @@
 #include "server/client.h"
 
 #include "proto/mem.h"
+#include "server/multi.h"
 #include "server/worker.h"
 
 #include <stdio.h>
@@ -27,8 +28,12 @@ void client_set_text(char **field, struct slice text)
 
 static void format_flags(const struct conn *conn, char *out)
 {
+	if (conn->multi)
+		*out++ = 'x';
 	if (conn->wait & WAIT_BLOCKED)
 		*out++ = 'b';
+	if (conn->watching && watch_set_dirty(conn->watching))
+		*out++ = 'd';
 	if (conn->flags & CONN_CLOSE_AFTER)
 		*out++ = 'c';
 	if (conn->flags & CONN_UNIX)
@@ -56,13 +61,15 @@ void client_format(const struct conn *conn, struct reply *out)
 	int len = snprintf(
 		line, sizeof(line),
 		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 "
-		"ssub=0 multi=-1 qbuf=%u qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=%zu rbp=%zu obl=%zu "
+		"ssub=0 multi=%lld watch=%u qbuf=%u qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=%zu rbp=%zu obl=%zu "
 		"oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d ",
 		(unsigned long long)conn->id, peer, local, (int)fd, conn->name ? conn->name : "",
 		(long long)((conn->worker->now - conn->created_ms) / 1000),
 		(long long)((conn->worker->now - conn->active_ms) / 1000), flags[0] ? flags : "N",
-		conn->db, in, block > in ? block - in : 0, conn->out.cap, conn->out.cap,
-		conn->out.len, conn->op != NULL, waiting, sizeof(*conn) + block + waiting,
+		conn->db, conn->multi ? (long long)conn->multi->count : -1,
+		conn->watching ? conn->watching->count : 0, in, block > in ? block - in : 0,
+		conn->multi ? conn->multi->args_bytes : 0, conn->out.cap, conn->out.cap,
+		conn->out.len, conn->op != NULL, waiting, sizeof(*conn) + block + waiting + multi_bytes(conn),
 		conn->writing ? "rw" : "r", conn->last_cmd ? conn->last_cmd->name : "NULL",
 		conn->resp);
 	reply_raw(out, line, (size_t)(len < (int)sizeof(line) ? len : (int)sizeof(line) - 1));

@@ -8,6 +8,7 @@
 
 #include "proto/mem.h"
 #include "server/log.h"
+#include "server/multi.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -119,7 +120,8 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	conn->bytes_in += (uint64_t)n;
 	stat_add(&stats->bytes_in, (uint64_t)n);
 	stat_add(&stats->reads, 1);
-	if (conn_in_bytes(conn) > config_int(&conn->worker->server->config.client_query_buffer_limit)) {
+	if (conn_in_bytes(conn) + multi_bytes(conn) >
+	    (uint64_t)config_int(&conn->worker->server->config.client_query_buffer_limit)) {
 		log_write(LOG_WARNING, "Closing client %llu that reached max query buffer length",
 			  (unsigned long long)conn->id);
 		stat_add(&stats->clients_query_limit, 1);
@@ -214,7 +216,7 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival)
 
 static void conn_free(struct conn *conn)
 {
-	assert(!conn->op);
+	assert(!conn->op && !conn->multi && !conn->watching);
 	resp_parser_deinit(&conn->parser);
 	reply_deinit(&conn->out);
 	read_block_unref(conn->worker, conn->block);
@@ -251,6 +253,7 @@ void conn_close(struct conn *conn)
 	conn_set_reading(conn, false);
 	conn->flags |= CONN_CLOSING;
 	conn_unlink(conn);
+	multi_discard(conn);
 	uv_close(&conn->handle, conn_on_close);
 }
 

@@ -74,6 +74,9 @@ struct conn_link {
 	struct conn *prev, *next;
 };
 
+struct multi;
+struct watch_set;
+
 /* What is being sent when the socket did not take all at once. */
 struct conn_write;
 
@@ -94,6 +97,8 @@ struct conn {
 	struct read_block *block;
 	uint32_t at; /* the next byte to parse in it */
 	struct resp_parser parser;
+	struct multi *multi;        /* the transaction that is being queued or run; NULL without */
+	struct watch_set *watching; /* the keys it watches; NULL without */
 	/* out */
 	struct op *op; /* the request that isn't answered yet; NULL without */
 	struct reply out;
@@ -160,6 +165,9 @@ void conn_flush_later(struct conn *conn);
 
 /* The connection's operation is over: its reply is put out, its requests go on. May free conn. */
 void conn_answer(struct conn *conn);
+/* The two halves of it: */
+void conn_take_answer(struct conn *conn);
+void conn_go_on(struct conn *conn);
 
 /* Sets a reason to wait. */
 static inline void conn_wait(struct conn *conn, enum conn_wait reason)

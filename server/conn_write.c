@@ -9,6 +9,7 @@
 
 #include "proto/mem.h"
 #include "server/log.h"
+#include "server/multi.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -40,7 +41,7 @@ size_t conn_out_bytes(const struct conn *conn)
 	return conn->writing_bytes + reply_size(&conn->out);
 }
 
-void conn_answer(struct conn *conn)
+void conn_take_answer(struct conn *conn)
 {
 	struct op *op = conn->op;
 	assert(op);
@@ -48,12 +49,22 @@ void conn_answer(struct conn *conn)
 	if (!op->mute && !(conn->flags & CONN_CLOSING))
 		reply_move(&conn->out, &op->reply);
 	op_free(op);
+}
+
+void conn_go_on(struct conn *conn)
+{
 	if (conn->flags & CONN_CLOSING) {
 		conn_release(conn);
 		return;
 	}
 	conn_resume(conn, WAIT_ANSWER);
 	conn_flush_later(conn);
+}
+
+void conn_answer(struct conn *conn)
+{
+	conn_take_answer(conn);
+	conn_go_on(conn);
 }
 
 /* --- sending --- */
@@ -192,7 +203,8 @@ static bool conn_check_output_limit(struct conn *conn)
 
 void conn_flush(struct conn *conn)
 {
-	if (conn->flags & CONN_CLOSING)
+	/* what EXEC has done is told when all of it is done */
+	if ((conn->flags & CONN_CLOSING) || multi_running(conn))
 		return;
 	conn_drop_block(conn);
 	if (!conn->writing && reply_size(&conn->out) == 0)

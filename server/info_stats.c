@@ -156,9 +156,23 @@ static void worker_line(const struct info *info, const struct worker *worker)
 		  load(&s->path_waits), load(&s->mail_sent), load(&s->mail_wakes));
 }
 
+/* Slots that are held at this moment, slots with watched keys. */
+static void slots_lines(const struct info *info)
+{
+	unsigned held = 0, watched = 0;
+	for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+		const struct slot *slot = &info->server->ks->slots[i];
+		held += slot_seq_begin(slot) & 1;
+		watched += slot_watchers(slot) != NULL;
+	}
+	info_line(info, "slots_held:%u", held);
+	info_line(info, "slots_watched:%u", watched);
+}
+
 void info_workers(const struct info *info)
 {
 	info_line(info, "workers:%u", info->server->worker_count);
+	slots_lines(info);
 	for (uint32_t i = 0; i < info->server->worker_count; i++)
 		worker_line(info, &info->server->workers[i]);
 }

@@ -9,6 +9,7 @@
 
 #include "proto/mem.h"
 #include "server/log.h"
+#include "server/multi.h"
 #include "server/serve.h"
 #include "server/server.h"
 #include "server/slowlog.h"
@@ -142,7 +143,8 @@ struct conns_sum {
 static void conns_sum_add(struct conns_sum *sum, const struct conn *conn)
 {
 	uint64_t in = conn_in_bytes(conn), out = conn_out_bytes(conn);
-	sum->bytes += sizeof(*conn) + (conn->block ? conn->block->size : 0) + out;
+	sum->bytes += sizeof(*conn) + (conn->block ? conn->block->size : 0) + out +
+		      multi_bytes(conn);
 	sum->in_max = in > sum->in_max ? in : sum->in_max;
 	sum->out_max = out > sum->out_max ? out : sum->out_max;
 	sum->blocked += (conn->wait & WAIT_BLOCKED) != 0;
@@ -163,7 +165,7 @@ static void cron(struct worker *worker)
 	int64_t timeout_ms = config_int(&server->config.timeout) * 1000;
 	worker->cron_due = false;
 	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
-	if (worker->paused && !server_paused(server, NULL, worker->now) &&
+	if (worker->paused && !server_paused(server, 0, worker->now) &&
 	    atomic_load(&server->pause_until) <= worker->now)
 		worker_resume_paused(worker);
 	struct conns_sum sum = {0};
@@ -201,6 +203,8 @@ static void worker_tick(struct worker *worker)
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
 	serve_mail(worker);
+	if (worker->unwatching)
+		multi_unwatch_step(worker);
 	if (retire->bytes < RETIRED_BYTES_MAX)
 		serve_ready(worker);
 	if (worker->cron_due)
@@ -242,9 +246,9 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
 	/* who holds the slot may be waiting for this core */
-	if (worker->ready_later.first)
+	if (worker->ready_later.first || worker->unwatching)
 		sched_yield();
-	bool work = worker->busy || worker->ready.first || worker->ready_later.first || worker->flush_first ||
+	bool work = worker->busy || worker->unwatching || worker->ready.first || worker->ready_later.first || worker->flush_first ||
 		    worker->cron_due || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
@@ -345,6 +349,7 @@ void worker_deinit(struct worker *worker)
 		mem_free(block, block->size);
 	}
 	serve_deinit(worker);
+	multi_unwatch_all(worker);
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
 	slowlog_free(worker->slowlog);
 }
@@ -353,4 +358,19 @@ void worker_add_job(struct worker *worker, struct job *job)
 {
 	job->next = worker->jobs;
 	worker->jobs = job;
+}
+
+bool worker_finish_job(struct worker *worker, const struct op *op)
+{
+	struct job **at = &worker->jobs;
+	while (*at && (*at)->op != op)
+		at = &(*at)->next;
+	struct job *job = *at;
+	if (!job)
+		return false;
+	while (!job->step(worker, job))
+		;
+	*at = job->next;
+	job->free(job);
+	return true;
 }

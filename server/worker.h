@@ -108,6 +108,7 @@ struct worker {
 	uint32_t keys_cap;
 	struct slot **slots; /* the same */
 	struct job *jobs;
+	struct watch_set *unwatching; /* watches of who doesn't need them any more (multi.h) */
 	struct slowlog *slowlog;
 	struct latency_event latency[LATENCY_KIND_COUNT];
 	uint64_t retired_since_ns; /* when the oldest that waits was stamped, 0 = nothing waits */
@@ -132,5 +133,7 @@ void worker_resume_paused(struct worker *worker);
 
 /* Puts a job on the worker's list. */
 void worker_add_job(struct worker *worker, struct job *job);
+/* Does the op's job to its end; false when it has none. The reply is in the op. */
+bool worker_finish_job(struct worker *worker, const struct op *op);
 
 #endif

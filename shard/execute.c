@@ -29,17 +29,22 @@ static int compare_slots(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+uint32_t slots_unique(struct slot **slots, uint32_t count)
+{
+	if (count > 1)
+		qsort(slots, count, sizeof(*slots), compare_slots);
+	uint32_t unique = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (unique == 0 || slots[unique - 1] != slots[i])
+			slots[unique++] = slots[i];
+	return unique;
+}
+
 uint32_t keys_slots(const struct key *keys, uint32_t key_count, struct slot **slots)
 {
 	for (uint32_t i = 0; i < key_count; i++)
 		slots[i] = keys[i].slot;
-	if (key_count > 1)
-		qsort(slots, key_count, sizeof(*slots), compare_slots);
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < key_count; i++)
-		if (count == 0 || slots[count - 1] != slots[i])
-			slots[count++] = slots[i];
-	return count;
+	return slots_unique(slots, key_count);
 }
 
 static void load_clock(struct ctx *ctx)

@@ -17,6 +17,9 @@ void key_prepare(struct key *key, struct keyspace *ks, struct slice name);
 /* The slots of the keys, each once, in rising order; `slots` has room for key_count. Returns how many. */
 uint32_t keys_slots(const struct key *keys, uint32_t key_count, struct slot **slots);
 
+/* Puts slots in rising order, each once. Returns how many are left. */
+uint32_t slots_unique(struct slot **slots, uint32_t count);
+
 /*
  * Runs the handler; the caller holds the slots of its keys, and releases them when its unit of work is
  * done (ctx->stored says how).

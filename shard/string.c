@@ -112,7 +112,7 @@ void string_edit_begin(struct ctx *ctx, uint32_t k, struct entry *e, size_t len,
 {
 	*edit = (struct string_edit){.rope = e ? string_rope(e) : NULL};
 	if (edit->rope) {
-		ctx_open(ctx);
+		ctx_open(ctx, k);
 		rope_grow(edit->rope, len);
 		return;
 	}

@@ -9,6 +9,8 @@
  */
 #include "shard/sweep.h"
 
+#include "shard/watch.h"
+
 struct sweep {
 	struct shard *shard;
 	int64_t now;
@@ -31,10 +33,12 @@ static void remove_expired(void *arg, struct entry *e)
 	struct shard *shard = sweep->shard;
 	const struct hash_seed *seed = &shard->ks->seed;
 	struct slice key = entry_key(e);
+	uint64_t hash = hash_bytes(seed, key.ptr, key.len);
 
 	sweep->stored = true;
-	table_remove(slot_table(sweep->slot, sweep->db), seed, hash_bytes(seed, key.ptr, key.len),
-		     key, &shard->retire);
+	if (slot_watchers(sweep->slot))
+		watch_touch(sweep->slot, sweep->db, hash, key, true);
+	table_remove(slot_table(sweep->slot, sweep->db), seed, hash, key, &shard->retire);
 	sweep->left--;
 	count_down(&shard->counts[sweep->db].keys);
 	count_down(&shard->counts[sweep->db].expires);

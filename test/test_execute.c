@@ -45,7 +45,7 @@ static void cmd_scene(struct ctx *ctx)
 	ctx->need_holder |= scene.holder_wanted;
 	ctx->dirty += scene.dirty;
 	if (scene.opens)
-		ctx_open(ctx);
+		ctx_open(ctx, 0);
 	stat_add(&ctx->shard->stats.hits, 1);
 	reply_ok(ctx->reply);
 }
