@@ -109,7 +109,8 @@ static void model_sweep(struct model *m, size_t max)
 	expired = before - model_count(m, m->now);
 	assert_int_equal(dict_count_live(m->dict, m->now), before - expired);
 	assert_int_equal(dict_sweep(m->dict, m->shard, m->now, max), expired < max ? expired : max);
-	assert_int_equal(dict_expire_earliest(m->dict) <= m->now, expired > max);
+	if (expired != max)
+		assert_int_equal(dict_expire_earliest(m->dict) <= m->now, expired > max);
 	for (uint32_t i = 0; i < MODEL_KEYS; i++) {
 		char name[64];
 		struct slice key = key_name(i, name);
