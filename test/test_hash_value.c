@@ -261,10 +261,11 @@ static void check_form(const struct entry *e)
 
 static void check(struct model *m)
 {
-	struct entry *e = hash_entry(m);
 	struct shard *shard = m->s.ks->shards[0];
+	struct entry *e;
 
 	op_length(m, 0);
+	e = hash_entry(m); /* gone by now, if all of it has expired */
 	if (!e)
 		return;
 	check_form(e);
