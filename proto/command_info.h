@@ -14,6 +14,10 @@
 	ROW(KEYSPACE, "keyspace")                                                                  \
 	ROW(READ, "read")                                                                          \
 	ROW(WRITE, "write")                                                                        \
+	ROW(SET, "set")                                                                            \
+	ROW(SORTEDSET, "sortedset")                                                                \
+	ROW(LIST, "list")                                                                          \
+	ROW(HASH, "hash")                                                                          \
 	ROW(STRING, "string")                                                                      \
 	ROW(BITMAP, "bitmap")                                                                      \
 	ROW(PUBSUB, "pubsub")                                                                      \
@@ -30,6 +34,10 @@
 	ROW(generic, "generic", CATEGORY_KEYSPACE)                                                 \
 	ROW(string, "string", CATEGORY_STRING)                                                     \
 	ROW(bitmap, "bitmap", CATEGORY_BITMAP)                                                     \
+	ROW(hash, "hash", CATEGORY_HASH)                                                           \
+	ROW(list, "list", CATEGORY_LIST)                                                           \
+	ROW(set, "set", CATEGORY_SET)                                                              \
+	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
 	ROW(transactions, "transactions", CATEGORY_TRANSACTION)                                    \
 	ROW(server, "server", 0)

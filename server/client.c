@@ -61,7 +61,7 @@ void client_format(const struct conn *conn, struct reply *out)
 	int len = snprintf(
 		line, sizeof(line),
 		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 "
-		"ssub=0 multi=%lld watch=%u qbuf=%u qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=%zu rbp=%zu obl=%zu "
+		"ssub=0 multi=%lld qbuf=%u qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=%zu rbp=%zu obl=%zu "
 		"oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d ",
 		(unsigned long long)conn->id, peer, local, (int)fd, conn->name ? conn->name : "",
 		(long long)((conn->worker->now - conn->created_ms) / 1000),

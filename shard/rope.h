@@ -39,6 +39,7 @@
 #include "proto/slice.h"
 #include "shard/blob.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,8 @@ struct rope {
 /* `len` zero bytes, and what it takes to free them. free(NULL) is fine. */
 struct rope *rope_new(size_t len);
 void rope_free(struct rope *rope);
+/* As a structure (value.h), leaf by leaf. */
+bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget);
 
 /* The bytes of the blob, of which it takes a reference, and zeros up to `len` if that is more. */
 struct rope *rope_over(struct blob *blob, size_t len);
