@@ -177,16 +177,6 @@ void multi_unwatch_step(struct worker *worker)
 	}
 }
 
-void multi_unwatch_all(struct worker *worker)
-{
-	while (worker->unwatching) {
-		struct watch_set *set = worker->unwatching;
-		worker->unwatching = set->next;
-		watch_set_clear_held(set);
-		watch_set_free(set);
-	}
-}
-
 void multi_discard(struct conn *conn)
 {
 	if (multi_running(conn))

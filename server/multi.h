@@ -103,7 +103,4 @@ static inline size_t multi_bytes(const struct conn *conn)
 /* Goes on taking out the watches of connections that don't need them any more. Once a tick. */
 void multi_unwatch_step(struct worker *worker);
 
-/* The last of them, when no thread runs any more. */
-void multi_unwatch_all(struct worker *worker);
-
 #endif

@@ -47,6 +47,7 @@ struct server {
 	_Atomic uint32_t pause_mode; /* enum pause_mode; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
 	_Atomic bool warned_of_http; /* the log has its line about it */
+	_Atomic uint32_t quiet; /* workers that have stopped and wait for the others */
 	struct reclaimer reclaimer;
 	struct samples samples;
 	/* main thread only */

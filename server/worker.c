@@ -184,8 +184,9 @@ static void cron(struct worker *worker)
 	publish_conns(worker, &sum);
 }
 
-static void begin_stop(struct worker *worker)
+static void close_connections(struct worker *worker)
 {
+	worker->stopping = true;
 	struct conn *next;
 	for (struct conn *conn = worker->conns; conn; conn = next) {
 		next = conn->all.next;
@@ -198,6 +199,8 @@ static void begin_stop(struct worker *worker)
 static void worker_tick(struct worker *worker)
 {
 	struct retire *retire = &worker->shard->retire;
+	/* before the mail: all connections there will ever be are in it then */
+	bool stop = atomic_load_explicit(&worker->stop, memory_order_acquire);
 	worker->tick++;
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);
@@ -214,10 +217,8 @@ static void worker_tick(struct worker *worker)
 	stamp_retired(worker);
 	worker->busy = background(worker);
 	post_mail(worker);
-	if (atomic_load_explicit(&worker->stop, memory_order_relaxed) && !worker->stopping) {
-		worker->stopping = true;
-		begin_stop(worker);
-	}
+	if (stop && !worker->stopping)
+		close_connections(worker);
 	reclaimer_reader_done(&worker->server->reclaimer);
 	urcu_qsbr_thread_offline();
 }
@@ -229,10 +230,18 @@ static void worker_on_check(uv_check_t *check)
 	worker_tick(worker);
 }
 
-/* A stopping worker is done when its connections are closed and nothing it has sent is under way. */
-static bool worker_done(const struct worker *worker)
+/* Whether a stopping worker may end: it has nothing to wait for, and nobody waits for it. */
+static bool worker_done(struct worker *worker)
 {
-	return worker->stopping && !worker->conns;
+	struct server *server = worker->server;
+	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching;
+	if (quiet && !worker->quiet) {
+		worker->quiet = true;
+		if (atomic_fetch_add(&server->quiet, 1) + 1 == server->worker_count)
+			for (uint32_t i = 0; i < server->worker_count; i++)
+				mailbox_wake(&server->workers[i].mailbox);
+	}
+	return worker->quiet && atomic_load(&server->quiet) == server->worker_count;
 }
 
 static void worker_on_idle(uv_idle_t *idle)
@@ -349,7 +358,6 @@ void worker_deinit(struct worker *worker)
 		mem_free(block, block->size);
 	}
 	serve_deinit(worker);
-	multi_unwatch_all(worker);
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
 	slowlog_free(worker->slowlog);
 }

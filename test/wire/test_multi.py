@@ -901,8 +901,9 @@ def test_hello_inside(server):
 
 # Authentication
 
-def test_noauth_inside(start, kind_of):
-    server = start(kind_of, ("requirepass", "secret"))
+@pytest.mark.one_kind
+def test_noauth_inside(start, kind):
+    server = start(kind, ("requirepass", "secret"))
     with server.connect() as client:
         assert client.command("MULTI").text.startswith(b"NOAUTH")
         assert client.command("EXEC") == Error(
@@ -911,13 +912,6 @@ def test_noauth_inside(start, kind_of):
         assert client.pipeline(["MULTI", "AUTH wrong", "AUTH secret", "PING", "EXEC"])[-1] == [
             Error("WRONGPASS invalid username-password pair or user is disabled."), OK,
             Status("PONG")]
-
-
-@pytest.fixture(params=("reference", "sherd-2"))
-def kind_of(request):
-    if request.param not in request.config.getoption("--servers").split(","):
-        pytest.skip("not among the chosen servers")
-    return request.param
 
 
 # Closing
