@@ -67,9 +67,10 @@ static void test_every_name_once(void **state)
 	(void)state;
 	for (; (option = config_option_at(count)); count++) {
 		const struct config_option *found = config_find(slice_of(config_name(option)));
+		assert_non_null(found);
 		assert_true((found == option) != config_is_alias(option));
 		assert_false(config_is_alias(found));
-		assert_true(strlen(config_help(option)) > 0);
+		assert_true(strlen(config_help(found)) > 0);
 	}
 	assert_true(count > 0);
 	assert_null(config_option_at(count + 1));
