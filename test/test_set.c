@@ -341,6 +341,39 @@ static void test_expect(void **state)
 	}
 }
 
+/*
+ * Intsets that become listpacks of about PACKED_BYTES_MAX bytes: `small` numbers of two bytes each
+ * there, the others of three.
+ */
+static void test_leave_intset(void **state)
+{
+	for (size_t small = 0; small < 3; small++) {
+		for (size_t count = 330; count < 350; count++) {
+			struct ctx ctx = ctx_holding();
+			struct set_edit edit;
+			struct set set;
+
+			set_edit_begin(&edit, &ctx, NULL);
+			for (size_t i = 0; i < count; i++)
+				set_edit_add(&edit, listpack_item_number(i < small ? i : 200 + i));
+			assert_int_equal(edit.encoding, ENCODING_INTSET);
+			set_edit_add(&edit, (struct listpack_item){.text = SLICE("x")});
+			assert_int_equal(edit.encoding, ENCODING_HASHTABLE);
+			set = set_edit_set(&edit);
+			assert_int_equal(set_count(&set), count + 1);
+			for (size_t i = 0; i < count; i++)
+				assert_true(set_contains(&set, ctx.shard,
+							 listpack_item_number(
+								 i < small ? i : 200 + i)));
+			/* The text takes three bytes, too. */
+			size_t bytes = LISTPACK_BYTES_MIN + 3 * (count + 1) - small;
+			assert_int_equal(edit.dict == NULL, bytes <= PACKED_BYTES_MAX);
+			set_edit_drop(&edit);
+			collect();
+		}
+	}
+}
+
 static int setup(void **state)
 {
 	ks = keyspace_new(1, 1, &(struct hash_seed){1, 2});
@@ -358,6 +391,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_expect),
+		cmocka_unit_test(test_leave_intset),
 		cmocka_unit_test(test_model),
 	};
 
