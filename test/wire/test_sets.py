@@ -496,6 +496,27 @@ def test_full_scan(server, size):
             assert set(found) == members
 
 
+@pytest.mark.parametrize("stay, others", [(20, 2000), (1500, 40), (1500, 1500)])
+def test_scan_keeps_what_stays(server, stay, others):
+    """Between two steps others are added and removed, so that the set changes its form and its
+    table grows, splits and shrinks under the cursor."""
+    rng = random.Random(stay)
+    members = {b"stays:%d" % i for i in range(stay)}
+    with server.connect_unix() as client:
+        client.command("SADD", "s", *members)
+        for _ in range(4):
+            found, cursor = set(), b"0"
+            while True:
+                cursor, some = client.command("SSCAN", "s", cursor, "COUNT", rng.choice([1, 10, 100]))
+                found |= set(some)
+                if cursor == b"0":
+                    break
+                start = rng.randrange(others)
+                client.command(rng.choice(["SADD", "SREM"]), "s",
+                               *[b"goes:%d" % i for i in range(start, start + others)])
+            assert members <= found
+
+
 @pytest.mark.parametrize("size", [5, 200, 2000])
 def test_random_members_are_members(server, size):
     members = {b"%d" % i for i in range(size)}
