@@ -203,7 +203,7 @@ uint32_t serve_keys(struct worker *worker, const struct request *request)
 				     request->argc);
 	if (count < 0)
 		count = 0;
-	keys_room(worker, (uint32_t)count);
+	keys_room(worker, (uint32_t)count + 1); /* not NULL, which stands for every slot */
 	for (int32_t i = 0; i < count; i++) {
 		key_prepare(&worker->keys[i], worker->server->ks, request->argv[positions[i]]);
 		__builtin_prefetch(worker->keys[i].slot);

@@ -828,15 +828,6 @@ def test_client_list(server, client):
         assert look()["flags"] == "N"
 
 
-@pytest.mark.sherd_only
-def test_client_list_shows_watched_keys(server, client):
-    assert fields(client.command("CLIENT", "INFO"))["watch"] == "0"
-    client.command("WATCH", "a", "b", "a")
-    assert fields(client.command("CLIENT", "INFO"))["watch"] == "2"
-    client.command("UNWATCH")
-    assert fields(client.command("CLIENT", "INFO"))["watch"] == "0"
-
-
 def test_client_info_inside(server, client):
     client.pipeline(["MULTI", "CLIENT INFO", "CLIENT LIST"])
     for text in client.command("EXEC"):
