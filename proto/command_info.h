@@ -14,6 +14,10 @@
 	ROW(KEYSPACE, "keyspace")                                                                  \
 	ROW(READ, "read")                                                                          \
 	ROW(WRITE, "write")                                                                        \
+	ROW(SET, "set")                                                                            \
+	ROW(SORTEDSET, "sortedset")                                                                \
+	ROW(LIST, "list")                                                                          \
+	ROW(HASH, "hash")                                                                          \
 	ROW(STRING, "string")                                                                      \
 	ROW(BITMAP, "bitmap")                                                                      \
 	ROW(PUBSUB, "pubsub")                                                                      \
@@ -22,14 +26,20 @@
 	ROW(SLOW, "slow")                                                                          \
 	ROW(BLOCKING, "blocking")                                                                  \
 	ROW(DANGEROUS, "dangerous")                                                                \
-	ROW(CONNECTION, "connection")
+	ROW(CONNECTION, "connection")                                                              \
+	ROW(TRANSACTION, "transaction")
 
 /* ROW(symbol, text, category of its commands): the groups of the documentation. */
 #define COMMAND_GROUPS(ROW)                                                                        \
 	ROW(generic, "generic", CATEGORY_KEYSPACE)                                                 \
 	ROW(string, "string", CATEGORY_STRING)                                                     \
 	ROW(bitmap, "bitmap", CATEGORY_BITMAP)                                                     \
+	ROW(hash, "hash", CATEGORY_HASH)                                                           \
+	ROW(list, "list", CATEGORY_LIST)                                                           \
+	ROW(set, "set", CATEGORY_SET)                                                              \
+	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
+	ROW(transactions, "transactions", CATEGORY_TRANSACTION)                                    \
 	ROW(server, "server", 0)
 
 enum command_category_bit {

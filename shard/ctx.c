@@ -3,9 +3,12 @@
  *
  * A lookup by the holder that meets an expired entry removes it on the spot; a reader under RCU calls
  * it a miss and leaves it to the sweep. All counting of keys and expiries goes through put_entry() and
- * drop_entry(), so the sums can't drift.
+ * drop_entry(), so the sums can't drift; who watches the key is told there.
  */
 #include "shard/ctx.h"
+
+#include "shard/value.h"
+#include "shard/watch.h"
 
 #include <assert.h>
 
@@ -13,10 +16,23 @@
 #define LFU_START 5
 #define LFU_MAX 255
 
-void ctx_open(struct ctx *ctx)
+void ctx_store(struct ctx *ctx)
 {
 	assert(ctx->holder);
 	ctx->stored = true;
+}
+
+/* A store under a key; `expired`: what was stored there had expired and goes. */
+static void store_under(struct ctx *ctx, const struct key *key, uint32_t db, bool expired)
+{
+	ctx_store(ctx);
+	if (slot_watchers(key->slot))
+		watch_touch(key->slot, db, key->hash, key->name, expired);
+}
+
+void ctx_open(struct ctx *ctx, uint32_t k)
+{
+	store_under(ctx, &ctx->keys[k], ctx->db, false);
 }
 
 static void count_add(_Atomic int64_t *count, int64_t n)
@@ -33,9 +49,10 @@ static void count_entry(struct ctx *ctx, uint32_t db, const struct entry *e, int
 }
 
 /* Takes the entry out of its table: its retiring is the caller's. */
-static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, struct table *table)
+static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, struct table *table,
+		       bool expired)
 {
-	ctx_open(ctx);
+	store_under(ctx, key, db, expired);
 	struct entry *e = table_remove(table, &ctx->ks->seed, key->hash, key->name,
 				       &ctx->shard->retire);
 	assert(e);
@@ -77,12 +94,12 @@ static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t 
 {
 	struct table *table = slot_table(key->slot, db);
 	struct entry *e = table ? table_find(table, key->hash, key->name) : NULL;
-	if (!e || !entry_expired(e, ctx->now))
+	if (!e || !value_expired(e, ctx->now))
 		return e;
 	if (ctx->holder) {
 		if (ctx->shard->journal.on)
 			effect_remove(&ctx->shard->journal, db, key->name);
-		drop_entry(ctx, key, db, table);
+		drop_entry(ctx, key, db, table, true);
 		retire_entry(&ctx->shard->retire, e);
 		stat_add(&ctx->shard->stats.expired, 1);
 	}
@@ -211,11 +228,17 @@ bool ctx_peek_typed(struct ctx *ctx, uint32_t k, enum entry_type type, struct en
 
 /* --- stores --- */
 
+static void slot_note_due(struct slot *slot, int64_t due)
+{
+	if (due < slot_expire_earliest(slot))
+		atomic_store_explicit(&slot->expire_earliest, due, memory_order_relaxed);
+}
+
 /* Publishes the entry; returns the one it replaced. */
 static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
 	const struct key *key = &ctx->keys[k];
-	ctx_open(ctx);
+	store_under(ctx, key, db, false);
 	if (ctx->by_state)
 		effect_state(&ctx->shard->journal, db, e);
 	struct table *table = slot_table_make(ctx->ks, key->slot, db);
@@ -224,10 +247,16 @@ static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct 
 	count_entry(ctx, db, e, 1);
 	if (old)
 		count_entry(ctx, db, old, -1);
-	if (entry_expire(e) < slot_expire_earliest(key->slot))
-		atomic_store_explicit(&key->slot->expire_earliest, entry_expire(e),
-				      memory_order_relaxed);
+	slot_note_due(key->slot, entry_due(e));
 	return old;
+}
+
+void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due)
+{
+	const struct key *key = &ctx->keys[k];
+	ctx_store(ctx);
+	table_note_due(slot_table(key->slot, ctx->db), key->hash, key->name, due);
+	slot_note_due(key->slot, due);
 }
 
 void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
@@ -258,7 +287,7 @@ static struct entry *take_entry(struct ctx *ctx, uint32_t k)
 		return NULL;
 	if (ctx->by_state)
 		effect_remove(&ctx->shard->journal, ctx->db, key->name);
-	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db));
+	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db), false);
 	return e;
 }
 
@@ -288,19 +317,43 @@ bool ctx_arg_int(struct ctx *ctx, uint32_t i, int64_t *out)
 	return false;
 }
 
-bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error)
+bool ctx_arg_range(struct ctx *ctx, uint32_t i, int64_t min, int64_t max, int64_t *out,
+		   const char *error)
 {
-	int64_t n;
-	if (!number_parse(ctx->argv[i], &n)) {
+	if (!number_parse(ctx->argv[i], out)) {
 		reply_error(ctx->reply, error ? error : error_not_integer);
 		return false;
 	}
-	if (n < INT32_MIN || n > INT32_MAX) {
-		reply_error(ctx->reply, error ? error
-					      : "ERR value is out of range, value must between "
-						"-2147483648 and 2147483647");
+	if (*out >= min && *out <= max)
+		return true;
+	if (error)
+		reply_error(ctx->reply, error);
+	else
+		reply_errorf(ctx->reply,
+			     "ERR value is out of range, value must between %lld and %lld",
+			     (long long)min, (long long)max);
+	return false;
+}
+
+bool ctx_arg_positive(struct ctx *ctx, uint32_t i, int64_t *out)
+{
+	return ctx_arg_range(ctx, i, 0, INT64_MAX, out,
+			     "ERR value is out of range, must be positive");
+}
+
+bool ctx_arg_double(struct ctx *ctx, uint32_t i, double *out, const char *error)
+{
+	if (number_parse_double(ctx->argv[i], out))
+		return true;
+	reply_error(ctx->reply, error ? error : error_not_float);
+	return false;
+}
+
+bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error)
+{
+	int64_t n;
+	if (!ctx_arg_range(ctx, i, INT32_MIN, INT32_MAX, &n, error))
 		return false;
-	}
 	if (n < 0 || n >= ctx->ks->databases) {
 		reply_error(ctx->reply, "ERR DB index is out of range");
 		return false;

@@ -29,6 +29,13 @@
 bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count);
 
 /*
+ * A reader's look at several slots: notes their seqs (`seqs` has room for them); false when one is held.
+ * If all are unchanged after it has read, all of it was true at one moment between the two.
+ */
+bool slots_note(struct shard *shard, struct slot *const *slots, uint32_t count, uint32_t *seqs);
+bool slots_unchanged(struct slot *const *slots, uint32_t count, const uint32_t *seqs);
+
+/*
  * Ends a unit of work: its effects become a record of the shard's journal, then the slots are free again.
  * `stored`: something was stored in at least one of them; `now`: unix ms, for the record.
  */

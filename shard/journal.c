@@ -35,7 +35,7 @@ void journal_init(struct journal *journal)
 void journal_deinit(struct journal *journal)
 {
 	mem_free(journal->buf, journal->cap);
-	mem_free(journal->unit, journal->unit_cap);
+	mem_free(journal->unit.buf, journal->unit.cap);
 }
 
 /* --- bytes --- */
@@ -74,8 +74,8 @@ static void put_number(struct journal *journal, uint64_t n)
 
 static void unit_put(struct journal *journal, const char *bytes, size_t len)
 {
-	memcpy(room(&journal->unit, &journal->unit_len, &journal->unit_cap, len), bytes, len);
-	journal->unit_len += len;
+	memcpy(room(&journal->unit.buf, &journal->unit.len, &journal->unit.cap, len), bytes, len);
+	journal->unit.len += len;
 }
 
 /* "*3\r\n", "$5\r\n" */
@@ -98,12 +98,12 @@ static void unit_put_select(struct journal *journal, uint32_t db)
 
 void effect_begin(struct journal *journal, uint32_t db, uint32_t argc)
 {
-	if (journal->unit_effects == 0)
-		journal->unit_db_first = db;
-	else if (db != journal->unit_db)
+	if (journal->unit.count == 0)
+		journal->unit.db_first = db;
+	else if (db != journal->unit.db)
 		unit_put_select(journal, db);
-	journal->unit_db = db;
-	journal->unit_effects++;
+	journal->unit.db = db;
+	journal->unit.count++;
 	unit_put_count(journal, '*', argc);
 }
 
@@ -140,6 +140,19 @@ void effect_state(struct journal *journal, uint32_t db, const struct entry *e)
 		return;
 	effect_arg(journal, SLICE("PXAT"));
 	effect_arg_int(journal, entry_expire(e));
+}
+
+void effects_put_by(struct journal *journal, struct effects *kept)
+{
+	*kept = journal->unit;
+	journal->unit = (struct effects){0};
+}
+
+void effects_take_back(struct journal *journal, struct effects *kept)
+{
+	mem_free(journal->unit.buf, journal->unit.cap);
+	journal->unit = *kept;
+	*kept = (struct effects){0};
 }
 
 /* --- records --- */
@@ -256,10 +269,10 @@ static void put_effects(struct journal *journal)
 {
 	static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
 	static const char exec[] = "*1\r\n$4\r\nEXEC\r\n";
-	bool several = journal->unit_effects > 1;
-	if (journal->unit_db_first != journal->db) {
+	bool several = journal->unit.count > 1;
+	if (journal->unit.db_first != journal->db) {
 		char text[NUMBER_TEXT_MAX];
-		size_t len = number_format_unsigned(text, journal->unit_db_first);
+		size_t len = number_format_unsigned(text, journal->unit.db_first);
 		put_text(journal, "*2\r\n$6\r\nSELECT\r\n$");
 		put_number(journal, len);
 		put_text(journal, "\r\n");
@@ -268,21 +281,21 @@ static void put_effects(struct journal *journal)
 	}
 	if (several)
 		put_text(journal, multi);
-	put(journal, journal->unit, journal->unit_len);
+	put(journal, journal->unit.buf, journal->unit.len);
 	if (several)
 		put_text(journal, exec);
-	journal->db = journal->unit_db;
+	journal->db = journal->unit.db;
 }
 
 static void unit_reset(struct journal *journal)
 {
-	journal->unit_len = 0;
-	journal->unit_effects = 0;
-	if (journal->unit_cap <= BUF_KEEP_BYTES)
+	journal->unit.len = 0;
+	journal->unit.count = 0;
+	if (journal->unit.cap <= BUF_KEEP_BYTES)
 		return;
-	mem_free(journal->unit, journal->unit_cap);
-	journal->unit = NULL;
-	journal->unit_cap = 0;
+	mem_free(journal->unit.buf, journal->unit.cap);
+	journal->unit.buf = NULL;
+	journal->unit.cap = 0;
 }
 
 static void tell_slots(struct shard *shard, struct slot *const *slots, uint32_t count, uint64_t end)
@@ -299,7 +312,7 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	struct journal *journal = &shard->journal;
 	const struct epochs *epochs = &shard->ks->epochs;
 	size_t len_before = journal->len;
-	if (journal->unit_effects == 0)
+	if (journal->unit.count == 0)
 		return;
 	uint64_t epoch = atomic_load_explicit(&epochs->now, memory_order_acquire);
 	uint64_t cut = generation_of(epochs, epoch);

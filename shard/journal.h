@@ -64,15 +64,19 @@ struct epochs {
 	_Atomic uint64_t all_cut;   /* ... the generation that it counts; the same */
 };
 
+/* The effects of one unit of work, one after the other. */
+struct effects {
+	char *buf;
+	size_t len, cap;
+	uint32_t count;
+	uint32_t db_first, db; /* the databases that the first and the last are in */
+};
+
 struct journal {
 	/* this worker only */
 	char *buf;       /* whole records, not yet written */
 	size_t len, cap;
-	char *unit;      /* the effects of the unit going on */
-	size_t unit_len, unit_cap;
-	uint32_t unit_effects;
-	uint32_t unit_db; /* the database its last effect is in */
-	uint32_t unit_db_first;
+	struct effects unit; /* of the unit going on */
 	uint32_t db;        /* the database selected at the end of buf */
 	uint64_t all_seen;  /* the last #AL written to this segment */
 	size_t segment_at;  /* from here on buf belongs to the next segment; SIZE_MAX: nothing does */
@@ -102,6 +106,13 @@ void effect_arg_int(struct journal *journal, int64_t n);
 /* "DEL key", and what makes a key as this entry is. */
 void effect_remove(struct journal *journal, uint32_t db, struct slice key);
 void effect_state(struct journal *journal, uint32_t db, const struct entry *e);
+
+/*
+ * A unit that can't go on now (EXEC while one of its commands waits for an answer) puts its effects by, so
+ * that other units may come between. `kept` is empty before, and after the second.
+ */
+void effects_put_by(struct journal *journal, struct effects *kept);
+void effects_take_back(struct journal *journal, struct effects *kept);
 
 /* --- records --- */
 

@@ -41,13 +41,15 @@
 
 #define DATABASES_MAX 1024
 
+struct watch_index;
+
 struct slot {
 	struct table table;            /* database 0: the common one, at hand */
 	_Atomic(struct table *) more;  /* databases 1 to databases-1; NULL until one is used; freed never */
 	_Atomic uint32_t seq;
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
 	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
-	void *watchers;                /* for optimistic transactions; holder only */
+	_Atomic(struct watch_index *) watchers; /* of keys here (watch.h); NULL: nobody; holder only */
 	_Atomic uint64_t last_write;   /* the end of its last record (journal.h), 0 = none */
 	uint64_t journaled;            /* generation and number of its last record; holder only */
 	uint64_t spare;
@@ -58,6 +60,7 @@ struct shard_stats {
 	_Atomic uint64_t hits;
 	_Atomic uint64_t misses;
 	_Atomic uint64_t expired;
+	_Atomic uint64_t expired_fields;
 	_Atomic uint64_t dirty;          /* changes of keys */
 	_Atomic uint64_t sweep_entries;  /* looked at by the expiry sweep */
 	_Atomic uint64_t sweep_lag_ms;   /* how late the last expired entry was found */
@@ -88,6 +91,21 @@ enum access_policy {
 	ACCESS_LFU, /* 16 bits minutes of the last decay, 8 bits logarithmic counter */
 };
 
+/*
+ * Up to which number and length of elements Redis would call a value small, and encode it so (options of
+ * the same names). Relaxed.
+ */
+struct encoding_limits {
+	_Atomic int64_t hash_listpack_entries;
+	_Atomic int64_t hash_listpack_value;
+	_Atomic int64_t set_intset_entries;
+	_Atomic int64_t set_listpack_entries;
+	_Atomic int64_t set_listpack_value;
+	_Atomic int64_t zset_listpack_entries;
+	_Atomic int64_t zset_listpack_value;
+	_Atomic int64_t list_listpack_size; /* of a list's nodes: elements, or -1 to -5: 4 to 64 KB */
+};
+
 struct keyspace {
 	/* constant after start */
 	uint32_t databases;
@@ -102,6 +120,7 @@ struct keyspace {
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
 	struct epochs epochs;
+	struct encoding_limits limits;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
 	struct slot slots[SLOT_COUNT];
@@ -138,6 +157,12 @@ static inline struct table *slot_table(const struct slot *slot, uint32_t db)
 
 /* The same for the holder, who gets one made. */
 struct table *slot_table_make(struct keyspace *ks, struct slot *slot, uint32_t db);
+
+/* Who watches keys of the slot, NULL without. The holder; to anybody else not more than a yes or no. */
+static inline struct watch_index *slot_watchers(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->watchers, memory_order_relaxed);
+}
 
 /* One attempt to become the slot's holder. */
 static inline bool slot_try_hold(struct slot *slot)
@@ -177,6 +202,11 @@ static inline uint32_t slot_seq_begin(const struct slot *slot)
 static inline bool slot_seq_same(const struct slot *slot, uint32_t seq)
 {
 	return atomic_load_explicit(&slot->seq, memory_order_relaxed) == seq;
+}
+
+static inline int64_t limit_load(const _Atomic int64_t *limit)
+{
+	return atomic_load_explicit(limit, memory_order_relaxed);
 }
 
 /* A counter that one thread writes and any may read. */
