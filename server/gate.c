@@ -29,22 +29,27 @@ static bool is_met(const struct worker *worker, const uint64_t *need)
 	return true;
 }
 
+/* Puts the connection at the end of the list. */
+static void list_add(struct gate_list *list, struct conn *conn)
+{
+	conn->flush_next = NULL;
+	if (list->first)
+		list->last->flush_next = conn;
+	else
+		list->first = conn;
+	list->last = conn;
+}
+
 /* Moves the worker's flush list to the end of this one. */
 static void list_take(struct worker *worker, struct gate_list *list)
 {
-	struct conn *last = NULL;
-	for (struct conn *conn = worker->flush_first; conn; conn = conn->flush_next) {
-		conn_wait(conn, WAIT_GATE);
-		last = conn;
-	}
-	if (!last)
-		return;
-	if (list->first)
-		list->last->flush_next = worker->flush_first;
-	else
-		list->first = worker->flush_first;
-	list->last = last;
+	struct conn *next, *conn = worker->flush_first;
 	worker->flush_first = NULL;
+	for (; conn; conn = next) {
+		next = conn->flush_next;
+		conn_wait(conn, WAIT_GATE);
+		list_add(list, conn);
+	}
 }
 
 /* Adds what the tick has looked at; nothing has been looked at then. */
@@ -76,26 +81,30 @@ bool gate_pass(struct worker *worker)
 	return false;
 }
 
-/* Back to the flush list, where they came from. */
-static void list_release(struct worker *worker, struct gate_list *list)
+/* Back to the flush list, where they came from; or once more, behind the second list. */
+static void release_first(struct worker *worker)
 {
-	struct conn *next;
-	for (struct conn *conn = list->first; conn; conn = next) {
+	struct gate *gate = &worker->gate;
+	struct conn *next, *conn = gate->first.first;
+	gate->first.first = NULL;
+	for (; conn; conn = next) {
 		next = conn->flush_next;
+		if (conn->flags & CONN_GATE_AGAIN) {
+			conn->flags &= ~(uint32_t)CONN_GATE_AGAIN;
+			list_add(&gate->second, conn);
+			continue;
+		}
 		conn->flush_next = worker->flush_first;
 		worker->flush_first = conn;
-		conn->wait &= (uint8_t)~WAIT_GATE;
-		if (!conn->wait && !(conn->flags & CONN_CLOSING))
-			conn_go_on(conn);
+		conn_resume(conn, WAIT_GATE);
 	}
-	list->first = NULL;
 }
 
 void gate_open(struct worker *worker)
 {
 	struct gate *gate = &worker->gate;
-	while (gate_waits(gate) && is_met(worker, gate->first.need)) {
-		list_release(worker, &gate->first);
+	while (gate_waits(gate) && (worker->stopping || is_met(worker, gate->first.need))) {
+		release_first(worker);
 		struct gate_list emptied = gate->first;
 		gate->first = gate->second;
 		gate->second = emptied;

@@ -10,6 +10,9 @@
  * `second`, whose needs grow until it becomes the first. So nobody waits for what others saw later,
  * but for one round.
  *
+ * A connection that gets an answer while it is at the gate (a job's, another worker's) goes through once
+ * more, for that answer has looked at later things.
+ *
  * Nothing can be missing for ever: the journal of a worker is written at the end of its tick, and ticks
  * end; a write or sync that fails is tried again (server/flusher.h), and until then the gate stays closed.
  *

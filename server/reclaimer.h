@@ -39,6 +39,9 @@ static inline void reclaimer_reader_done(struct reclaimer *reclaimer)
 int reclaimer_start(struct reclaimer *reclaimer, struct grace *grace);
 void reclaimer_stop(struct reclaimer *reclaimer);
 
+/* Waits for a grace period that starts now. Threads that may wait: not workers. */
+void reclaimer_wait(struct reclaimer *reclaimer);
+
 /* Asks for a grace period that starts after now. Any thread; costs a load and a store when the reclaimer is busy. */
 void reclaimer_ask(struct reclaimer *reclaimer);
 

@@ -251,6 +251,7 @@ static void route_observe(struct worker *worker, struct pending *p, struct reply
 	uint32_t errors = reply->errors;
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	run_observed(worker, &ctx);
+	journal_saw_all(worker->shard);
 	finish_here(worker, p, &ctx, errors);
 }
 
@@ -406,6 +407,11 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		reply_error(reply, "NOAUTH Authentication required.");
 	else if (conn->multi && (cmd->flags & CMD_NO_MULTI))
 		reply_error(reply, "ERR Command not allowed inside a transaction");
+	else if ((cmd->flags & CMD_WRITE) && flusher_trouble(&worker->server->flusher))
+		reply_errorf(reply, "MISCONF Errors writing to the AOF file: %s",
+			     strerror(-flusher_trouble(&worker->server->flusher)));
+	else if (!(cmd->flags & CMD_LOADING) && persistence_loading(&worker->server->persistence))
+		reply_error(reply, "LOADING Redis is loading the dataset in memory");
 	else
 		return false;
 	multi_refused(conn, cmd, reply, mark);

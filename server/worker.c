@@ -60,6 +60,20 @@ static void flush_replies(struct worker *worker)
 	}
 }
 
+/*
+ * Step 4. What this tick (or one before it) could not write, or has just written but not synced, its own
+ * replies must not tell either: it has looked at its own records, so to speak.
+ */
+static void write_journal(struct worker *worker)
+{
+	struct journal *journal = &worker->shard->journal;
+	if (!journal->on || journal->len == 0)
+		return;
+	flusher_write(&worker->server->flusher, worker->id);
+	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |
+				     atomic_load_explicit(&journal->appended, memory_order_relaxed));
+}
+
 /* Stamps what the tick has retired; asks for a grace period when enough waits, or waits long enough. */
 static void stamp_retired(struct worker *worker)
 {
@@ -84,7 +98,7 @@ static bool background_step(struct worker *worker)
 {
 	struct keyspace *ks = worker->server->ks;
 	bool more = retire_collect(&worker->shard->retire, &ks->grace, COLLECT_STEP);
-	if (worker->sweep_slices > 0) {
+	if (worker->sweep_slices > 0 && !persistence_loading(&worker->server->persistence)) {
 		if (!sweep_slice(worker->shard, worker->now))
 			worker->sweep_slices--;
 		more |= worker->sweep_slices > 0;
@@ -205,6 +219,8 @@ static void worker_tick(struct worker *worker)
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
+	gate_open(worker);
+	flush_replies(worker);
 	serve_mail(worker);
 	if (worker->unwatching)
 		multi_unwatch_step(worker);
@@ -212,10 +228,13 @@ static void worker_tick(struct worker *worker)
 		serve_ready(worker);
 	if (worker->cron_due)
 		cron(worker);
+	write_journal(worker);
 	post_mail(worker);
-	flush_replies(worker);
+	if (gate_pass(worker))
+		flush_replies(worker);
 	stamp_retired(worker);
 	worker->busy = background(worker);
+	write_journal(worker);
 	post_mail(worker);
 	if (stop && !worker->stopping)
 		close_connections(worker);
@@ -254,10 +273,11 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	struct worker *worker = prepare->data;
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
-	/* who holds the slot may be waiting for this core */
-	if (worker->ready_later.first || worker->unwatching)
+	/* who holds the slot, or writes what is waited for, may be waiting for this core */
+	bool gated = gate_waits(&worker->gate) && !flusher_wakes(&worker->server->flusher);
+	if (worker->ready_later.first || worker->unwatching || gated)
 		sched_yield();
-	bool work = worker->busy || worker->unwatching || worker->ready.first || worker->ready_later.first || worker->flush_first ||
+	bool work = worker->busy || worker->unwatching || gated || worker->ready.first || worker->ready_later.first || worker->flush_first ||
 		    worker->cron_due || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
@@ -300,6 +320,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	worker->outboxes = mem_zalloc(server->worker_count * sizeof(*worker->outboxes));
 	worker->slowlog = slowlog_new();
 	serve_init(worker);
+	gate_init(&worker->gate, server->worker_count);
 	int error = uv_loop_init(&worker->loop);
 	if (error)
 		return error;
@@ -358,6 +379,7 @@ void worker_deinit(struct worker *worker)
 		mem_free(block, block->size);
 	}
 	serve_deinit(worker);
+	gate_deinit(&worker->gate, worker->server->worker_count);
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
 	slowlog_free(worker->slowlog);
 }

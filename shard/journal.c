@@ -348,3 +348,11 @@ void journal_wrote(struct journal *journal, size_t bytes)
 	}
 	store(&journal->written, load(&journal->written) + bytes);
 }
+
+void journal_saw_all(struct shard *shard)
+{
+	const struct keyspace *ks = shard->ks;
+	for (uint32_t i = 0; i < ks->shard_count && shard->journal.on; i++)
+		journal_saw(&shard->journal, (uint64_t)i << JOURNAL_WORKER_SHIFT |
+						     load(&ks->shards[i]->journal.appended));
+}

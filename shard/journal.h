@@ -127,6 +127,9 @@ void journal_wrote(struct journal *journal, size_t bytes);
 
 /* --- looking --- */
 
+/* A reply will tell of any slots: all that was journaled up to now. The executing worker. */
+void journal_saw_all(struct shard *shard);
+
 /* A slot's last_write: whose record, and where it ends. 0: none. */
 #define JOURNAL_WORKER_SHIFT 48
 #define JOURNAL_BYTES_MASK   ((1ull << JOURNAL_WORKER_SHIFT) - 1)

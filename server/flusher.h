@@ -1,0 +1,94 @@
+/*
+ * The flusher: the thread that closes epochs and makes journals durable (shard/journal.h, persist/).
+ *
+ * Closing epoch S: now = S + 1, then a grace period. After it every tick that loaded S has ended, so all
+ * records of epochs up to S are in the files, unless a write failed: then the epoch stays open until a
+ * later attempt. Where they end in a journal is known: before its first record of epoch S + 1, or at
+ * its end. The flusher syncs all segments side by side, appends S to COMMITS and syncs that: then
+ * S is committed, and so much of each journal is durable.
+ *
+ * When: with appendfsync always as soon as somebody waits (flusher_ask), with everysec once a second, with no
+ * every FLUSH_LAZY_S seconds; only if something was journaled.
+ *
+ * flusher_safe() says up to which byte of a journal replies may tell: what is durable with always, what is
+ * written otherwise.
+ *
+ * A failed write() is tried again by the worker in each tick; a failed sync can't be: the system may have
+ * dropped what it could not write, so writes stay refused (flusher_trouble) until the server is started
+ * again.
+ *
+ * Lost requests: flusher_ask() sets `asked`, fence, looks at `waiting`; the flusher sets `waiting` under
+ * the mutex, fence, looks at `asked`. As with mail, one of the two sees the other. Wakes of workers go
+ * through their mailboxes' wake-up.
+ */
+#ifndef SERVER_FLUSHER_H
+#define SERVER_FLUSHER_H
+
+#include "persist/commits.h"
+#include "persist/segment.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+/* Seconds between syncs with appendfsync no: about what the system would take by itself. */
+#define FLUSH_LAZY_S 30
+/* Threads that sync side by side with the flusher; more disks than that nobody has. */
+#define SYNC_HELPERS_MAX 4
+
+/* In the order of the words of appendfsync. */
+enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
+
+struct flusher {
+	struct server *server;
+	struct segment *segments; /* one for each worker; NULL: nothing is journaled */
+	struct commits commits;
+	_Atomic uint64_t *durable; /* bytes of each journal */
+	_Atomic uint64_t durable_epoch;
+	_Atomic int64_t durable_ms;
+	_Atomic int sync_error; /* 0 or a negative errno: it stays */
+	_Atomic int write_error; /* of some worker's last write; workers store */
+	/* asking */
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	_Atomic bool asked;
+	_Atomic bool waiting;
+	_Atomic bool stop;
+	/* syncing side by side, under sync_mutex */
+	pthread_mutex_t sync_mutex;
+	pthread_cond_t sync_changed;
+	pthread_t helpers[SYNC_HELPERS_MAX];
+	uint32_t helper_count;
+	uint32_t sync_next, sync_left;
+	int sync_result;
+};
+
+/*
+ * Starts with these segments (taken over) and the COMMITS file. The journals' `on` is set by the caller
+ * afterwards. 0 or a negative errno.
+ */
+int flusher_start(struct flusher *flusher, struct server *server, struct segment *segments,
+		  const struct commits *commits);
+/* Commits all that was written, ends. Does nothing when it wasn't started. */
+void flusher_stop(struct flusher *flusher);
+
+/* Somebody waits for what isn't safe yet. Any thread. */
+void flusher_ask(struct flusher *flusher);
+
+/* Writes what the worker has journaled. The worker, at the end of its tick. */
+void flusher_write(struct flusher *flusher, uint32_t worker);
+
+/* Whether it wakes the workers when more is safe; otherwise they look for themselves. Any thread. */
+bool flusher_wakes(const struct flusher *flusher);
+
+/* Up to which byte a worker's journal may be told of. Any thread. */
+uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker);
+
+/* Why writes are refused: a negative errno, or 0. Any thread. */
+int flusher_trouble(const struct flusher *flusher);
+
+#endif
