@@ -150,6 +150,12 @@ static bool starts_with(const char *at, const char *stop, const char *prefix)
 	return (size_t)(stop - at) >= len && memcmp(at, prefix, len) == 0;
 }
 
+static bool ends_with(const char *at, const char *stop, const char *end)
+{
+	size_t len = strlen(end);
+	return (size_t)(stop - at) >= len && memcmp(stop - len, end, len) == 0;
+}
+
 /* A comment line without its end. False: it is none that we write. */
 static bool read_mark(struct merger *merger, struct cursor *cursor, const char *at,
 		      const char *stop, bool *beyond)
@@ -162,7 +168,7 @@ static bool read_mark(struct merger *merger, struct cursor *cursor, const char *
 			return false;
 		if (epoch > cursor->source->epoch_last)
 			cursor->source->epoch_last = epoch;
-		*beyond = epoch > merger->epoch_limit;
+		*beyond = epoch > merger->epoch_limit && !ends_with(at, stop, ":always");
 		return true;
 	}
 	if (starts_with(at, stop, "#AL:")) {

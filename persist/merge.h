@@ -8,8 +8,8 @@
  * then the process was killed, nobody had been told of them, and they are cut off with all behind
  * them.
  *
- * Of a source's bytes three kinds are not taken: beyond the epoch limit (a power loss), a torn last
- * record, and what waits for ever. Anything else that isn't a record is damage.
+ * Of a source's bytes three kinds are not taken: beyond the epoch limit (a power loss; epochs marked "always"
+ * know no limit), a torn last record, and what waits for ever. Anything else that isn't a record is damage.
  *
  * One thread. Sources' bytes are the caller's, and stay until the end.
  */

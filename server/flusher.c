@@ -18,9 +18,10 @@
 static void sync_some(struct flusher *flusher)
 {
 	while (flusher->sync_next < flusher->server->worker_count) {
-		struct segment *segment = &flusher->segments[flusher->sync_next++];
+		uint32_t i = flusher->sync_next++;
+		bool clean = flusher->ends[i] <= atomic_load(&flusher->durable[i]);
 		pthread_mutex_unlock(&flusher->sync_mutex);
-		int error = segment_sync(segment);
+		int error = clean ? 0 : segment_sync(&flusher->segments[i]);
 		pthread_mutex_lock(&flusher->sync_mutex);
 		if (error)
 			flusher->sync_result = error;
@@ -42,18 +43,24 @@ static void *helper_main(void *arg)
 	return NULL;
 }
 
+/* Makes the journals durable up to `ends`. */
 static int sync_all(struct flusher *flusher)
 {
+	uint32_t count = flusher->server->worker_count;
 	pthread_mutex_lock(&flusher->sync_mutex);
 	flusher->sync_result = 0;
 	flusher->sync_next = 0;
-	flusher->sync_left = flusher->server->worker_count;
+	flusher->sync_left = count;
 	pthread_cond_broadcast(&flusher->sync_changed);
 	sync_some(flusher);
 	while (flusher->sync_left > 0)
 		pthread_cond_wait(&flusher->sync_changed, &flusher->sync_mutex);
 	int error = flusher->sync_result;
 	pthread_mutex_unlock(&flusher->sync_mutex);
+	for (uint32_t i = 0; i < count && !error; i++)
+		if (flusher->ends[i] > atomic_load(&flusher->durable[i]))
+			atomic_store_explicit(&flusher->durable[i], flusher->ends[i],
+					      memory_order_release);
 	return error;
 }
 
@@ -85,13 +92,39 @@ static bool has_work(const struct flusher *flusher)
 	return false;
 }
 
-/* Everything up to there is in the files. */
-static bool is_written(const struct flusher *flusher, const uint64_t *ends)
+/* Something was journaled since the last epoch was closed. */
+static bool journaled_since(const struct flusher *flusher)
+{
+	uint64_t now = atomic_load(&flusher->server->ks->epochs.now);
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (atomic_load(&journal_of(flusher, i)->epoch) == now)
+			return true;
+	return has_work(flusher);
+}
+
+static uint64_t written(const struct flusher *flusher, uint32_t worker)
+{
+	return atomic_load_explicit(&journal_of(flusher, worker)->written, memory_order_acquire);
+}
+
+/* Everything up to `ends` is in the files. */
+static bool is_written(const struct flusher *flusher)
 {
 	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		if (atomic_load_explicit(&journal_of(flusher, i)->written, memory_order_acquire) < ends[i])
+		if (written(flusher, i) < flusher->ends[i])
 			return false;
 	return true;
+}
+
+/* More is written than is durable, and somebody may wait for it. */
+static bool has_unsynced(const struct flusher *flusher)
+{
+	if (!atomic_load(&flusher->always))
+		return false;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (written(flusher, i) > atomic_load(&flusher->durable[i]))
+			return true;
+	return false;
 }
 
 static void wake_workers(const struct flusher *flusher)
@@ -109,16 +142,16 @@ static void trouble(struct flusher *flusher, int error)
 			  strerror(-error));
 }
 
-/* Makes all epochs up to S durable. False: a write has failed, or a sync. */
-static bool commit(struct flusher *flusher, uint64_t *ends)
+/* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. */
+static bool commit(struct flusher *flusher)
 {
 	struct server *server = flusher->server;
 	uint64_t epoch = atomic_load(&server->ks->epochs.now);
 	atomic_store(&server->ks->epochs.now, epoch + 1);
 	reclaimer_wait(&server->reclaimer);
 	for (uint32_t i = 0; i < server->worker_count; i++)
-		ends[i] = end_of_epoch(journal_of(flusher, i), epoch);
-	if (!is_written(flusher, ends))
+		flusher->ends[i] = end_of_epoch(journal_of(flusher, i), epoch);
+	if (!is_written(flusher))
 		return false;
 	struct commit line = {epoch, clock_now(&server->clock)};
 	int error = sync_all(flusher);
@@ -128,12 +161,22 @@ static bool commit(struct flusher *flusher, uint64_t *ends)
 		trouble(flusher, error);
 		return false;
 	}
-	for (uint32_t i = 0; i < server->worker_count; i++)
-		atomic_store_explicit(&flusher->durable[i], ends[i], memory_order_release);
 	atomic_store(&flusher->durable_epoch, epoch);
 	atomic_store(&flusher->durable_ms, line.ms);
 	wake_workers(flusher);
 	return true;
+}
+
+/* Makes durable what is written. False: a sync has failed. */
+static bool sync_written(struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		flusher->ends[i] = written(flusher, i);
+	int error = sync_all(flusher);
+	if (error)
+		trouble(flusher, error);
+	wake_workers(flusher);
+	return !error;
 }
 
 /* --- the thread --- */
@@ -141,6 +184,30 @@ static bool commit(struct flusher *flusher, uint64_t *ends)
 static enum fsync_policy policy(const struct flusher *flusher)
 {
 	return (enum fsync_policy)config_int(&flusher->server->config.appendfsync);
+}
+
+/* Brings the policy that is wished in force. */
+static bool follow_policy(struct flusher *flusher)
+{
+	bool always = policy(flusher) == FSYNC_ALWAYS;
+	if (always == atomic_load(&flusher->always))
+		return true;
+	atomic_store(&flusher->server->ks->epochs.always, always);
+	if (!commit(flusher))
+		return false;
+	atomic_store_explicit(&flusher->always, always, memory_order_release);
+	return true;
+}
+
+/* What is due now. False: it could not be done. */
+static bool work(struct flusher *flusher, int64_t now)
+{
+	int64_t period = policy(flusher) == FSYNC_NO ? FLUSH_LAZY_S * 1000 : 1000;
+	bool due = now - flusher->last_ms >= period && journaled_since(flusher);
+	if (due)
+		flusher->last_ms = now;
+	return follow_policy(flusher) && (!due || commit(flusher)) &&
+	       (!atomic_load(&flusher->always) || sync_written(flusher));
 }
 
 static void sleep_ms(struct flusher *flusher, int64_t ms, bool until_asked)
@@ -167,27 +234,18 @@ static void sleep_ms(struct flusher *flusher, int64_t ms, bool until_asked)
 static void *flusher_main(void *arg)
 {
 	struct flusher *flusher = arg;
-	size_t bytes = flusher->server->worker_count * sizeof(uint64_t);
-	uint64_t *ends = mem_alloc(bytes);
 	pthread_setname_np(pthread_self(), "flusher");
-	int64_t last = 0;
 	while (!atomic_load(&flusher->stop)) {
 		int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
-		bool always = policy(flusher) == FSYNC_ALWAYS;
-		int64_t period = policy(flusher) == FSYNC_NO ? FLUSH_LAZY_S * 1000 : 1000;
-		if ((always || now - last >= period) && has_work(flusher) &&
-		    !atomic_load(&flusher->sync_error)) {
-			atomic_store(&flusher->asked, false);
-			last = now;
-			if (!commit(flusher, ends))
-				sleep_ms(flusher, RETRY_MS, false);
-		} else {
-			sleep_ms(flusher, RETRY_MS, always);
-		}
+		atomic_store(&flusher->asked, false);
+		atomic_thread_fence(memory_order_seq_cst);
+		bool broken = atomic_load(&flusher->sync_error);
+		bool done = !broken && work(flusher, now);
+		if (!done || !has_unsynced(flusher))
+			sleep_ms(flusher, RETRY_MS, done);
 	}
 	if (has_work(flusher) && !atomic_load(&flusher->sync_error))
-		commit(flusher, ends);
-	mem_free(ends, bytes);
+		commit(flusher);
 	return NULL;
 }
 
@@ -198,6 +256,7 @@ int flusher_start(struct flusher *flusher, struct server *server, struct segment
 	flusher->server = server;
 	flusher->commits = *commits;
 	flusher->durable = mem_zalloc(server->worker_count * sizeof(*flusher->durable));
+	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
 	flusher->segments = segments;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -242,12 +301,13 @@ void flusher_stop(struct flusher *flusher)
 	commits_close(&flusher->commits);
 	mem_free(flusher->segments, count * sizeof(*flusher->segments));
 	mem_free(flusher->durable, count * sizeof(*flusher->durable));
+	mem_free(flusher->ends, count * sizeof(*flusher->ends));
 	flusher->segments = NULL;
 }
 
 void flusher_ask(struct flusher *flusher)
 {
-	if (policy(flusher) != FSYNC_ALWAYS ||
+	if (!atomic_load_explicit(&flusher->always, memory_order_relaxed) ||
 	    atomic_exchange_explicit(&flusher->asked, true, memory_order_relaxed))
 		return;
 	atomic_thread_fence(memory_order_seq_cst);
@@ -271,12 +331,12 @@ void flusher_write(struct flusher *flusher, uint32_t worker)
 
 bool flusher_wakes(const struct flusher *flusher)
 {
-	return policy(flusher) == FSYNC_ALWAYS;
+	return atomic_load_explicit(&flusher->always, memory_order_relaxed);
 }
 
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 {
-	if (policy(flusher) == FSYNC_ALWAYS)
+	if (atomic_load_explicit(&flusher->always, memory_order_acquire))
 		return atomic_load_explicit(&flusher->durable[worker], memory_order_acquire);
 	return atomic_load_explicit(&journal_of(flusher, worker)->written, memory_order_acquire);
 }

@@ -7,11 +7,20 @@
  * its end. The flusher syncs all segments side by side, appends S to COMMITS and syncs that: then
  * S is committed, and so much of each journal is durable.
  *
- * When: with appendfsync always as soon as somebody waits (flusher_ask), with everysec once a second, with no
- * every FLUSH_LAZY_S seconds; only if something was journaled.
+ * When: once a second, with appendfsync no every FLUSH_LAZY_S seconds; only if something was journaled. After
+ * a power loss recovery goes back to the last committed epoch: a cut at an epoch is causally closed (who
+ * had seen a write of epoch e wrote in an epoch >= e), so that is a state that existed.
+ *
+ * With appendfsync always nobody is told of what isn't synced, so whatever was told stands in the synced part
+ * of some journal, and all it follows on does, too. So recovery needs no epochs to find a state that
+ * existed: it takes what is there and follows on what is there. Such epochs are marked "always" in the
+ * journals, recovery doesn't cut them, and the flusher just syncs what is written, again and again, while
+ * somebody waits (flusher_ask).
  *
  * flusher_safe() says up to which byte of a journal replies may tell: what is durable with always, what is
- * written otherwise.
+ * written otherwise. The policy in force changes between two epochs: first the mark of new epochs, then an
+ * epoch is closed, then the rule for replies; so with always no reply ever relies on an epoch without
+ * the mark, unless it is committed.
  *
  * A failed write() is tried again by the worker in each tick; a failed sync can't be: the system may have
  * dropped what it could not write, so writes stay refused (flusher_trouble) until the server is started
@@ -47,6 +56,7 @@ struct flusher {
 	struct segment *segments; /* one for each worker; NULL: nothing is journaled */
 	struct commits commits;
 	_Atomic uint64_t *durable; /* bytes of each journal */
+	_Atomic bool always;       /* the rule for replies */
 	_Atomic uint64_t durable_epoch;
 	_Atomic int64_t durable_ms;
 	_Atomic int sync_error; /* 0 or a negative errno: it stays */
@@ -58,7 +68,10 @@ struct flusher {
 	_Atomic bool asked;
 	_Atomic bool waiting;
 	_Atomic bool stop;
+	/* the flusher's */
+	int64_t last_ms; /* an epoch was closed (monotonic) */
 	/* syncing side by side, under sync_mutex */
+	uint64_t *ends;  /* how far each journal is to be synced; set while nobody syncs */
 	pthread_mutex_t sync_mutex;
 	pthread_cond_t sync_changed;
 	pthread_t helpers[SYNC_HELPERS_MAX];

@@ -6,7 +6,8 @@
  * one slot. A unit of work (one command, one EXEC, one slot of the sweep) that has effects makes one
  * record, all of it in the journal of the worker that ran it:
  *
- *	#EP:<epoch>:<unix ms>     when its epoch is newer than that of the record before
+ *	#EP:<epoch>:<unix ms>[:always]
+ *	                          when its epoch is newer than that of the record before
  *	#AL:<n>                   when units on all slots were journaled since: n of them up to now
  *	#V:<slot>:<n>[,...]       the slots written; it is the n-th unit on that slot in this generation
  *	  or #ALL:<n>:<worker>:<records>[,...]
@@ -22,7 +23,7 @@
  * predecessors are done gets on to the end (persist/merge.h).
  *
  * Epochs. A unit loads the epoch when it holds its slots, so along a slot's numbers epochs don't fall,
- * nor do they in one journal. Closing an epoch: persist/epoch.h.
+ * nor do they in one journal. What epochs are good for: server/flusher.h.
  *
  * Nobody may learn of a write that a killed process would forget. A slot says whose record was its
  * last, and where that ends; journal_saw() notes what a reply has looked at that is not the
@@ -60,6 +61,7 @@ struct epochs {
 	_Atomic uint64_t now;       /* the flusher alone advances it; loaded by each unit that writes */
 	_Atomic uint64_t cut;       /* the generation's: stored before `now` becomes cut + 1 */
 	_Atomic uint64_t cut_before; /* ... of the one before it: stored before `cut` */
+	_Atomic bool always;        /* epochs that begin now say so: stored before `now` (server/flusher.h) */
 	_Atomic uint64_t all_units; /* in this generation; written by who holds all slots */
 	_Atomic uint64_t all_cut;   /* ... the generation that it counts; the same */
 };
