@@ -22,6 +22,17 @@ static int open_file(const struct segment *segment, int *fd)
 	return io_open_append(segment->dir, name, false, fd);
 }
 
+int segment_make(int dir, const struct segment_id *id)
+{
+	char name[SEGMENT_NAME_MAX];
+	int fd;
+	segment_name(id, name);
+	int error = io_open_append(dir, name, true, &fd);
+	if (!error)
+		close(fd);
+	return error;
+}
+
 int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 		 struct journal *journal)
 {

@@ -43,7 +43,10 @@ struct segment {
 
 void segment_name(const struct segment_id *id, char out[SEGMENT_NAME_MAX]);
 
-/* Makes the first file of a run. 0 or a negative errno. */
+/* Makes an empty file. */
+int segment_make(int dir, const struct segment_id *id);
+
+/* Opens the first file of a run. 0 or a negative errno. */
 int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 		 struct journal *journal);
 void segment_close(struct segment *segment);

@@ -1,4 +1,4 @@
-/* The flusher (flusher.h). */
+/* The flusher and the syncers (flusher.h). */
 #include "server/flusher.h"
 
 #include "proto/mem.h"
@@ -6,131 +6,21 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-/* Between attempts at an epoch that can't be closed, for a write has failed. */
-#define RETRY_MS 100
-
-/* --- syncing side by side --- */
-
-/* Syncs segments until none is left. The sync_mutex is held. */
-static void sync_some(struct flusher *flusher)
-{
-	while (flusher->sync_next < flusher->server->worker_count) {
-		uint32_t i = flusher->sync_next++;
-		bool clean = flusher->ends[i] <= atomic_load(&flusher->durable[i]);
-		pthread_mutex_unlock(&flusher->sync_mutex);
-		int error = clean ? 0 : segment_sync(&flusher->segments[i]);
-		pthread_mutex_lock(&flusher->sync_mutex);
-		if (error)
-			flusher->sync_result = error;
-		if (--flusher->sync_left == 0)
-			pthread_cond_broadcast(&flusher->sync_changed);
-	}
-}
-
-static void *helper_main(void *arg)
-{
-	struct flusher *flusher = arg;
-	pthread_setname_np(pthread_self(), "sync");
-	pthread_mutex_lock(&flusher->sync_mutex);
-	while (!atomic_load(&flusher->stop)) {
-		sync_some(flusher);
-		pthread_cond_wait(&flusher->sync_changed, &flusher->sync_mutex);
-	}
-	pthread_mutex_unlock(&flusher->sync_mutex);
-	return NULL;
-}
-
-/* Makes the journals durable up to `ends`. */
-static int sync_all(struct flusher *flusher)
-{
-	uint32_t count = flusher->server->worker_count;
-	pthread_mutex_lock(&flusher->sync_mutex);
-	flusher->sync_result = 0;
-	flusher->sync_next = 0;
-	flusher->sync_left = count;
-	pthread_cond_broadcast(&flusher->sync_changed);
-	sync_some(flusher);
-	while (flusher->sync_left > 0)
-		pthread_cond_wait(&flusher->sync_changed, &flusher->sync_mutex);
-	int error = flusher->sync_result;
-	pthread_mutex_unlock(&flusher->sync_mutex);
-	for (uint32_t i = 0; i < count && !error; i++)
-		if (flusher->ends[i] > atomic_load(&flusher->durable[i]))
-			atomic_store_explicit(&flusher->durable[i], flusher->ends[i],
-					      memory_order_release);
-	return error;
-}
-
-/* --- epochs --- */
+/* How often the flusher looks whether something is due; between attempts after a write has failed. */
+#define LOOK_MS 100
 
 static struct journal *journal_of(const struct flusher *flusher, uint32_t worker)
 {
 	return &flusher->server->ks->shards[worker]->journal;
 }
 
-/*
- * Where the records of epochs up to S end. `now` is S + 1 and the flusher alone advances it, so the
- * journal's epoch is that, or not yet: looked at again, in case it began between the two loads.
- */
-static uint64_t end_of_epoch(const struct journal *journal, uint64_t epoch)
+static uint64_t load(const _Atomic uint64_t *word)
 {
-	uint64_t end = atomic_load_explicit(&journal->appended, memory_order_acquire);
-	if (atomic_load_explicit(&journal->epoch, memory_order_acquire) > epoch)
-		end = atomic_load_explicit(&journal->epoch_start, memory_order_acquire);
-	return end;
-}
-
-/* Something was journaled that isn't durable. */
-static bool has_work(const struct flusher *flusher)
-{
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		if (atomic_load(&journal_of(flusher, i)->appended) != atomic_load(&flusher->durable[i]))
-			return true;
-	return false;
-}
-
-/* Something was journaled since the last epoch was closed. */
-static bool journaled_since(const struct flusher *flusher)
-{
-	uint64_t now = atomic_load(&flusher->server->ks->epochs.now);
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		if (atomic_load(&journal_of(flusher, i)->epoch) == now)
-			return true;
-	return has_work(flusher);
-}
-
-static uint64_t written(const struct flusher *flusher, uint32_t worker)
-{
-	return atomic_load_explicit(&journal_of(flusher, worker)->written, memory_order_acquire);
-}
-
-/* Everything up to `ends` is in the files. */
-static bool is_written(const struct flusher *flusher)
-{
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		if (written(flusher, i) < flusher->ends[i])
-			return false;
-	return true;
-}
-
-/* More is written than is durable, and somebody may wait for it. */
-static bool has_unsynced(const struct flusher *flusher)
-{
-	if (!atomic_load(&flusher->always))
-		return false;
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		if (written(flusher, i) > atomic_load(&flusher->durable[i]))
-			return true;
-	return false;
-}
-
-static void wake_workers(const struct flusher *flusher)
-{
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		mailbox_wake(&flusher->server->workers[i].mailbox);
+	return atomic_load_explicit(word, memory_order_acquire);
 }
 
 static void trouble(struct flusher *flusher, int error)
@@ -142,41 +32,146 @@ static void trouble(struct flusher *flusher, int error)
 			  strerror(-error));
 }
 
+/* --- syncers --- */
+
+/* Workers whose replies may wait for this journal. */
+static void wake_workers(const struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		mailbox_wake(&flusher->server->workers[i].mailbox);
+}
+
+static bool has_work(const struct syncer *syncer)
+{
+	return atomic_load_explicit(&syncer->wanted, memory_order_relaxed) > load(&syncer->durable);
+}
+
+static void syncer_sleep(struct syncer *syncer)
+{
+	pthread_mutex_lock(&syncer->mutex);
+	atomic_store(&syncer->sleeping, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	while (!has_work(syncer) && !atomic_load(&syncer->flusher->stop_syncers))
+		pthread_cond_wait(&syncer->work, &syncer->mutex);
+	atomic_store(&syncer->sleeping, false);
+	pthread_mutex_unlock(&syncer->mutex);
+}
+
+static void *syncer_main(void *arg)
+{
+	struct syncer *syncer = arg;
+	struct flusher *flusher = syncer->flusher;
+	char name[16];
+	snprintf(name, sizeof(name), "sync%u", syncer->worker);
+	pthread_setname_np(pthread_self(), name);
+	for (;;) {
+		syncer_sleep(syncer);
+		if (atomic_load(&flusher->stop_syncers) || atomic_load(&flusher->sync_error))
+			return NULL;
+		uint64_t written = load(&journal_of(flusher, syncer->worker)->written);
+		int error = segment_sync(&syncer->segment);
+		if (error)
+			trouble(flusher, error);
+		else
+			atomic_store_explicit(&syncer->durable, written, memory_order_release);
+		pthread_mutex_lock(&syncer->mutex);
+		pthread_cond_broadcast(&syncer->progress);
+		pthread_mutex_unlock(&syncer->mutex);
+		if (atomic_load(&flusher->always))
+			wake_workers(flusher);
+	}
+}
+
+/* Somebody wants so much to be durable. */
+static void syncer_ask(struct syncer *syncer, uint64_t bytes)
+{
+	uint64_t wanted = atomic_load_explicit(&syncer->wanted, memory_order_relaxed);
+	while (wanted < bytes &&
+	       !atomic_compare_exchange_weak_explicit(&syncer->wanted, &wanted, bytes,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&syncer->sleeping, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&syncer->mutex);
+	pthread_cond_signal(&syncer->work);
+	pthread_mutex_unlock(&syncer->mutex);
+}
+
+/* Waits until so much is durable. False: a sync has failed. */
+static bool syncer_wait(struct syncer *syncer, uint64_t bytes)
+{
+	pthread_mutex_lock(&syncer->mutex);
+	while (load(&syncer->durable) < bytes && !atomic_load(&syncer->flusher->sync_error))
+		pthread_cond_wait(&syncer->progress, &syncer->mutex);
+	pthread_mutex_unlock(&syncer->mutex);
+	return load(&syncer->durable) >= bytes;
+}
+
+/* Makes the journals durable up to `ends`, side by side. */
+static bool sync_all(struct flusher *flusher)
+{
+	bool done = true;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		syncer_ask(&flusher->syncers[i], flusher->ends[i]);
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		done &= syncer_wait(&flusher->syncers[i], flusher->ends[i]);
+	return done;
+}
+
+/* --- epochs --- */
+
+/*
+ * Where the records of epochs up to S end. `now` is S + 1 and the flusher alone advances it, so the
+ * journal's epoch is that, or not yet: looked at again, in case it began between the two loads.
+ */
+static uint64_t end_of_epoch(const struct journal *journal, uint64_t epoch)
+{
+	uint64_t end = load(&journal->appended);
+	if (load(&journal->epoch) > epoch)
+		end = load(&journal->epoch_start);
+	return end;
+}
+
+/* Everything up to `ends` is in the files. */
+static bool is_written(const struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&journal_of(flusher, i)->written) < flusher->ends[i])
+			return false;
+	return true;
+}
+
+/* Something was journaled that doesn't belong to a committed epoch. */
+static bool is_dirty(const struct flusher *flusher)
+{
+	uint64_t durable = load(&flusher->durable_epoch);
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&journal_of(flusher, i)->epoch) > durable)
+			return true;
+	return false;
+}
+
 /* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. */
 static bool commit(struct flusher *flusher)
 {
 	struct server *server = flusher->server;
-	uint64_t epoch = atomic_load(&server->ks->epochs.now);
+	uint64_t epoch = load(&server->ks->epochs.now);
 	atomic_store(&server->ks->epochs.now, epoch + 1);
 	reclaimer_wait(&server->reclaimer);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		flusher->ends[i] = end_of_epoch(journal_of(flusher, i), epoch);
-	if (!is_written(flusher))
+	if (!is_written(flusher) || !sync_all(flusher))
 		return false;
 	struct commit line = {epoch, clock_now(&server->clock)};
-	int error = sync_all(flusher);
-	if (!error)
-		error = commits_add(&flusher->commits, &line);
+	int error = commits_add(&flusher->commits, &line);
 	if (error) {
 		trouble(flusher, error);
 		return false;
 	}
 	atomic_store(&flusher->durable_epoch, epoch);
 	atomic_store(&flusher->durable_ms, line.ms);
-	wake_workers(flusher);
 	return true;
-}
-
-/* Makes durable what is written. False: a sync has failed. */
-static bool sync_written(struct flusher *flusher)
-{
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		flusher->ends[i] = written(flusher, i);
-	int error = sync_all(flusher);
-	if (error)
-		trouble(flusher, error);
-	wake_workers(flusher);
-	return !error;
 }
 
 /* --- the thread --- */
@@ -196,38 +191,32 @@ static bool follow_policy(struct flusher *flusher)
 	if (!commit(flusher))
 		return false;
 	atomic_store_explicit(&flusher->always, always, memory_order_release);
+	wake_workers(flusher);
 	return true;
 }
 
-/* What is due now. False: it could not be done. */
-static bool work(struct flusher *flusher, int64_t now)
+static void look(struct flusher *flusher)
 {
+	int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
 	int64_t period = policy(flusher) == FSYNC_NO ? FLUSH_LAZY_S * 1000 : 1000;
-	bool due = now - flusher->last_ms >= period && journaled_since(flusher);
-	if (due)
+	if (!follow_policy(flusher) || now - flusher->last_ms < period || !is_dirty(flusher))
+		return;
+	if (commit(flusher))
 		flusher->last_ms = now;
-	return follow_policy(flusher) && (!due || commit(flusher)) &&
-	       (!atomic_load(&flusher->always) || sync_written(flusher));
 }
 
-static void sleep_ms(struct flusher *flusher, int64_t ms, bool until_asked)
+static void sleep_a_while(struct flusher *flusher)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
+	until.tv_nsec += LOOK_MS * 1000000;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
 	pthread_mutex_lock(&flusher->mutex);
-	atomic_store(&flusher->waiting, true);
-	atomic_thread_fence(memory_order_seq_cst);
-	int result = 0;
-	while (result == 0 && !atomic_load(&flusher->stop) &&
-	       !(until_asked && atomic_load(&flusher->asked)))
-		result = pthread_cond_timedwait(&flusher->changed, &flusher->mutex, &until);
-	atomic_store(&flusher->waiting, false);
+	if (!atomic_load(&flusher->stop))
+		pthread_cond_timedwait(&flusher->changed, &flusher->mutex, &until);
 	pthread_mutex_unlock(&flusher->mutex);
 }
 
@@ -236,89 +225,93 @@ static void *flusher_main(void *arg)
 	struct flusher *flusher = arg;
 	pthread_setname_np(pthread_self(), "flusher");
 	while (!atomic_load(&flusher->stop)) {
-		int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
-		atomic_store(&flusher->asked, false);
-		atomic_thread_fence(memory_order_seq_cst);
-		bool broken = atomic_load(&flusher->sync_error);
-		bool done = !broken && work(flusher, now);
-		if (!done || !has_unsynced(flusher))
-			sleep_ms(flusher, RETRY_MS, done);
+		if (!atomic_load(&flusher->sync_error))
+			look(flusher);
+		sleep_a_while(flusher);
 	}
-	if (has_work(flusher) && !atomic_load(&flusher->sync_error))
+	if (is_dirty(flusher) && !atomic_load(&flusher->sync_error))
 		commit(flusher);
 	return NULL;
 }
 
-int flusher_start(struct flusher *flusher, struct server *server, struct segment *segments,
+/* --- life --- */
+
+static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t run)
+{
+	struct syncer *syncer = &flusher->syncers[i];
+	struct segment_id id = {run, 0, i};
+	syncer->flusher = flusher;
+	syncer->worker = i;
+	pthread_mutex_init(&syncer->mutex, NULL);
+	pthread_cond_init(&syncer->work, NULL);
+	pthread_cond_init(&syncer->progress, NULL);
+	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
+	return error ? error : -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
+}
+
+int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
 		  const struct commits *commits)
 {
 	pthread_condattr_t monotonic;
+	int error = 0;
 	flusher->server = server;
 	flusher->commits = *commits;
-	flusher->durable = mem_zalloc(server->worker_count * sizeof(*flusher->durable));
+	flusher->durable_epoch = server->ks->epochs.now - 1;
 	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
-	flusher->segments = segments;
+	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&flusher->mutex, NULL);
 	pthread_cond_init(&flusher->changed, &monotonic);
-	pthread_mutex_init(&flusher->sync_mutex, NULL);
-	pthread_cond_init(&flusher->sync_changed, NULL);
 	pthread_condattr_destroy(&monotonic);
-	flusher->sync_next = server->worker_count;
-	uint32_t helpers = server->worker_count - 1;
-	if (helpers > SYNC_HELPERS_MAX)
-		helpers = SYNC_HELPERS_MAX;
-	for (uint32_t i = 0; i < helpers; i++)
-		if (pthread_create(&flusher->helpers[flusher->helper_count], NULL, helper_main,
-				   flusher) == 0)
-			flusher->helper_count++;
-	return -pthread_create(&flusher->thread, NULL, flusher_main, flusher);
+	for (uint32_t i = 0; i < server->worker_count && !error; i++)
+		error = syncer_start(flusher, i, dir, run);
+	return error ? error : -pthread_create(&flusher->thread, NULL, flusher_main, flusher);
 }
 
-static void wake(struct flusher *flusher)
+static void syncer_stop(struct syncer *syncer)
 {
-	pthread_mutex_lock(&flusher->mutex);
-	pthread_cond_broadcast(&flusher->changed);
-	pthread_mutex_unlock(&flusher->mutex);
+	pthread_mutex_lock(&syncer->mutex);
+	pthread_cond_broadcast(&syncer->work);
+	pthread_mutex_unlock(&syncer->mutex);
+	pthread_join(syncer->thread, NULL);
+	segment_close(&syncer->segment);
+	pthread_cond_destroy(&syncer->work);
+	pthread_cond_destroy(&syncer->progress);
+	pthread_mutex_destroy(&syncer->mutex);
 }
 
 void flusher_stop(struct flusher *flusher)
 {
-	if (!flusher->segments)
+	if (!flusher->syncers)
 		return;
+	pthread_mutex_lock(&flusher->mutex);
 	atomic_store(&flusher->stop, true);
-	wake(flusher);
+	pthread_cond_broadcast(&flusher->changed);
+	pthread_mutex_unlock(&flusher->mutex);
 	pthread_join(flusher->thread, NULL);
-	pthread_mutex_lock(&flusher->sync_mutex);
-	pthread_cond_broadcast(&flusher->sync_changed);
-	pthread_mutex_unlock(&flusher->sync_mutex);
-	for (uint32_t i = 0; i < flusher->helper_count; i++)
-		pthread_join(flusher->helpers[i], NULL);
+	atomic_store(&flusher->stop_syncers, true);
 	uint32_t count = flusher->server->worker_count;
 	for (uint32_t i = 0; i < count; i++)
-		segment_close(&flusher->segments[i]);
+		syncer_stop(&flusher->syncers[i]);
 	commits_close(&flusher->commits);
-	mem_free(flusher->segments, count * sizeof(*flusher->segments));
-	mem_free(flusher->durable, count * sizeof(*flusher->durable));
+	mem_free(flusher->syncers, count * sizeof(*flusher->syncers));
 	mem_free(flusher->ends, count * sizeof(*flusher->ends));
-	flusher->segments = NULL;
+	flusher->syncers = NULL;
 }
 
-void flusher_ask(struct flusher *flusher)
+/* --- for workers --- */
+
+void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes)
 {
-	if (!atomic_load_explicit(&flusher->always, memory_order_relaxed) ||
-	    atomic_exchange_explicit(&flusher->asked, true, memory_order_relaxed))
-		return;
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&flusher->waiting, memory_order_relaxed))
-		wake(flusher);
+	if (flusher_wakes(flusher))
+		syncer_ask(&flusher->syncers[worker], bytes);
 }
 
 /* Any worker that can write again says so for all: those that can't will say otherwise in their next tick. */
 void flusher_write(struct flusher *flusher, uint32_t worker)
 {
-	int error = segment_write(&flusher->segments[worker]);
+	int error = segment_write(&flusher->syncers[worker].segment);
 	int before = atomic_load_explicit(&flusher->write_error, memory_order_relaxed);
 	if (error == before)
 		return;
@@ -337,8 +330,8 @@ bool flusher_wakes(const struct flusher *flusher)
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 {
 	if (atomic_load_explicit(&flusher->always, memory_order_acquire))
-		return atomic_load_explicit(&flusher->durable[worker], memory_order_acquire);
-	return atomic_load_explicit(&journal_of(flusher, worker)->written, memory_order_acquire);
+		return load(&flusher->syncers[worker].durable);
+	return load(&journal_of(flusher, worker)->written);
 }
 
 int flusher_trouble(const struct flusher *flusher)

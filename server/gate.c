@@ -63,6 +63,14 @@ static void need_take(struct worker *worker, uint64_t *need)
 	worker->shard->journal.saw_any = false;
 }
 
+static void ask_for(struct worker *worker, const uint64_t *need)
+{
+	struct flusher *flusher = &worker->server->flusher;
+	for (uint32_t i = 0; i < worker->server->worker_count; i++)
+		if (need[i] > flusher_safe(flusher, i))
+			flusher_ask(flusher, i, need[i]);
+}
+
 bool gate_pass(struct worker *worker)
 {
 	struct gate *gate = &worker->gate;
@@ -77,7 +85,7 @@ bool gate_pass(struct worker *worker)
 	struct gate_list *list = gate_waits(gate) ? &gate->second : &gate->first;
 	need_take(worker, list->need);
 	list_take(worker, list);
-	flusher_ask(&worker->server->flusher);
+	ask_for(worker, list->need);
 	return false;
 }
 
@@ -111,5 +119,5 @@ void gate_open(struct worker *worker)
 		memset(emptied.need, 0, worker->server->worker_count * sizeof(*emptied.need));
 	}
 	if (gate_waits(gate))
-		flusher_ask(&worker->server->flusher);
+		ask_for(worker, gate->first.need);
 }

@@ -213,11 +213,11 @@ static void journal_lines(const struct info *info)
 	ull appended = 0, durable = 0;
 	info_line(info, "aof_enabled:%d", (int)config_int(&info->server->config.appendonly));
 	info_line(info, "aof_last_write_status:%s", flusher_trouble(flusher) ? "err" : "ok");
-	if (persistence_loading(&info->server->persistence) || !flusher->segments)
+	if (persistence_loading(&info->server->persistence) || !flusher->syncers)
 		return;
 	for (uint32_t i = 0; i < info->server->worker_count; i++) {
 		appended += atomic_load(&info->server->ks->shards[i]->journal.appended);
-		durable += atomic_load(&flusher->durable[i]);
+		durable += atomic_load(&flusher->syncers[i].durable);
 	}
 	info_line(info, "journal_appended_bytes:%llu", appended);
 	info_line(info, "journal_lag_bytes:%llu", appended - durable);

@@ -143,27 +143,6 @@ static uint64_t last_run(const struct manifest *manifest)
 	return run;
 }
 
-/* The segments of a new run; NULL after logging. */
-static struct segment *open_segments(struct persistence *persistence, uint64_t run)
-{
-	struct server *server = persistence->server;
-	size_t bytes = server->worker_count * sizeof(struct segment);
-	struct segment *segments = mem_zalloc(bytes);
-	for (uint32_t i = 0; i < server->worker_count; i++) {
-		struct segment_id id = {run, 0, i};
-		int error = segment_open(&segments[i], persistence->dir, &id,
-					 &server->ks->shards[i]->journal);
-		if (error) {
-			log_write(LOG_WARNING, "Can't make a journal: %s", strerror(-error));
-			while (i-- > 0)
-				segment_close(&segments[i]);
-			mem_free(segments, bytes);
-			return NULL;
-		}
-	}
-	return segments;
-}
-
 /* Old stretches are whole now; this run's is added. */
 static int write_manifest(struct persistence *persistence, uint64_t run)
 {
@@ -176,6 +155,17 @@ static int write_manifest(struct persistence *persistence, uint64_t run)
 	return manifest_write(persistence->dir, manifest);
 }
 
+/* Makes the files of a run that are not there yet: the manifest names them from the beginning. */
+static int make_segments(struct persistence *persistence, uint64_t run)
+{
+	int error = 0;
+	for (uint32_t i = 0; i < persistence->server->worker_count && !error; i++) {
+		struct segment_id id = {run, 0, i};
+		error = segment_make(persistence->dir, &id);
+	}
+	return error ? error : io_sync(persistence->dir);
+}
+
 /* Segments, COMMITS, the manifest, then the flusher; false after logging. */
 static bool begin_run(struct persistence *persistence, uint64_t epoch)
 {
@@ -183,17 +173,14 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 	uint64_t run = last_run(&persistence->manifest) + 1;
 	struct commits commits;
 	struct commit first = {epoch, clock_now(&server->clock)};
-	struct segment *segments = open_segments(persistence, run);
-	if (!segments)
-		return false;
-	int error = io_sync(persistence->dir);
+	int error = make_segments(persistence, run);
 	if (!error)
 		error = commits_open(&commits, persistence->dir, &first);
 	if (!error)
 		error = write_manifest(persistence, run);
 	atomic_store(&server->ks->epochs.now, epoch + 1);
 	if (!error)
-		error = flusher_start(&server->flusher, server, segments, &commits);
+		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;
