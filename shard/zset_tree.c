@@ -19,6 +19,8 @@
  */
 #define SHARE_MIN (ZSET_NODE_ROWS / 8)
 
+static_assert(SHARE_MIN >= 2, "sharing makes room in both");
+
 /* Rows are spread over at most this many nodes. */
 #define SPREAD_MAX 3
 
@@ -111,10 +113,23 @@ static bool row_passes(const struct zset_node *node, uint32_t at, const struct z
 	return zset_cut_passes(cut, score, entry_key(node_entry(node, at)));
 }
 
-/* How many rows stand before the cut. */
+/*
+ * How many rows stand before the cut. Scores are counted without a branch to guess wrong; members are
+ * looked at only where those don't tell.
+ */
 static uint32_t rows_before(const struct zset_node *node, const struct zset_cut *cut)
 {
 	uint32_t low = 0, high = node_rows(node);
+	if (cut->kind == CUT_SCORE || cut->kind == CUT_ELEMENT) {
+		uint32_t rows = high;
+		double border = cut->score;
+		high = 0;
+		for (uint32_t i = 0; i < rows; i++) {
+			double score = node_score(node, i);
+			low += score < border;
+			high += score <= border;
+		}
+	}
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
 		if (row_passes(node, middle, cut))
