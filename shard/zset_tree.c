@@ -21,6 +21,9 @@
 
 static_assert(SHARE_MIN >= 2, "sharing makes room in both");
 
+/* Neighbours that a removal leaves with no more rows than this become one, which doesn't split soon. */
+#define JOIN_MAX (ZSET_NODE_ROWS * 3 / 4)
+
 /* Rows are spread over at most this many nodes. */
 #define SPREAD_MAX 3
 
@@ -422,7 +425,7 @@ static bool join(struct zset_node *parent, uint32_t row, struct retire *r)
 	uint32_t total = child->level == 0
 				 ? node_elements(parent, row) + node_elements(parent, row + 1)
 				 : node_rows(child) + node_rows(node_child(parent, row + 1));
-	if (total > ZSET_NODE_PAIR_MIN)
+	if (total > JOIN_MAX)
 		return false;
 	spread(parent, row, 2, 1, LEAN_NONE, r);
 	return true;
@@ -448,7 +451,7 @@ static bool tidy(struct zset_cursor *c, uint32_t level, uint64_t n, bool structu
 	for (uint32_t column = 0; column < LEAF_COLUMNS; column++)
 		node_set_word(parent, column, row, node_word(node, column, 0));
 	elements_add(parent, row, -n);
-	if (!structure || node_rows(node) >= ZSET_NODE_PAIR_MIN)
+	if (!structure || node_rows(node) >= JOIN_MAX)
 		return false;
 	bool joined = join(parent, row, r);
 	if (row > 0)

@@ -14,7 +14,7 @@
  * between leaves: a cursor keeps the path from the root.
  *
  * Invariants: no node is empty; all leaves are at level 0; the score and entry of a row are those of
- * its child's row 0; two neighbours under one parent have more than ZSET_NODE_PAIR_MIN rows together;
+ * its child's row 0; two neighbours under one parent have rows for more than half a node together;
  * a root that is not a leaf has at least two rows. Full nodes first share with a neighbour, then two
  * become three; at either end of the tree a full node stays full and an almost empty one comes beside it.
  *
@@ -42,9 +42,7 @@
 #ifndef ZSET_NODE_ROWS /* tests make it small */
 #define ZSET_NODE_ROWS 31
 #endif
-/* Neighbours with no more rows than this become one: three quarters, so that it doesn't split soon. */
-#define ZSET_NODE_PAIR_MIN (ZSET_NODE_ROWS * 3 / 4)
-/* Nodes are a third full at the least on average: enough for more elements than there is memory. */
+/* Nodes are a quarter full at the least on average: this is enough for any memory. */
 #define ZSET_HEIGHT_MAX 20
 
 struct zset_node {
