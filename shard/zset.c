@@ -12,16 +12,17 @@
 
 struct zset *zset_new(void)
 {
-	return mem_zalloc(sizeof(struct zset));
+	struct zset *z = mem_zalloc(sizeof(*z));
+	atomic_init(&z->members.expire_earliest, EXPIRE_NEVER);
+	return z;
 }
 
-bool zset_free_slice(struct zset *z, size_t budget)
+bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget)
 {
-	uint64_t root = atomic_load_explicit(&z->members.root, memory_order_relaxed);
+	uint64_t root = atomic_load_explicit(&z->members.table.root, memory_order_relaxed);
 	if (root) {
-		if (!table_free_slice(root, &z->free_at, budget))
-			return false;
-		table_take(&z->members);
+		if (table_free_slice(root, at, budget, NULL, NULL))
+			table_take(&z->members.table);
 		return false;
 	}
 	if (!zset_tree_free_slice(&z->tree, budget))
@@ -32,10 +33,13 @@ bool zset_free_slice(struct zset *z, size_t budget)
 
 void zset_free(struct zset *z)
 {
+	uint64_t at = 0;
+	size_t budget;
 	if (!z)
 		return;
-	while (!zset_free_slice(z, SIZE_MAX))
-		;
+	do
+		budget = SIZE_MAX;
+	while (!zset_free_slice(z, &at, &budget));
 }
 
 static uint64_t member_hash(const struct hash_seed *seed, struct slice member)
@@ -58,7 +62,7 @@ static struct entry *element_new(struct slice member, double score)
 const struct entry *zset_find(const struct zset *z, const struct hash_seed *seed,
 			      struct slice member)
 {
-	return table_find(&z->members, member_hash(seed, member), member);
+	return table_find(&z->members.table, member_hash(seed, member), member);
 }
 
 uint64_t zset_rank(const struct zset *z, const struct zset_cut *cut)
@@ -81,7 +85,7 @@ bool zset_put(struct zset *z, const struct hash_seed *seed, struct slice member,
 	      struct retire *r)
 {
 	struct entry *e = element_new(member, score);
-	struct entry *old = table_put(&z->members, seed, member_hash(seed, member), e, r);
+	struct entry *old = table_put(&z->members.table, seed, member_hash(seed, member), e, r);
 	if (!old) {
 		zset_tree_insert(&z->tree, e, r);
 		return true;
@@ -94,7 +98,8 @@ bool zset_put(struct zset *z, const struct hash_seed *seed, struct slice member,
 bool zset_remove(struct zset *z, const struct hash_seed *seed, struct slice member,
 		 struct retire *r)
 {
-	struct entry *old = table_remove(&z->members, seed, member_hash(seed, member), member, r);
+	struct entry *old =
+		table_remove(&z->members.table, seed, member_hash(seed, member), member, r);
 	if (!old)
 		return false;
 	zset_tree_remove(&z->tree, old, r);
@@ -112,7 +117,7 @@ static void remove_member(void *arg, struct entry *e)
 {
 	struct removal *removal = arg;
 	struct slice member = entry_key(e);
-	struct entry *old = table_remove(&removal->z->members, removal->seed,
+	struct entry *old = table_remove(&removal->z->members.table, removal->seed,
 					 member_hash(removal->seed, member), member, removal->r);
 	assert(old == e);
 	retire_entry(removal->r, old);
@@ -139,8 +144,8 @@ struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struc
 
 size_t zset_memory(const struct zset *z)
 {
-	size_t size =
-		mem_class(sizeof(*z)) + table_memory(&z->members) + zset_tree_memory(&z->tree);
+	size_t size = mem_class(sizeof(*z)) + table_memory(&z->members.table) +
+		      zset_tree_memory(&z->tree);
 	uint64_t count = zset_count(z), samples = count < MEMORY_SAMPLES ? count : MEMORY_SAMPLES;
 	size_t sum = 0;
 	for (uint64_t i = 0; i < samples; i++) {

@@ -15,14 +15,12 @@
 #ifndef SHARD_ZSET_H
 #define SHARD_ZSET_H
 
-#include "shard/hash.h"
-#include "shard/table.h"
+#include "shard/dict.h"
 #include "shard/zset_tree.h"
 
 struct zset {
-	struct table members;
+	struct dict members; /* none of them expires */
 	struct zset_tree tree;
-	uint64_t free_at; /* how far zset_free_slice has come with the table */
 };
 
 struct zset *zset_new(void);
@@ -31,10 +29,10 @@ struct zset *zset_new(void);
 void zset_free(struct zset *z);
 
 /*
- * Frees a set that nobody can reach any more, at most about `budget` elements of it. True when all is
- * gone, `z` too.
+ * Frees a part: goes on at *at (0 at first), takes from *budget (more than 0) about as many elements as
+ * it freed. True when all is gone, `z` too. Nobody reaches it any more.
  */
-bool zset_free_slice(struct zset *z, size_t budget);
+bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget);
 
 /* The same elements in a set of its own. */
 struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r);

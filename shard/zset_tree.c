@@ -562,16 +562,17 @@ size_t zset_tree_memory(const struct zset_tree *t)
 	return root ? memory_below(root) : 0;
 }
 
-bool zset_tree_free_slice(struct zset_tree *t, size_t budget)
+bool zset_tree_free_slice(struct zset_tree *t, size_t *budget)
 {
 	struct zset_node *root;
-	while ((root = atomic_load_explicit(&t->root, memory_order_relaxed)) && budget-- > 0) {
+	while ((root = atomic_load_explicit(&t->root, memory_order_relaxed)) && *budget > 0) {
 		struct zset_node *parent = NULL, *node = root;
 		while (node->level && node_rows(node) > 0) {
 			parent = node;
 			node = node_child(node, node_rows(node) - 1);
 		}
 		mem_free(node, node_size(node->level));
+		--*budget;
 		if (parent)
 			node_set_rows(parent, node_rows(parent) - 1);
 		else

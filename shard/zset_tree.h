@@ -14,9 +14,9 @@
  * between leaves: a cursor keeps the path from the root.
  *
  * Invariants: no node is empty; all leaves are at level 0; the score and entry of a row are those of
- * its child's row 0; two neighbours under one parent have rows for more than half a node together;
- * a root that is not a leaf has at least two rows. Full nodes first share with a neighbour, then two
- * become three; at either end of the tree a full node stays full and an almost empty one comes beside it.
+ * its child's row 0; a root that is not a leaf has at least two rows. Full nodes first share with a
+ * neighbour, then two become three; at either end of the tree a full node stays full and an almost empty
+ * one comes beside it. Where a removal leaves neighbours that fit into one they are joined.
  *
  * Readers: the holder changes nodes in place, word by word, so any thread may read under RCU what it
  * likes: each word that it can meet is a number or points to a node or entry that isn't freed yet, rows
@@ -42,7 +42,7 @@
 #ifndef ZSET_NODE_ROWS /* tests make it small */
 #define ZSET_NODE_ROWS 31
 #endif
-/* Nodes are a quarter full at the least on average: this is enough for any memory. */
+/* Enough for any memory, with nodes a quarter full. */
 #define ZSET_HEIGHT_MAX 20
 
 struct zset_node {
@@ -119,9 +119,9 @@ uint32_t zset_tree_remove_run(struct zset_tree *t, uint64_t rank, uint64_t max, 
 			      void (*visit)(void *arg, struct entry *e), void *arg);
 
 /*
- * Frees the nodes of a tree that nobody can reach any more, about `budget` of them, at the price of one
- * an element otherwise. True when they are all gone.
+ * Frees nodes of a tree that nobody can reach any more, as long as there is a *budget, from which it takes
+ * one for each. True when they are all gone.
  */
-bool zset_tree_free_slice(struct zset_tree *t, size_t budget);
+bool zset_tree_free_slice(struct zset_tree *t, size_t *budget);
 
 #endif
