@@ -33,6 +33,10 @@
 	ROW(generic, "generic", CATEGORY_KEYSPACE)                                                 \
 	ROW(string, "string", CATEGORY_STRING)                                                     \
 	ROW(bitmap, "bitmap", CATEGORY_BITMAP)                                                     \
+	ROW(hash, "hash", CATEGORY_HASH)                                                           \
+	ROW(list, "list", CATEGORY_LIST)                                                           \
+	ROW(set, "set", CATEGORY_SET)                                                              \
+	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
 	ROW(server, "server", 0)
 
