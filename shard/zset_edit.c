@@ -101,6 +101,14 @@ uint64_t zset_edit_count(const struct zset_edit *edit)
 	return edit->zset ? zset_count(edit->zset) : listpack_count(edit->packed) / 2;
 }
 
+void zset_edit_walk(const struct zset_edit *edit, zset_visit *visit, void *arg)
+{
+	if (edit->zset)
+		zset_ordered_walk(edit->zset, 0, UINT64_MAX, false, visit, arg);
+	else
+		zset_packed_walk(edit->packed, 0, UINT64_MAX, false, visit, arg);
+}
+
 /* --- changes --- */
 
 static void zset_put_element(struct zset_edit *edit, struct slice member, double score)
@@ -262,4 +270,10 @@ void zset_edit_end(struct zset_edit *edit)
 	else if (entry_encoding(edit->e) != edit->encoding)
 		ctx_put_shallow(edit->ctx, edit->k,
 				entry_with_encoding(edit->e, edit->encoding, false));
+}
+
+void zset_edit_drop(struct zset_edit *edit)
+{
+	assert(!edit->e);
+	zset_free(edit->zset);
 }

@@ -54,8 +54,8 @@ static uint64_t packed_rank(const char *lp, size_t at)
 	return listpack_range_count(lp, listpack_first(lp), at) / 2;
 }
 
-static void packed_walk(const char *lp, uint64_t rank, uint64_t count, bool reverse,
-			zset_visit *visit, void *arg)
+void zset_packed_walk(const char *lp, uint64_t rank, uint64_t count, bool reverse,
+		      zset_visit *visit, void *arg)
 {
 	size_t at = listpack_seek(lp, (int64_t)rank * 2);
 	struct zset_element element;
@@ -77,8 +77,8 @@ static void show(const struct entry *e, struct zset_element *element)
 	element->score = zset_entry_score(e);
 }
 
-static void ordered_walk(const struct zset *z, uint64_t rank, uint64_t count, bool reverse,
-			 zset_visit *visit, void *arg)
+void zset_ordered_walk(const struct zset *z, uint64_t rank, uint64_t count, bool reverse,
+		       zset_visit *visit, void *arg)
 {
 	struct zset_cursor c;
 	struct zset_element element;
@@ -164,9 +164,9 @@ void zset_value_walk(const struct entry *e, uint64_t rank, uint64_t count, bool 
 	const struct zset *z = entry_zset(e);
 
 	if (z)
-		ordered_walk(z, rank, count, reverse, visit, arg);
+		zset_ordered_walk(z, rank, count, reverse, visit, arg);
 	else
-		packed_walk(entry_packed(e), rank, count, reverse, visit, arg);
+		zset_packed_walk(entry_packed(e), rank, count, reverse, visit, arg);
 }
 
 uint64_t zset_value_scan(const struct entry *e, uint64_t cursor, size_t count, zset_visit *visit,
@@ -177,7 +177,7 @@ uint64_t zset_value_scan(const struct entry *e, uint64_t cursor, size_t count, z
 	if (z)
 		return dict_scan(&z->members, cursor, count, element_visit,
 				 &(struct element_visit){visit, arg});
-	packed_walk(entry_packed(e), 0, UINT64_MAX, false, visit, arg);
+	zset_packed_walk(entry_packed(e), 0, UINT64_MAX, false, visit, arg);
 	return 0;
 }
 
@@ -211,7 +211,7 @@ void zset_value_sample(struct shard *shard, const struct entry *e, size_t count,
 		dict_sample(&z->members, shard, count, 0, element_visit,
 			    &(struct element_visit){visit, arg});
 	else
-		packed_walk(entry_packed(e), 0, length, false, choice_visit, &choice);
+		zset_packed_walk(entry_packed(e), 0, length, false, choice_visit, &choice);
 }
 
 /* --- for all types --- */

@@ -84,10 +84,19 @@ void zset_edit_put(struct zset_edit *edit, struct slice member, double score);
 bool zset_edit_remove(struct zset_edit *edit, struct slice member);
 /* Removes `count` elements, which are there, from a rank on. */
 void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count);
+/* Visits all elements as they are now, in order. */
+void zset_edit_walk(const struct zset_edit *edit, zset_visit *visit, void *arg);
 void zset_edit_end(struct zset_edit *edit);
+/* Forgets a new set; a reader may begin one for itself and end it so. */
+void zset_edit_drop(struct zset_edit *edit);
 
-/* --- inside packed sets: for zset_value.c and zset_edit.c alone --- */
+/* --- inside the forms: for zset_value.c and zset_edit.c alone --- */
 
+/* zset_value_walk() in a listpack and in a struct zset. */
+void zset_packed_walk(const char *lp, uint64_t rank, uint64_t count, bool reverse,
+		      zset_visit *visit, void *arg);
+void zset_ordered_walk(const struct zset *z, uint64_t rank, uint64_t count, bool reverse,
+		       zset_visit *visit, void *arg);
 /* The element at a position; returns the position of the next. */
 size_t zset_packed_read(const char *lp, size_t at, struct zset_element *element);
 /* The position of the first element behind the cut. */
