@@ -627,7 +627,8 @@ def encodings(reference, ours, args):
 
 
 def same_scores(reference, ours, args):
-    """The reference writes 17 digits where we write the shortest text, and keeps more zeros negative."""
+    """The reference writes 17 digits, and all of them before an exponent, where we write the shortest text
+    as 7.2 does; and it keeps more zeros negative."""
     if type(reference) is not type(ours) or isinstance(reference, Nil):
         return same(reference, ours, args)
     if isinstance(reference, list):
@@ -636,7 +637,7 @@ def same_scores(reference, ours, args):
     if reference == ours or not isinstance(reference, (bytes, Double)):
         return reference == ours
     one, two = ([x.text if isinstance(x, Double) else x for x in (reference, ours)])
-    return bool(re.fullmatch(rb"-0|-?\d[\d.]{15,}(e[-+]\d+)?", one)) and float(one) == float(two)
+    return bool(re.fullmatch(rb"-0|-?\d[\d.]{7,}(e[-+]\d+)?", one)) and float(one) == float(two)
 
 
 def scored(reply):
