@@ -129,6 +129,9 @@ void table_note_due(struct table *t, uint64_t hash, struct slice key, int64_t du
  */
 int64_t table_sweep(struct table *t, int64_t now, size_t max,
 		    void (*expired)(void *arg, struct entry *e), void *arg);
+/* The same for large tables: goes on at *from (0 at first), where the last call left off. */
+int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
+			 void (*expired)(void *arg, struct entry *e), void *arg);
 
 /* Empties the table and returns what it was (for retire_table), 0 when it was empty. */
 uint64_t table_take(struct table *t);
