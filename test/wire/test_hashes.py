@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import servers
 import workers
 from resp import Client, NIL_BULK, Status, TIMEOUT_S
 from table import table
@@ -619,3 +620,39 @@ def test_fields_change_at_one_moment(server, size):
     rounds = int(SCALE * 6000 / (10 + size // 4))
     workers.run([(setters, (server.path, names, rounds))] * 2 +
                 [(readers, (server.path, names, rounds))] * 3)
+
+
+# What else is said of hashes
+
+def test_the_older_names_of_limits(start, kind):
+    """One option by either name; rewritten under the one of now."""
+    server = start(kind, config="hash-max-ziplist-entries 100\nhash-max-ziplist-value 9\n")
+    with server.connect_unix() as client:
+        assert client.command("CONFIG", "SET", "hash-max-ziplist-value", "12") == Status("OK")
+        assert servers.pairs(client.command("CONFIG", "GET", "hash-max-*")) == {
+            b"hash-max-listpack-entries": b"100", b"hash-max-ziplist-entries": b"100",
+            b"hash-max-listpack-value": b"12", b"hash-max-ziplist-value": b"12"}
+        assert client.command("CONFIG", "REWRITE") == Status("OK")
+    with open(os.path.join(server.directory, "conf")) as file:
+        text = file.read()
+    assert "hash-max-listpack-entries 100\n" in text and "hash-max-listpack-value 12\n" in text
+    assert "ziplist" not in text
+
+
+def test_debug_and_memory_of_hashes(start, kind):
+    """Equal hashes have equal digests however they came to be; larger ones take more memory."""
+    with start(kind, ("enable-debug-command", "yes")).connect_unix() as client:
+        all_of_it = [x for i in range(200) for x in (b"f%d" % i, b"value %d" % i)]
+        client.command("HSET", "one", *all_of_it)
+        client.pipeline([["HSET", "two", *all_of_it[i:i + 2]] for i in range(0, len(all_of_it), 2)][::-1])
+        client.command("HSET", "small", *all_of_it[:10])
+        client.command("HSET", "copy", *all_of_it[:10], "x", "y" * 2000)
+        client.command("HDEL", "copy", "x")
+        digests = client.command("DEBUG", "DIGEST-VALUE", "one", "two", "small", "copy", "absent")
+        assert digests[0] == digests[1] != digests[2] == digests[3] != digests[4]
+        client.command("HSET", "two", "f0", "other")
+        assert client.command("DEBUG", "DIGEST-VALUE", "two") != digests[:1]
+        told = client.command("DEBUG", "OBJECT", "one").text.decode()
+        assert re.search("encoding:listpack serializedlength:[0-9]+ ", told)
+        small, large = [client.command("MEMORY", "USAGE", key) for key in ("small", "one")]
+        assert 100 < small < 400 and 3000 < large < 30000
