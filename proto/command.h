@@ -9,6 +9,7 @@
  * A row is one of
  *	KEY_COMMAND(symbol, name, arity, flags, first, last, step, route, ...)    on keys: cmd_<symbol>(ctx)
  *	CONN_COMMAND(symbol, name, arity, flags, ...)                             needs the connection: cmd_<symbol>(conn, ctx)
+ *	HOLDER_COMMAND(symbol, name, arity, flags, first, last, step, ...)               needs both: bool cmd_<symbol>(conn, ctx)
  *	CONTAINER(symbol, name, arity, flags, ...)                                       has subcommands only (CLIENT, CONFIG, OBJECT ...)
  * and a subcommand is a row whose name is "parent|child". (The file itself says the columns.)
  *
@@ -54,16 +55,19 @@ enum command_route {
 	ROUTE_KEYS,    /* several keys in any slots: all or nothing */
 	ROUTE_OBSERVE, /* looks over all shards by RCU where it is, promising what SCAN promises */
 	ROUTE_ALL,     /* every slot of every shard at one moment */
+	ROUTE_HOLDER,  /* on the connection's worker, which holds what slots it needs by itself */
 };
 
 /* Every command and subcommand: CMD_get, CMD_client_id; CMD_COUNT at the end. */
 enum command_id {
 #define KEY_COMMAND(symbol, ...) CMD_##symbol,
 #define CONN_COMMAND(symbol, ...) CMD_##symbol,
+#define HOLDER_COMMAND(symbol, ...) CMD_##symbol,
 #define CONTAINER(symbol, ...) CMD_##symbol,
 #include "proto/command.def"
 #undef KEY_COMMAND
 #undef CONN_COMMAND
+#undef HOLDER_COMMAND
 #undef CONTAINER
 	CMD_COUNT
 };
@@ -77,10 +81,18 @@ struct command {
 	int16_t first_key;    /* 0: none */
 	int16_t last_key;     /* negative: counted from the end, -1 = the last argument */
 	int16_t step;
+	int16_t numkeys;      /* position of the argument that says how many keys follow it; 0: none */
 	const struct command *parent; /* NULL but for subcommands */
 	bool container;
 	/* what only COMMAND shows stands in the .c file's own table */
 };
+
+/*
+ * Instead of last_key in a row: the argument at this position says how many keys follow it. The row's
+ * first key then is the first of these, or stands before (ZUNIONSTORE's destination).
+ */
+#define NUMKEYS(position) (INT16_MIN + (position))
+#define NUMKEYS_POSITION(last) ((last) < INT16_MIN / 2 ? (last) - INT16_MIN : 0)
 
 /* Indexed by enum command_id. */
 extern const struct command command_table[CMD_COUNT];

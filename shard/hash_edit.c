@@ -53,7 +53,7 @@ static bool edit_in_place(const struct hash_edit *edit)
 static void edit_change(struct hash_edit *edit)
 {
 	if (!edit->changed && edit_in_place(edit)) {
-		ctx_open(edit->ctx);
+		ctx_open(edit->ctx, edit->k);
 		dict_sweep(edit->dict, edit->ctx->shard, edit->ctx->now, EDIT_SWEEP_MAX);
 	}
 	edit->changed = true;

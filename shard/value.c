@@ -4,6 +4,7 @@
 #include "shard/dict.h"
 #include "shard/hash_value.h"
 #include "shard/rope.h"
+#include "shard/set.h"
 #include "shard/string.h"
 
 #include <assert.h>
@@ -40,7 +41,7 @@ static const struct value_type {
 } types[ENTRY_TYPE_COUNT] = {
 	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
 	[ENTRY_LIST] = {"list"},
-	[ENTRY_SET] = {"set"},
+	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
 	[ENTRY_ZSET] = {"zset"},
 	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
 	[ENTRY_STREAM] = {"stream"},
