@@ -10,7 +10,7 @@ import pytest
 
 import servers
 import workers
-from resp import Client, NIL_BULK, Status, TIMEOUT_S
+from resp import Client, NIL_ARRAY, NIL_BULK, Status, TIMEOUT_S
 from table import table
 
 SCALE = float(os.environ.get("SCALE", "1"))
@@ -656,3 +656,25 @@ def test_debug_and_memory_of_hashes(start, kind):
         assert re.search("encoding:listpack serializedlength:[0-9]+ ", told)
         small, large = [client.command("MEMORY", "USAGE", key) for key in ("small", "one")]
         assert 100 < small < 400 and 3000 < large < 30000
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("size", [10, 2000])
+def test_expiring_fields_touch_who_watches(start, size):
+    with start("sherd-2", ("enable-debug-command", "yes")).connect_unix() as client:
+        client.command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        client.command("HSET", "h", *[x for i in range(size) for x in (b"%d" % i, b"value")])
+        client.command("HPEXPIRE", "h", 1, "FIELDS", 1, "0")
+        client.command("WATCH", "h")
+        client.command("MULTI")
+        client.command("HEXISTS", "h", "1")
+        assert client.command("EXEC") == [1]
+        client.command("WATCH", "h")
+        client.command("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        deadline = time.monotonic() + TIMEOUT_S
+        while expired(client) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(.005)
+        client.command("MULTI")
+        client.command("HEXISTS", "h", "1")
+        assert client.command("EXEC") == NIL_ARRAY
