@@ -167,7 +167,9 @@ static void memory_limit(const struct info *info)
 void info_memory(const struct info *info)
 {
 	struct memory_facts m;
+	struct totals t;
 	memory_read(info->server, &m);
+	totals_read(info->server, &t);
 	memory_used(info, &m);
 	info_bytes(info, "total_system_memory",
 		   (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
@@ -184,8 +186,9 @@ void info_memory(const struct info *info)
 	info_line(info, "mem_tables:%llu", (ull)m.tables);
 	info_text(info, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\n");
 	info_line(info, "mem_allocator:%s", mem_name());
-	info_text(info, "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\n"
-			"lazyfreed_objects:0\r\n");
+	info_text(info, "active_defrag_running:0\r\n");
+	info_line(info, "lazyfree_pending_objects:%llu", (ull)t.flushed);
+	info_line(info, "lazyfreed_objects:%llu", (ull)t.flushed_freed);
 }
 
 /* --- what there isn't --- */

@@ -605,6 +605,21 @@ def test_latency_tracking_can_be_off(client):
 
 # MEMORY, DEBUG
 
+@pytest.mark.sherd_only
+def test_flushed_keys_are_counted_until_they_are_free(client):
+    def wait_until_free():
+        deadline = time.monotonic() + TIMEOUT_S
+        while b"lazyfree_pending_objects:0\r\n" not in client("INFO memory"):
+            assert time.monotonic() < deadline
+
+    wait_until_free()
+    client("CONFIG RESETSTAT")
+    client("DEBUG POPULATE 30000")
+    client("FLUSHALL")
+    wait_until_free()
+    assert b"lazyfreed_objects:30000\r\n" in client("INFO memory")
+
+
 def test_memory_stats_and_doctor(client):
     client("SET k v")
     stats = pairs(client("MEMORY STATS"))
