@@ -606,6 +606,15 @@ def test_latency_tracking_can_be_off(client):
 # MEMORY, DEBUG
 
 @pytest.mark.sherd_only
+def test_populate_is_no_part_of_a_transaction(client):
+    client("MULTI")
+    client("SET key:0 v")
+    assert client("DEBUG POPULATE 5") == Error("ERR Command not allowed inside a transaction")
+    assert client("EXEC").text.startswith(b"EXECABORT")
+    assert client("DBSIZE") == 0
+
+
+@pytest.mark.sherd_only
 def test_flushed_keys_are_counted_until_they_are_free(client):
     def wait_until_free():
         deadline = time.monotonic() + TIMEOUT_S
