@@ -363,6 +363,27 @@ def test_info_keyspace(client):
     assert fields["db9"] == "keys=1,expires=0,avg_ttl=0"
 
 
+@pytest.mark.sherd_only
+def test_average_ttl_is_that_of_keys_that_expire(client):
+    def average(db):
+        return int(re.search(r"avg_ttl=(\d+)", info(client, "keyspace")[db]).group(1))
+
+    client.pipeline(["SET forever:%d v" % i for i in range(200)])
+    assert average("db0") == 0
+    client("SET k v EX 1000")
+    assert 900_000 < average("db0") <= 1_000_000
+    client("SET l v EX 3000")
+    assert 1_900_000 < average("db0") <= 2_000_000
+    client.pipeline(["SET many:%d v EX %d" % (i, 5000 + i) for i in range(1000)])
+    assert 4_900_000 < average("db0") < 6_000_000
+    client("SELECT 9")
+    client("SET k v PXAT 9223372036854775807")
+    client("SET l v PXAT 9223372036854775807")
+    assert average("db9") > 9 * 10 ** 18
+    client("FLUSHDB")
+    assert "db9" not in info(client, "keyspace")
+
+
 def test_info_counts_hits_and_misses(client):
     client("CONFIG RESETSTAT")
     client("SET a 1")
