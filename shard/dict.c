@@ -374,7 +374,8 @@ bool dict_free_slice(struct dict *dict, uint64_t *at, size_t *budget)
 {
 	uint64_t root = atomic_load_explicit(&dict->table.root, memory_order_relaxed);
 
-	if (!table_free_slice(root, at, budget, NULL, NULL))
+	table_free_slice(root, at, budget, NULL, NULL);
+	if (*at != TABLE_END)
 		return false;
 	mem_free(dict, sizeof(*dict));
 	return true;

@@ -365,10 +365,12 @@ struct freeing {
 	size_t *budget;
 	void (*later)(void *arg, struct entry *e);
 	void *arg;
+	size_t taken;
 };
 
-static void freeing_take(const struct freeing *f, struct entry *e)
+static void freeing_take(struct freeing *f, struct entry *e)
 {
+	f->taken++;
 	*f->budget -= *f->budget > 0;
 	if (f->later && (e->flags & ENTRY_STRUCTURE))
 		f->later(f->arg, e);
@@ -377,9 +379,9 @@ static void freeing_take(const struct freeing *f, struct entry *e)
 }
 
 /* Frees entries of a block from bucket *at on, and it when that was the last. */
-static bool block_free_slice(const struct freeing *f, struct block *block, uint32_t *at)
+static bool block_free_slice(struct freeing *f, struct block *block, uint32_t *at)
 {
-	while (*at < block->buckets && *f->budget > 0) {
+	while (*at<block->buckets && * f->budget> 0) {
 		const struct bucket *b = &block->bucket[(*at)++];
 		for (uint32_t i = 0; i < TABLE_BUCKET_WORDS; i++) {
 			struct entry *e = word_ptr(word_load(&b->words[i]));
@@ -397,14 +399,14 @@ static bool block_free_slice(const struct freeing *f, struct block *block, uint3
  * *at is the next prefix << 16 | the next bucket. A block's places are read only before it is
  * freed.
  */
-bool table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
-		      void (*later)(void *arg, struct entry *e), void *arg)
+size_t table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
+			void (*later)(void *arg, struct entry *e), void *arg)
 {
-	struct freeing freeing = {budget, later, arg};
+	struct freeing freeing = {budget, later, arg, 0};
 	uint32_t prefix = *at >> 16;
 	uint32_t bucket = *at & 0xffff;
 
-	while (root && prefix < PREFIX_COUNT && *budget > 0) {
+	while (root && prefix<PREFIX_COUNT && * budget> 0) {
 		struct span span = span_at(root, prefix);
 		if (!block_free_slice(&freeing, (struct block *)span.block, &bucket))
 			break;
@@ -414,8 +416,9 @@ bool table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
 	}
 	*at = (uint64_t)prefix << 16 | bucket;
 	if (root && prefix < PREFIX_COUNT)
-		return false;
+		return freeing.taken;
 	if (root && root_is_directory(root))
 		mem_free(word_ptr(root), directory_size(root_depth(root)));
-	return true;
+	*at = TABLE_END;
+	return freeing.taken;
 }
