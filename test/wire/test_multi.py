@@ -850,6 +850,17 @@ def test_queued_bytes_count(server):
         assert "reached max query buffer length" in server.log()
 
 
+@pytest.mark.sherd_only
+def test_watched_bytes_count(server):
+    with server.connect() as admin, server.connect() as other:
+        admin.command("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+        with pytest.raises((Closed, OSError)):
+            for i in range(100):
+                assert other.command("WATCH", *["%d:%d" % (i, k) for k in range(1000)]) == OK
+        assert admin.command("PING") == Status("PONG")
+    wait_for(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
+
+
 # CLIENT REPLY
 
 def exchange(server, lines):
