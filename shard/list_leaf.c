@@ -20,7 +20,7 @@ static_assert(ROOM_MAX / 2 < UINT16_MAX, "listpacks know their counts");
 
 static void *leaf_of_blob(struct blob *blob)
 {
-	return (void *)((uintptr_t)blob + LEAF_ALONE);
+	return (void *)((uintptr_t)blob + LIST_LEAF_ALONE);
 }
 
 static size_t chunk_size(const struct list_chunk *chunk)
@@ -74,7 +74,7 @@ static struct list_chunk *chunk_with(const char *lp, size_t size, enum list_side
 /* The bytes for it are there. */
 static void chunk_push(struct list_chunk *chunk, enum list_side side, struct listpack_item item)
 {
-	char *lp = leaf_listpack(chunk);
+	char *lp = list_leaf_listpack(chunk);
 	size_t end = listpack_end(lp);
 
 	if (side == LIST_FRONT)
@@ -83,9 +83,9 @@ static void chunk_push(struct list_chunk *chunk, enum list_side side, struct lis
 		listpack_splice(lp, lp, end, end, &item, 1);
 }
 
-void *leaf_new(struct list_element element, size_t size, enum list_side side)
+void *list_leaf_new(struct list_element element, size_t size, enum list_side side)
 {
-	if (leaf_wants_alone(element.item)) {
+	if (list_leaf_wants_alone(element.item)) {
 		struct blob *blob = element.blob;
 		struct slice text = element.item.text;
 		if (blob)
@@ -100,38 +100,38 @@ void *leaf_new(struct list_element element, size_t size, enum list_side side)
 	return chunk;
 }
 
-void leaf_free(void *leaf)
+void list_leaf_free(void *leaf)
 {
-	if (leaf_is_alone(leaf))
-		blob_unref(leaf_blob(leaf));
+	if (list_leaf_is_alone(leaf))
+		blob_unref(list_leaf_blob(leaf));
 	else
 		mem_free(leaf, chunk_size(leaf));
 }
 
-void *leaf_copy(const void *leaf)
+void *list_leaf_copy(const void *leaf)
 {
-	if (leaf_is_alone(leaf))
-		return leaf_of_blob(blob_ref(leaf_blob(leaf)));
-	const char *lp = leaf_listpack(leaf);
+	if (list_leaf_is_alone(leaf))
+		return leaf_of_blob(blob_ref(list_leaf_blob(leaf)));
+	const char *lp = list_leaf_listpack(leaf);
 	return chunk_with(lp, size_for(listpack_bytes(lp)), LIST_BACK);
 }
 
-uint64_t leaf_count(const void *leaf)
+uint64_t list_leaf_count(const void *leaf)
 {
-	return leaf_is_alone(leaf) ? 1 : listpack_count(leaf_listpack(leaf));
+	return list_leaf_is_alone(leaf) ? 1 : listpack_count(list_leaf_listpack(leaf));
 }
 
-size_t leaf_bytes(const void *leaf)
+size_t list_leaf_bytes(const void *leaf)
 {
-	if (leaf_is_alone(leaf))
-		return listpack_item_bytes(leaf_get(leaf, 0).item);
-	return listpack_bytes(leaf_listpack(leaf)) - LISTPACK_BYTES_MIN;
+	if (list_leaf_is_alone(leaf))
+		return listpack_item_bytes(list_leaf_get(leaf, 0).item);
+	return listpack_bytes(list_leaf_listpack(leaf)) - LISTPACK_BYTES_MIN;
 }
 
-size_t leaf_memory(const void *leaf)
+size_t list_leaf_memory(const void *leaf)
 {
-	if (leaf_is_alone(leaf))
-		return mem_class(sizeof(struct blob) + leaf_blob(leaf)->len);
+	if (list_leaf_is_alone(leaf))
+		return mem_class(sizeof(struct blob) + list_leaf_blob(leaf)->len);
 	return chunk_size(leaf);
 }
 
@@ -140,7 +140,7 @@ enum room { ROOM_THERE, ROOM_MOVE, ROOM_GROW, ROOM_NONE };
 
 static enum room chunk_room(const struct list_chunk *chunk, enum list_side side, size_t needed)
 {
-	size_t bytes = listpack_bytes(leaf_listpack(chunk));
+	size_t bytes = listpack_bytes(list_leaf_listpack(chunk));
 
 	if (chunk_free_bytes(chunk, side) >= needed)
 		return ROOM_THERE;
@@ -151,16 +151,16 @@ static enum room chunk_room(const struct list_chunk *chunk, enum list_side side,
 	return ROOM_NONE;
 }
 
-bool leaf_accepts(const void *leaf, enum list_side side, size_t bytes)
+bool list_leaf_accepts(const void *leaf, enum list_side side, size_t bytes)
 {
-	return !leaf_is_alone(leaf) && chunk_room(leaf, side, bytes) != ROOM_NONE;
+	return !list_leaf_is_alone(leaf) && chunk_room(leaf, side, bytes) != ROOM_NONE;
 }
 
 /* Sees to it that so many bytes are free on that side of the listpack; false: the chunk is full. */
 static bool make_room(void **leaf, enum list_side side, size_t needed)
 {
 	struct list_chunk *chunk = *leaf;
-	char *lp = leaf_listpack(chunk);
+	char *lp = list_leaf_listpack(chunk);
 	size_t bytes = listpack_bytes(lp);
 
 	switch (chunk_room(chunk, side, needed)) {
@@ -172,20 +172,20 @@ static bool make_room(void **leaf, enum list_side side, size_t needed)
 		return true;
 	case ROOM_GROW:
 		*leaf = chunk_with(lp, size_for(bytes + needed), side);
-		leaf_free(chunk);
+		list_leaf_free(chunk);
 		return true;
 	default:
 		return false;
 	}
 }
 
-bool chunk_insert(void **leaf, uint64_t index, struct listpack_item item)
+bool list_chunk_insert(void **leaf, uint64_t index, struct listpack_item item)
 {
 	enum list_side side = index == 0 ? LIST_FRONT : LIST_BACK;
 
 	if (!make_room(leaf, side, listpack_item_bytes(item)))
 		return false;
-	char *lp = leaf_listpack(*leaf);
+	char *lp = list_leaf_listpack(*leaf);
 	if (index == 0 || index == listpack_count(lp)) {
 		chunk_push(*leaf, side, item);
 		return true;
@@ -195,32 +195,32 @@ bool chunk_insert(void **leaf, uint64_t index, struct listpack_item item)
 	return true;
 }
 
-bool chunk_replace(void **leaf, uint64_t index, struct listpack_item item)
+bool list_chunk_replace(void **leaf, uint64_t index, struct listpack_item item)
 {
-	char *lp = leaf_listpack(*leaf);
+	char *lp = list_leaf_listpack(*leaf);
 	size_t at = listpack_seek(lp, index);
 	size_t old = listpack_next(lp, at) - at;
 	size_t new = listpack_item_bytes(item);
 
 	if (new > old && !make_room(leaf, LIST_BACK, new - old))
 		return false;
-	lp = leaf_listpack(*leaf);
+	lp = list_leaf_listpack(*leaf);
 	listpack_splice(lp, lp, at, at + old, &item, 1);
 	return true;
 }
 
-void chunk_remove(void *leaf, uint64_t index)
+void list_chunk_remove(void *leaf, uint64_t index)
 {
-	char *lp = leaf_listpack(leaf);
+	char *lp = list_leaf_listpack(leaf);
 	size_t at = listpack_seek(lp, index);
 
 	listpack_splice(lp, lp, at, listpack_next(lp, at), NULL, 0);
 }
 
-void chunk_drop(void *leaf, enum list_side side, uint64_t count)
+void list_chunk_drop(void *leaf, enum list_side side, uint64_t count)
 {
 	struct list_chunk *chunk = leaf;
-	char *lp = leaf_listpack(chunk);
+	char *lp = list_leaf_listpack(chunk);
 
 	assert(count < listpack_count(lp));
 	if (side == LIST_FRONT) {
@@ -232,9 +232,9 @@ void chunk_drop(void *leaf, enum list_side side, uint64_t count)
 	}
 }
 
-void *chunk_split(void *leaf, uint64_t index)
+void *list_chunk_split(void *leaf, uint64_t index)
 {
-	char *lp = leaf_listpack(leaf);
+	char *lp = list_leaf_listpack(leaf);
 	size_t at = listpack_seek(lp, index), end = listpack_end(lp);
 
 	assert(at > listpack_first(lp) && at < end);
@@ -244,15 +244,15 @@ void *chunk_split(void *leaf, uint64_t index)
 	return right;
 }
 
-bool chunk_merge(void **leaf, const void *other)
+bool list_chunk_merge(void **leaf, const void *other)
 {
-	const char *right = leaf_listpack(other);
+	const char *right = list_leaf_listpack(other);
 	size_t added = listpack_bytes(right) - LISTPACK_BYTES_MIN;
 
-	if (listpack_bytes(leaf_listpack(*leaf)) + added > LIST_CHUNK / 2 ||
+	if (listpack_bytes(list_leaf_listpack(*leaf)) + added > LIST_CHUNK / 2 ||
 	    !make_room(leaf, LIST_BACK, added))
 		return false;
-	char *lp = leaf_listpack(*leaf);
+	char *lp = list_leaf_listpack(*leaf);
 	listpack_insert_range(lp, lp, listpack_end(lp), right, listpack_first(right),
 			      listpack_end(right));
 	return true;
@@ -273,10 +273,10 @@ static void append_range(char *out, const char *lp, size_t from, size_t to)
 }
 
 /* What stays is gathered apart and then takes the place of all. */
-uint64_t chunk_remove_equal(void *leaf, enum list_side side, struct listpack_item item,
-			    uint64_t max)
+uint64_t list_chunk_remove_equal(void *leaf, enum list_side side, struct listpack_item item,
+				 uint64_t max)
 {
-	char *lp = leaf_listpack(leaf);
+	char *lp = list_leaf_listpack(leaf);
 	uint64_t equal = count_equal(lp, item);
 	uint64_t removed = equal < max ? equal : max;
 	uint64_t spared = side == LIST_BACK ? equal - removed : 0;

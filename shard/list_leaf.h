@@ -39,27 +39,27 @@ struct list_chunk {
 	char bytes[];
 };
 
-#define LEAF_ALONE 1
+#define LIST_LEAF_ALONE 1
 
-static inline bool leaf_is_alone(const void *leaf)
+static inline bool list_leaf_is_alone(const void *leaf)
 {
-	return (uintptr_t)leaf & LEAF_ALONE;
+	return (uintptr_t)leaf & LIST_LEAF_ALONE;
 }
 
-static inline struct blob *leaf_blob(const void *leaf)
+static inline struct blob *list_leaf_blob(const void *leaf)
 {
-	return (struct blob *)((uintptr_t)leaf - LEAF_ALONE);
+	return (struct blob *)((uintptr_t)leaf - LIST_LEAF_ALONE);
 }
 
 /* The listpack of a chunk. */
-static inline char *leaf_listpack(const void *leaf)
+static inline char *list_leaf_listpack(const void *leaf)
 {
 	struct list_chunk *chunk = (struct list_chunk *)leaf;
 	return chunk->bytes + chunk->start;
 }
 
 /* Whether such an element stands alone. */
-static inline bool leaf_wants_alone(struct listpack_item item)
+static inline bool list_leaf_wants_alone(struct listpack_item item)
 {
 	return listpack_item_bytes(item) >= LIST_ALONE_MIN;
 }
@@ -68,45 +68,45 @@ static inline bool leaf_wants_alone(struct listpack_item item)
  * A leaf with one element; a chunk is `size` bytes large if it can be, and expects more elements on
  * that side.
  */
-void *leaf_new(struct list_element element, size_t size, enum list_side side);
-void leaf_free(void *leaf);
+void *list_leaf_new(struct list_element element, size_t size, enum list_side side);
+void list_leaf_free(void *leaf);
 /* The same elements; a blob is shared, a chunk no larger than it must be. */
-void *leaf_copy(const void *leaf);
+void *list_leaf_copy(const void *leaf);
 
-uint64_t leaf_count(const void *leaf);
+uint64_t list_leaf_count(const void *leaf);
 /* What its elements take in a listpack. */
-size_t leaf_bytes(const void *leaf);
+size_t list_leaf_bytes(const void *leaf);
 /* The memory of the chunk or the blob. */
-size_t leaf_memory(const void *leaf);
+size_t list_leaf_memory(const void *leaf);
 
 /* The element at a position in a chunk's listpack, or the one that stands alone. */
-static inline struct list_element leaf_get(const void *leaf, size_t at)
+static inline struct list_element list_leaf_get(const void *leaf, size_t at)
 {
-	if (leaf_is_alone(leaf)) {
-		struct blob *blob = leaf_blob(leaf);
+	if (list_leaf_is_alone(leaf)) {
+		struct blob *blob = list_leaf_blob(leaf);
 		return (struct list_element){{.text = {blob->bytes, blob->len}}, blob};
 	}
-	return (struct list_element){listpack_get(leaf_listpack(leaf), at), NULL};
+	return (struct list_element){listpack_get(list_leaf_listpack(leaf), at), NULL};
 }
 
-/* Whether chunk_insert() would take `bytes` more at that end of the leaf. */
-bool leaf_accepts(const void *leaf, enum list_side side, size_t bytes);
+/* Whether list_chunk_insert() would take `bytes` more at that end of the leaf. */
+bool list_leaf_accepts(const void *leaf, enum list_side side, size_t bytes);
 
 /* --- chunks; those that grow may move: the pointer is changed --- */
 
 /* Puts an element, which doesn't want to be alone, in; false: it is full. */
-bool chunk_insert(void **chunk, uint64_t index, struct listpack_item item);
+bool list_chunk_insert(void **chunk, uint64_t index, struct listpack_item item);
 /* Another in its place; false: it is full. */
-bool chunk_replace(void **chunk, uint64_t index, struct listpack_item item);
-void chunk_remove(void *chunk, uint64_t index);
+bool list_chunk_replace(void **chunk, uint64_t index, struct listpack_item item);
+void list_chunk_remove(void *chunk, uint64_t index);
 /* The first or last `count` go. */
-void chunk_drop(void *chunk, enum list_side side, uint64_t count);
+void list_chunk_drop(void *chunk, enum list_side side, uint64_t count);
 /* The elements from the index on move to a new chunk, which is returned. 0 < index < count. */
-void *chunk_split(void *chunk, uint64_t index);
+void *list_chunk_split(void *chunk, uint64_t index);
 /* Appends the elements of another one, if all of them take no more than half of a chunk then. */
-bool chunk_merge(void **chunk, const void *other);
+bool list_chunk_merge(void **chunk, const void *other);
 /* Up to `max` elements equal to `item` go, from that side on; returns how many. May be left empty. */
-uint64_t chunk_remove_equal(void *chunk, enum list_side side, struct listpack_item item,
-			    uint64_t max);
+uint64_t list_chunk_remove_equal(void *chunk, enum list_side side, struct listpack_item item,
+				 uint64_t max);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "proto/mem.h"
 #include "shard/list.h"
-#include "shard/list_leaf.h"
+#include "shard/list_tree.h"
 
 #include <string.h>
 
@@ -11,38 +11,28 @@
 
 #define TEXT_MAX (3 * LIST_CHUNK)
 
-/* The same text for the same id: integers, short, middling and lone ones. */
-static struct slice make_text(uint64_t id, char *out)
+/* How long the text of an id is, when it is no number. */
+static size_t text_length(uint64_t id)
 {
-	size_t len;
+	switch (id % 8) {
+	case 3:
+		return LIST_ALONE_MIN - 30 + id % 60;
+	case 4:
+		return id % 64 == 4 ? TEXT_MAX - id % 100 : 300;
+	default:
+		return 4 + id % 71;
+	}
+}
 
-	switch (id % 8) {
-	case 0:
-	case 1:
-	case 2:
+/* Another text for each id, always the same. */
+static struct slice make_text(uint64_t id, char out[TEXT_MAX])
+{
+	if (id % 8 < 3)
 		return (struct slice){out, number_format(out, (int64_t)(id * id * 31) - 5000)};
-	case 3:
-		len = LIST_ALONE_MIN - 30 + id % 60;
-		break;
-	case 4:
-		len = id % 64 == 4 ? TEXT_MAX - id % 100 : 300;
-		break;
-	default:
-		len = id % 71;
-	}
+	size_t len = text_length(id);
 	memset(out, 'a' + (int)(id % 26), len);
-	len = len < 8 ? len : 8;
-	memcpy(out, "xxxxxxxx", len);
-	if (len == 8)
-		memcpy(out + 1, &id, 7);
-	switch (id % 8) {
-	case 3:
-		return (struct slice){out, LIST_ALONE_MIN - 30 + id % 60};
-	case 4:
-		return (struct slice){out, id % 64 == 4 ? TEXT_MAX - id % 100 : 300};
-	default:
-		return (struct slice){out, id % 71};
-	}
+	memcpy(out, &(uint32_t){id}, 4);
+	return (struct slice){out, len};
 }
 
 static struct list_element make_element(uint64_t id, char *out)
@@ -56,7 +46,7 @@ static void check_element(struct list_element element, uint64_t id)
 	struct listpack_item wanted = make_element(id, text).item;
 
 	assert_true(listpack_item_equal(element.item, wanted));
-	assert_int_equal(element.blob != NULL, leaf_wants_alone(wanted));
+	assert_int_equal(element.blob != NULL, list_leaf_wants_alone(wanted));
 	if (element.blob)
 		assert_ptr_equal(element.blob->bytes, element.item.text.ptr);
 }
@@ -153,6 +143,42 @@ static void model_remove_equal(struct model *m, enum list_side side, uint64_t id
 	assert_int_equal(removed, expected);
 }
 
+/* Adds up what is below self, whose invariants hold. */
+static void check_tree(const struct list_ref *self, uint32_t height, struct list *sums)
+{
+	assert_true(self->count > 0);
+	if (height == 0) {
+		assert_int_equal(list_leaf_count(self->child), self->count);
+		sums->memory += list_leaf_memory(self->child);
+		sums->bytes += list_leaf_bytes(self->child);
+		if (!list_leaf_is_alone(self->child)) {
+			const char *lp = list_leaf_listpack(self->child);
+			assert_true(listpack_valid((struct slice){lp, listpack_bytes(lp)}));
+		}
+		return;
+	}
+	const struct list_node *node = self->child;
+	assert_in_range(node->used, 1, LIST_CHILDREN_MAX);
+	assert_int_equal(list_refs_count(node->refs, node->used), self->count);
+	sums->memory += node->bytes;
+	for (uint32_t i = 0; i < node->used; i++)
+		check_tree(&node->refs[i], height - 1, sums);
+}
+
+static void check_list(const struct list *list)
+{
+	struct list sums = {.height = 0};
+
+	if (list->root.child)
+		check_tree(&list->root, list->height, &sums);
+	else
+		assert_int_equal(list->root.count + list->height, 0);
+	assert_int_equal(sums.memory, list->memory);
+	assert_int_equal(sums.bytes, list->bytes);
+	if (list->height > 0)
+		assert_true(((const struct list_node *)list->root.child)->used > 1);
+}
+
 /* Everything is where it should be, and the sums are right. */
 static void model_check(const struct model *m)
 {
@@ -161,7 +187,7 @@ static void model_check(const struct model *m)
 	uint64_t i = 0;
 
 	assert_int_equal(list_count(m->list), m->count);
-	list_check(m->list);
+	check_list(m->list);
 	list_iter_init(&iter, m->list, 0, LIST_BACK);
 	while (list_iter_next(&iter, &element))
 		check_element(element, m->ids[i++]);
@@ -178,7 +204,134 @@ static void model_deinit(struct model *m)
 	free(m->ids);
 }
 
+/* --- random operations --- */
+
+/* The model's work is linear: lists of thousands get a few hundred thousand steps in all. */
+struct mix {
+	const char *label;
+	uint64_t ids;       /* elements are made from so many numbers */
+	uint64_t count_max; /* beyond, elements go */
+	int steps;
+	int checks; /* how often all is compared */
+};
+
+static uint64_t random_id(struct check_random *random, const struct mix *mix)
+{
+	return check_random_below(random, mix->ids);
+}
+
+/* A place for an insertion: often at an end, or where the last one was. */
+static uint64_t random_place(struct check_random *random, const struct model *m, uint64_t last)
+{
+	switch (check_random_below(random, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		return 0;
+	case 3:
+	case 4:
+		return m->count;
+	case 5:
+		return last <= m->count ? last : m->count;
+	default:
+		return check_random_below(random, m->count + 1);
+	}
+}
+
+static enum list_side random_side(struct check_random *random)
+{
+	return check_random_below(random, 2) ? LIST_FRONT : LIST_BACK;
+}
+
+static void step_take(struct check_random *random, const struct mix *mix, struct model *m)
+{
+	enum list_side side = random_side(random);
+
+	switch (check_random_below(random, 40)) {
+	case 0:
+		model_cut(m, side, check_random_below(random, m->count + 1));
+		break;
+	case 1:
+	case 2:
+		model_cut(m, side, check_random_below(random, m->count / 8 + 1));
+		break;
+	case 3:
+		model_remove_equal(m, side, random_id(random, mix),
+				   check_random_below(random, 2) ? UINT64_MAX
+								 : check_random_below(random, 9));
+		break;
+	default:
+		model_pop(m, side);
+	}
+}
+
+static void step_read(struct check_random *random, const struct model *m)
+{
+	uint64_t index = check_random_below(random, m->count);
+	enum list_side towards = random_side(random);
+	struct list_iter iter;
+	struct list_element element;
+
+	check_element(list_get(m->list, index), m->ids[index]);
+	list_iter_init(&iter, m->list, index, towards);
+	for (int i = 0; i < 5 && index < m->count; i++) {
+		assert_true(list_iter_next(&iter, &element));
+		check_element(element, m->ids[index]);
+		index += towards == LIST_BACK ? 1 : -1;
+	}
+}
+
+static void step(struct check_random *random, const struct mix *mix, struct model *m,
+		 uint64_t *last)
+{
+	bool growing = m->count < mix->count_max && check_random_below(random, 8) > 0;
+
+	if (m->count == 0 || (growing && check_random_below(random, 3) > 0)) {
+		*last = random_place(random, m, *last);
+		model_insert(m, *last, random_id(random, mix));
+		*last += check_random_below(random, 2);
+	} else if (check_random_below(random, 4) == 0) {
+		model_replace(m, check_random_below(random, m->count), random_id(random, mix));
+	} else if (check_random_below(random, 4) == 0) {
+		step_read(random, m);
+	} else {
+		step_take(random, mix, m);
+	}
+}
+
+static void test_model(void **state)
+{
+	static const struct mix mixes[] = {
+		{"a few of all kinds", 64, 50, 200000, 20000},
+		{"small ones only", 3, 20000, 400000, 100},
+		{"hundreds of all kinds", 200, 1000, 200000, 400},
+		{"thousands of all kinds", 2000, 5000, 200000, 50},
+	};
+	struct check_random random = check_random_start();
+
+	for (size_t i = 0; i < COUNT_OF(mixes); i++) {
+		struct model m = {.list = list_new()};
+		uint64_t last = 0;
+		print_message("# %s\n", mixes[i].label);
+		for (int n = 0; n < mixes[i].steps; n++) {
+			step(&random, &mixes[i], &m, &last);
+			if (n % (mixes[i].steps / mixes[i].checks) == 0)
+				model_check(&m);
+		}
+		model_check(&m);
+		struct list *copy = list_copy(m.list);
+		list_free(m.list);
+		m.list = copy;
+		model_check(&m);
+		model_deinit(&m);
+	}
+}
+
 int main(void)
 {
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
