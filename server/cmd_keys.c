@@ -11,6 +11,7 @@
 #include "server/serve.h"
 #include "server/server.h"
 #include "shard/scan.h"
+#include "shard/value.h"
 
 /* What one tick looks at: so many entries (some 0.2 us each), buckets and empty slots: about 50 us. */
 #define KEYS_SLICE_ENTRIES 256
@@ -30,7 +31,7 @@ static void keys_visit(void *arg, struct entry *e)
 {
 	struct keys_job *keys = arg;
 	struct slice key = entry_key(e);
-	if (entry_expired(e, keys->now))
+	if (value_expired(e, keys->now))
 		return;
 	if (!keys->every && !glob_match(keys->pattern, key, false))
 		return;

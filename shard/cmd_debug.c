@@ -1,65 +1,31 @@
 /*
  * DEBUG on keys: OBJECT, DIGEST, DIGEST-VALUE, POPULATE.
- *
- * A digest is 160 bits. Those of all keys are put together by exclusive or, so that they may come in
- * any order: equal contents give equal digests on every server, whatever the layout of its tables.
  */
 #include "proto/mem.h"
 #include "shard/execute.h"
 #include "shard/handlers.h"
 #include "shard/string.h"
+#include "shard/value.h"
 
 #include <stdio.h>
 
 /* --- digests --- */
 
-#define DIGEST_WORDS 5
-
-struct digest {
-	uint32_t words[DIGEST_WORDS];
-};
-
-/* What is hashed of a key or a value, by each of the fixed seeds. */
-struct digest_parts {
-	uint64_t key; /* 0 for a value alone */
-	uint64_t value;
-	uint32_t db;
-	uint16_t type;
-	uint16_t expires;
-};
-
-static const struct hash_seed digest_seeds[] = {
-	{0x736865726420312d, 0x6469676573742061},
-	{0x736865726420322d, 0x6469676573742062},
-	{0x736865726420332d, 0x6469676573742063},
-};
-
-/* Adds a value (ctx NULL: of no key, else with its key and database) to the digest. */
-static void digest_add(struct digest *digest, const struct entry *e, bool with_key, uint32_t db)
+/* The digest of a value, without its key. */
+static struct digest digest_value(const struct entry *e)
 {
-	char *scratch;
-	struct slice key = entry_key(e), value = string_bytes(e, &scratch);
-	struct digest_parts parts = {.db = with_key ? db : 0,
-				     .type = (uint16_t)entry_type(e),
-				     .expires = entry_expire(e) != EXPIRE_NEVER};
-	uint32_t words[6];
-	for (size_t i = 0; i < 3; i++) {
-		const struct hash_seed *seed = &digest_seeds[i];
-		parts.key = with_key ? hash_bytes(seed, key.ptr, key.len) : 0;
-		parts.value = hash_bytes(seed, value.ptr, value.len);
-		uint64_t hash = hash_bytes(seed, (const char *)&parts, sizeof(parts));
-		memcpy(words + 2 * i, &hash, sizeof(hash));
-	}
-	for (size_t i = 0; i < DIGEST_WORDS; i++)
-		digest->words[i] ^= words[i];
-	mem_free_unsized(scratch);
+	struct digest digest = {0};
+
+	digest_mix_number(&digest, entry_type(e));
+	value_digest(e, &digest);
+	digest_mix_number(&digest, entry_expire(e) != EXPIRE_NEVER);
+	return digest;
 }
 
 static void digest_reply(struct reply *r, const struct digest *digest)
 {
-	char text[DIGEST_WORDS * 8 + 1];
-	for (size_t i = 0; i < DIGEST_WORDS; i++)
-		snprintf(text + 8 * i, 9, "%08x", digest->words[i]);
+	char text[DIGEST_TEXT + 1];
+	digest_format(digest, text);
 	reply_status(r, text);
 }
 
@@ -72,8 +38,12 @@ struct digest_walk {
 static void digest_visit(void *arg, struct entry *e)
 {
 	struct digest_walk *walk = arg;
-	if (!entry_expired(e, walk->now))
-		digest_add(&walk->digest, e, true, walk->db);
+	if (value_expired(e, walk->now))
+		return;
+	struct digest digest = digest_value(e);
+	digest_mix_number(&digest, walk->db);
+	digest_mix(&digest, entry_key(e));
+	digest_join(&walk->digest, &digest);
 }
 
 /* Holds every slot: tables don't change, so the walk shows each entry once. */
@@ -100,25 +70,12 @@ void cmd_debug_digest_value(struct ctx *ctx)
 		struct digest digest = {0};
 		const struct entry *e = ctx_peek(ctx, k, false);
 		if (e)
-			digest_add(&digest, e, false, 0);
+			digest = digest_value(e);
 		digest_reply(ctx->reply, &digest);
 	}
 }
 
 /* --- OBJECT --- */
-
-/* The bytes of a string in an RDB file, not compressed: an integer of 1, 2 or 4 bytes behind one, or a length. */
-static size_t serialized_length(const struct entry *e)
-{
-	size_t len = string_length(e);
-	int64_t n;
-	if (entry_encoding(e) == ENCODING_INT && number_parse(entry_value(e), &n) &&
-	    n >= INT32_MIN && n <= INT32_MAX)
-		return n >= INT8_MIN && n <= INT8_MAX     ? 2
-		       : n >= INT16_MIN && n <= INT16_MAX ? 3
-							  : 5;
-	return len + (len < 64 ? 1 : len < 16384 ? 2 : 5);
-}
 
 void cmd_debug_object(struct ctx *ctx)
 {
@@ -131,7 +88,7 @@ void cmd_debug_object(struct ctx *ctx)
 	snprintf(text, sizeof(text),
 		 "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u "
 		 "lru_seconds_idle:%llu",
-		 (const void *)e, entry_encoding_name(entry_encoding(e)), serialized_length(e),
+		 (const void *)e, entry_encoding_name(entry_encoding(e)), value_serialized(e),
 		 entry_access(e), (unsigned long long)ctx_idle_seconds(ctx, e));
 	reply_status(ctx->reply, text);
 }
@@ -147,15 +104,6 @@ struct populate {
 	struct slice prefix;
 };
 
-/* A number that isn't negative; on failure replies. */
-static bool arg_positive(struct ctx *ctx, uint32_t i, int64_t *out)
-{
-	if (number_parse(ctx->argv[i], out) && *out >= 0)
-		return true;
-	reply_error(ctx->reply, "ERR value is out of range, must be positive");
-	return false;
-}
-
 static bool populate_parse(struct ctx *ctx, struct populate *p)
 {
 	*p = (struct populate){.prefix = SLICE("key")};
@@ -163,11 +111,11 @@ static bool populate_parse(struct ctx *ctx, struct populate *p)
 		command_error_subcommand(ctx->cmd, ctx->argv[1], ctx->reply);
 		return false;
 	}
-	if (!arg_positive(ctx, 2, &p->count))
+	if (!ctx_arg_positive(ctx, 2, &p->count))
 		return false;
 	if (ctx->argc >= 4)
 		p->prefix = ctx->argv[3];
-	if (ctx->argc >= 5 && !arg_positive(ctx, 4, &p->size))
+	if (ctx->argc >= 5 && !ctx_arg_positive(ctx, 4, &p->size))
 		return false;
 	if (p->count > POPULATE_KEYS_MAX) {
 		reply_errorf(ctx->reply, "ERR no more than %d keys at a time", POPULATE_KEYS_MAX);

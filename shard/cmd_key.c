@@ -1,13 +1,10 @@
 /*
  * Keys as such: whether they are there, of what type, under which name, in which database.
  *
- * An entry stands in one table only, so what moves gets a new entry: its blob is shared, its owner-only
- * structure passes on to it, and the old entry goes without them (ctx_remove_shallow).
+ * An entry stands in one table only, so what moves gets a new entry: its blob is shared, its structure
+ * passes on to it, and the old entry goes without them (ctx_remove_shallow).
  */
 #include "shard/handlers.h"
-#include "shard/rope.h"
-
-#include <assert.h>
 
 static void remove_keys(struct ctx *ctx)
 {
@@ -55,36 +52,6 @@ void cmd_type(struct ctx *ctx)
 
 /* --- rename, move, copy --- */
 
-static struct entry_spec spec_like(const struct entry *e, struct slice key)
-{
-	return (struct entry_spec){
-		.key = key,
-		.expire = entry_expire(e),
-		.type = entry_type(e),
-		.encoding = entry_encoding(e),
-		.access = entry_access(e),
-	};
-}
-
-/* What is to stand under `key` instead of the entry: it takes over an owner-only structure. */
-static struct entry *entry_moved(const struct entry *e, struct slice key)
-{
-	struct entry_spec spec = spec_like(e, key);
-	if (e->flags & ENTRY_OWNER_ONLY)
-		return entry_new_owner_only(&spec, entry_structure(e));
-	return entry_with_key(e, key, spec.expire);
-}
-
-/* The same value a second time. */
-static struct entry *entry_copied(const struct entry *e, struct slice key)
-{
-	struct entry_spec spec = spec_like(e, key);
-	if (!(e->flags & ENTRY_OWNER_ONLY))
-		return entry_with_key(e, key, spec.expire);
-	assert(entry_type(e) == ENTRY_STRING);
-	return entry_new_owner_only(&spec, rope_copy(entry_structure(e)));
-}
-
 static void rename_key(struct ctx *ctx, bool only_new)
 {
 	const struct entry *e = ctx_peek(ctx, 0, true);
@@ -98,7 +65,7 @@ static void rename_key(struct ctx *ctx, bool only_new)
 		return;
 	}
 	if (!same) {
-		struct entry *moved = entry_moved(e, ctx->keys[1].name);
+		struct entry *moved = entry_with_key(e, ctx->keys[1].name, entry_expire(e));
 		ctx_remove_shallow(ctx, 0);
 		ctx_put(ctx, 1, moved);
 		ctx->dirty++;
@@ -133,7 +100,7 @@ void cmd_move(struct ctx *ctx)
 		reply_int(ctx->reply, 0);
 		return;
 	}
-	struct entry *moved = entry_moved(e, ctx->keys[0].name);
+	struct entry *moved = entry_with_key(e, ctx->keys[0].name, entry_expire(e));
 	ctx_remove_shallow(ctx, 0);
 	ctx_put_in(ctx, 0, db, moved);
 	ctx->dirty++;
@@ -174,7 +141,7 @@ void cmd_copy(struct ctx *ctx)
 		reply_int(ctx->reply, 0);
 		return;
 	}
-	struct entry *copy = entry_copied(e, ctx->keys[1].name);
+	struct entry *copy = entry_copy(e, ctx->keys[1].name, ctx->shard);
 	entry_set_access(copy, ctx_access_new(ctx));
 	ctx_put_in(ctx, 1, db, copy);
 	ctx->dirty++;

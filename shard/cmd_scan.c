@@ -13,6 +13,7 @@
 
 #include "proto/glob.h"
 #include "shard/handlers.h"
+#include "shard/value.h"
 
 /* --- the walk --- */
 
@@ -143,7 +144,7 @@ static void scan_visit(void *arg, struct entry *e)
 		return;
 	if (!scan->any_type && !slice_is(scan->type, entry_type_name(entry_type(e))))
 		return;
-	if (entry_expired(e, scan->now))
+	if (value_expired(e, scan->now))
 		return;
 	reply_bulk_slice(&scan->keys, name);
 	scan->found++;
@@ -247,7 +248,7 @@ struct live {
 static void live_visit(void *arg, struct entry *e)
 {
 	struct live *live = arg;
-	if (!live->e && !entry_expired(e, live->now))
+	if (!live->e && !value_expired(e, live->now))
 		live->e = e;
 }
 
@@ -269,7 +270,7 @@ struct entry *keyspace_random(const struct keyspace *ks, uint32_t db, uint64_t r
 		if (!table)
 			return NULL;
 		struct entry *e = table_random(table, random_next(&random));
-		if (e && !entry_expired(e, now))
+		if (e && !value_expired(e, now))
 			return e;
 	}
 	return next_live(ks, db, random, now);

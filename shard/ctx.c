@@ -7,6 +7,8 @@
  */
 #include "shard/ctx.h"
 
+#include "shard/value.h"
+
 #include <assert.h>
 
 /* LFU: where new keys start, so that they aren't the first to go, and the counter's border. */
@@ -47,7 +49,7 @@ static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t 
 {
 	struct table *table = slot_table(key->slot, db);
 	struct entry *e = table ? table_find(table, key->hash, key->name) : NULL;
-	if (!e || !entry_expired(e, ctx->now))
+	if (!e || !value_expired(e, ctx->now))
 		return e;
 	if (ctx->holder) {
 		drop_entry(ctx, key, db, table);
@@ -179,6 +181,12 @@ bool ctx_peek_typed(struct ctx *ctx, uint32_t k, enum entry_type type, struct en
 
 /* --- stores --- */
 
+static void slot_note_due(struct slot *slot, int64_t due)
+{
+	if (due < slot_expire_earliest(slot))
+		atomic_store_explicit(&slot->expire_earliest, due, memory_order_relaxed);
+}
+
 /* Publishes the entry; returns the one it replaced. */
 static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
@@ -190,10 +198,16 @@ static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct 
 	count_entry(ctx, db, e, 1);
 	if (old)
 		count_entry(ctx, db, old, -1);
-	if (entry_expire(e) < slot_expire_earliest(key->slot))
-		atomic_store_explicit(&key->slot->expire_earliest, entry_expire(e),
-				      memory_order_relaxed);
+	slot_note_due(key->slot, entry_due(e));
 	return old;
+}
+
+void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due)
+{
+	const struct key *key = &ctx->keys[k];
+	ctx_open(ctx);
+	table_note_due(slot_table(key->slot, ctx->db), key->hash, key->name, due);
+	slot_note_due(key->slot, due);
 }
 
 void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
@@ -247,19 +261,43 @@ bool ctx_arg_int(struct ctx *ctx, uint32_t i, int64_t *out)
 	return false;
 }
 
-bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error)
+bool ctx_arg_range(struct ctx *ctx, uint32_t i, int64_t min, int64_t max, int64_t *out,
+		   const char *error)
 {
-	int64_t n;
-	if (!number_parse(ctx->argv[i], &n)) {
+	if (!number_parse(ctx->argv[i], out)) {
 		reply_error(ctx->reply, error ? error : error_not_integer);
 		return false;
 	}
-	if (n < INT32_MIN || n > INT32_MAX) {
-		reply_error(ctx->reply, error ? error
-					      : "ERR value is out of range, value must between "
-						"-2147483648 and 2147483647");
+	if (*out >= min && *out <= max)
+		return true;
+	if (error)
+		reply_error(ctx->reply, error);
+	else
+		reply_errorf(ctx->reply,
+			     "ERR value is out of range, value must between %lld and %lld",
+			     (long long)min, (long long)max);
+	return false;
+}
+
+bool ctx_arg_positive(struct ctx *ctx, uint32_t i, int64_t *out)
+{
+	return ctx_arg_range(ctx, i, 0, INT64_MAX, out,
+			     "ERR value is out of range, must be positive");
+}
+
+bool ctx_arg_double(struct ctx *ctx, uint32_t i, double *out, const char *error)
+{
+	if (number_parse_double(ctx->argv[i], out))
+		return true;
+	reply_error(ctx->reply, error ? error : error_not_float);
+	return false;
+}
+
+bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error)
+{
+	int64_t n;
+	if (!ctx_arg_range(ctx, i, INT32_MIN, INT32_MAX, &n, error))
 		return false;
-	}
 	if (n < 0 || n >= ctx->ks->databases) {
 		reply_error(ctx->reply, "ERR DB index is out of range");
 		return false;

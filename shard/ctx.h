@@ -109,6 +109,9 @@ bool ctx_remove(struct ctx *ctx, uint32_t k);
 /* Takes the entry out without retiring what hangs off it: the caller has moved its structure (RENAME, MOVE). */
 bool ctx_remove_shallow(struct ctx *ctx, uint32_t k);
 
+/* What is in key k, changed in place, expires at `due` for the first time: slot and table take note. */
+void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due);
+
 /* Before a store that doesn't go through ctx_put or ctx_remove. Holder only. Idempotent. */
 void ctx_open(struct ctx *ctx);
 
@@ -120,6 +123,15 @@ uint32_t ctx_frequency(const struct ctx *ctx, const struct entry *e);
 
 /* Argument i as an integer; on failure replies "ERR value is not an integer or out of range". */
 bool ctx_arg_int(struct ctx *ctx, uint32_t i, int64_t *out);
+/*
+ * The same within a range, and not negative. `error`: what to say of anything else; NULL: the usual, which
+ * names the limits.
+ */
+bool ctx_arg_range(struct ctx *ctx, uint32_t i, int64_t min, int64_t max, int64_t *out,
+		   const char *error);
+bool ctx_arg_positive(struct ctx *ctx, uint32_t i, int64_t *out);
+/* Argument i as a double; `error`: what to say when it isn't one; NULL: "ERR value is not a valid float". */
+bool ctx_arg_double(struct ctx *ctx, uint32_t i, double *out, const char *error);
 /*
  * Argument i as a database index within range; on failure replies as Redis does. `error`: what to say
  * of a number that isn't one or doesn't fit 32 bits; NULL: the usual.

@@ -2,14 +2,15 @@
  * Entries: laying out a key, a value and what goes with them in one allocation.
  *
  * An entry is made in one of three ways: with its value inline, with its value in a blob (from
- * ENTRY_BLOB_MIN on), or around an owner-only structure. The last two differ from the first only in
+ * ENTRY_BLOB_MIN on), or around a structure. The last two differ from the first only in
  * what stands in the place of the value: a pointer. What hangs off it is let go in entry_free().
  */
 #include "shard/entry.h"
 
 #include "proto/mem.h"
 #include "proto/number.h"
-#include "shard/rope.h"
+#include "shard/hash_value.h"
+#include "shard/value.h"
 
 #include <assert.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 
 /*
  * An entry with all but the value's bytes filled in. `vlen` is the inline length: that of a
- * pointer, with ENTRY_BLOB or ENTRY_OWNER_ONLY among the flags.
+ * pointer, with ENTRY_BLOB or one of ENTRY_STRUCTURE among the flags.
  */
 static struct entry *entry_make(const struct entry_spec *spec, size_t vlen, unsigned flags)
 {
@@ -33,6 +34,8 @@ static struct entry *entry_make(const struct entry_spec *spec, size_t vlen, unsi
 	assert(klen <= LENGTH_MAX && vlen <= LENGTH_MAX);
 	if (spec->expire != EXPIRE_NEVER)
 		flags |= ENTRY_EXPIRES;
+	if (spec->field_ttl)
+		flags |= ENTRY_FIELD_TTL;
 	if (klen > SHORT_KEY_MAX || vlen > SHORT_VALUE_MAX)
 		flags |= ENTRY_LONG;
 	e = mem_alloc(sizeof(*e) + entry_extra(flags) + klen + vlen);
@@ -103,19 +106,8 @@ struct entry *entry_new(const struct entry_spec *spec)
 
 char *entry_value_room(struct entry *e)
 {
-	assert(!(e->flags & ENTRY_OWNER_ONLY));
+	assert(!(e->flags & ENTRY_STRUCTURE));
 	return e->flags & ENTRY_BLOB ? entry_blob(e)->bytes : entry_inline(e);
-}
-
-const char *entry_type_name(enum entry_type type)
-{
-	static const char *const names[ENTRY_TYPE_COUNT] = {
-		[ENTRY_STRING] = "string", [ENTRY_LIST] = "list", [ENTRY_SET] = "set",
-		[ENTRY_ZSET] = "zset",     [ENTRY_HASH] = "hash", [ENTRY_STREAM] = "stream",
-	};
-
-	assert(type < ENTRY_TYPE_COUNT);
-	return names[type];
 }
 
 const char *entry_encoding_name(enum entry_encoding encoding)
@@ -124,6 +116,12 @@ const char *entry_encoding_name(enum entry_encoding encoding)
 		[ENCODING_RAW] = "raw",
 		[ENCODING_INT] = "int",
 		[ENCODING_EMBSTR] = "embstr",
+		[ENCODING_LISTPACK] = "listpack",
+		[ENCODING_LISTPACKEX] = "listpackex",
+		[ENCODING_INTSET] = "intset",
+		[ENCODING_HASHTABLE] = "hashtable",
+		[ENCODING_SKIPLIST] = "skiplist",
+		[ENCODING_QUICKLIST] = "quicklist",
 	};
 
 	assert(encoding < ENCODING_COUNT);
@@ -160,14 +158,29 @@ struct entry *entry_new_owner_only(const struct entry_spec *spec, void *structur
 	return entry_make_pointer(spec, ENTRY_OWNER_ONLY, structure);
 }
 
-/* The value of `e` under the key and expiry of `spec`. */
+struct entry *entry_new_dict(const struct entry_spec *spec, struct dict *dict)
+{
+	assert(dict);
+	return entry_make_pointer(spec, ENTRY_DICT, dict);
+}
+
+struct entry_spec entry_spec_of(const struct entry *e)
+{
+	return (struct entry_spec){
+		.key = entry_key(e),
+		.expire = entry_expire(e),
+		.type = entry_type(e),
+		.encoding = entry_encoding(e),
+		.access = entry_access(e),
+		.field_ttl = e->flags & ENTRY_FIELD_TTL,
+	};
+}
+
+/* The value of `e` in an entry made of `spec`. */
 static struct entry *entry_again(const struct entry *e, struct entry_spec *spec)
 {
-	spec->type = entry_type(e);
-	spec->encoding = entry_encoding(e);
-	spec->access = entry_access(e);
-	if (e->flags & ENTRY_OWNER_ONLY)
-		return entry_make_pointer(spec, ENTRY_OWNER_ONLY, entry_pointer(e));
+	if (e->flags & ENTRY_STRUCTURE)
+		return entry_make_pointer(spec, e->flags & ENTRY_STRUCTURE, entry_pointer(e));
 	if (e->flags & ENTRY_BLOB)
 		return entry_make_pointer(spec, ENTRY_BLOB, blob_ref(entry_pointer(e)));
 	spec->value = entry_value(e);
@@ -176,18 +189,46 @@ static struct entry *entry_again(const struct entry *e, struct entry_spec *spec)
 
 struct entry *entry_with_expire(const struct entry *e, int64_t expire)
 {
-	return entry_again(e, &(struct entry_spec){.key = entry_key(e), .expire = expire});
+	struct entry_spec spec = entry_spec_of(e);
+
+	spec.expire = expire;
+	return entry_again(e, &spec);
 }
 
 struct entry *entry_with_key(const struct entry *e, struct slice key, int64_t expire)
 {
-	assert(!(e->flags & ENTRY_OWNER_ONLY));
-	return entry_again(e, &(struct entry_spec){.key = key, .expire = expire});
+	struct entry_spec spec = entry_spec_of(e);
+
+	spec.key = key;
+	spec.expire = expire;
+	return entry_again(e, &spec);
+}
+
+struct entry *entry_with_encoding(const struct entry *e, enum entry_encoding encoding,
+				  bool field_ttl)
+{
+	struct entry_spec spec = entry_spec_of(e);
+
+	spec.encoding = encoding;
+	spec.field_ttl = field_ttl;
+	return entry_again(e, &spec);
+}
+
+struct entry *entry_copy(const struct entry *e, struct slice key, struct shard *shard)
+{
+	const struct structure_type *structure = value_structure(e);
+	struct entry_spec spec = entry_spec_of(e);
+
+	spec.key = key;
+	if (!structure)
+		return entry_again(e, &spec);
+	return entry_make_pointer(&spec, e->flags & ENTRY_STRUCTURE,
+				  structure->copy(entry_pointer(e), shard));
 }
 
 struct slice entry_value(const struct entry *e)
 {
-	assert(!(e->flags & ENTRY_OWNER_ONLY));
+	assert(!(e->flags & ENTRY_STRUCTURE));
 	if (e->flags & ENTRY_BLOB) {
 		const struct blob *blob = entry_pointer(e);
 		return (struct slice){blob->bytes, blob->len};
@@ -202,8 +243,14 @@ struct blob *entry_blob(const struct entry *e)
 
 void *entry_structure(const struct entry *e)
 {
-	assert(e->flags & ENTRY_OWNER_ONLY);
+	assert(e->flags & ENTRY_STRUCTURE);
 	return entry_pointer(e);
+}
+
+int64_t entry_fields_due(const struct entry *e)
+{
+	assert(entry_type(e) == ENTRY_HASH && (e->flags & ENTRY_FIELD_TTL));
+	return hash_fields_due(e);
 }
 
 /*
@@ -224,44 +271,36 @@ size_t entry_size(const struct entry *e)
 	return sizeof(*e) + entry_extra(e->flags) + entry_key(e).len + entry_inline_len(e);
 }
 
-static size_t structure_memory(const struct entry *e)
-{
-	switch (entry_type(e)) {
-	case ENTRY_STRING:
-		return rope_memory(entry_pointer(e));
-	default:
-		assert(!"a type that has no owner-only structure");
-		return 0;
-	}
-}
-
-static void structure_free(const struct entry *e)
-{
-	switch (entry_type(e)) {
-	case ENTRY_STRING:
-		rope_free(entry_pointer(e));
-		break;
-	default:
-		assert(!"a type that has no owner-only structure");
-	}
-}
-
 size_t entry_memory(const struct entry *e)
 {
 	size_t size = mem_class(entry_size(e));
+	const struct structure_type *structure = value_structure(e);
 
 	if (e->flags & ENTRY_BLOB)
 		size += mem_class(sizeof(struct blob) + entry_blob(e)->len);
-	if (e->flags & ENTRY_OWNER_ONLY)
-		size += structure_memory(e);
+	if (structure)
+		size += structure->memory(entry_pointer(e));
 	return size;
 }
 
 void entry_free(struct entry *e)
 {
-	if (e && (e->flags & ENTRY_OWNER_ONLY))
-		structure_free(e);
+	uint64_t at = 0;
+	size_t budget = SIZE_MAX;
+
+	if (e && !entry_free_slice(e, &at, &budget))
+		assert(!"a structure that isn't freed by all the budget there is");
+}
+
+bool entry_free_slice(struct entry *e, uint64_t *at, size_t *budget)
+{
+	const struct structure_type *structure = value_structure(e);
+
+	if (structure && !structure->free_slice(entry_pointer(e), at, budget))
+		return false;
+	*budget -= *budget > 0;
 	entry_free_shallow(e);
+	return true;
 }
 
 void entry_free_shallow(struct entry *e)

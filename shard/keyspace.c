@@ -29,6 +29,14 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	ks->seed = *seed;
 	atomic_store(&ks->active_expire, true);
 	atomic_store(&ks->string_max, 512ull << 20);
+	atomic_store(&ks->limits.hash_listpack_entries, 512);
+	atomic_store(&ks->limits.hash_listpack_value, 64);
+	atomic_store(&ks->limits.set_intset_entries, 512);
+	atomic_store(&ks->limits.set_listpack_entries, 128);
+	atomic_store(&ks->limits.set_listpack_value, 64);
+	atomic_store(&ks->limits.zset_listpack_entries, 128);
+	atomic_store(&ks->limits.zset_listpack_value, 64);
+	atomic_store(&ks->limits.list_listpack_size, -2);
 	atomic_store(&ks->lfu_log_factor, 10);
 	atomic_store(&ks->lfu_decay_minutes, 1);
 	for (uint32_t i = 0; i < SLOT_COUNT; i++) {
@@ -54,9 +62,10 @@ static void slot_free_tables(struct keyspace *ks, struct slot *slot)
 	for (uint32_t db = 0; db < ks->databases; db++) {
 		struct table *table = slot_table(slot, db);
 		uint64_t at = 0;
+		size_t budget = SIZE_MAX;
 		uint64_t root = table ? table_take(table) : 0;
-		while (root && !table_free_slice(root, &at, SIZE_MAX))
-			;
+		if (root)
+			table_free_slice(root, &at, &budget, NULL, NULL);
 	}
 	struct table *more = atomic_load(&slot->more);
 	if (more)

@@ -57,6 +57,7 @@ struct shard_stats {
 	_Atomic uint64_t hits;
 	_Atomic uint64_t misses;
 	_Atomic uint64_t expired;
+	_Atomic uint64_t expired_fields;
 	_Atomic uint64_t dirty;          /* changes of keys */
 	_Atomic uint64_t sweep_entries;  /* looked at by the expiry sweep */
 	_Atomic uint64_t sweep_lag_ms;   /* how late the last expired entry was found */
@@ -85,6 +86,21 @@ enum access_policy {
 	ACCESS_LFU, /* 16 bits minutes of the last decay, 8 bits logarithmic counter */
 };
 
+/*
+ * Up to which number and length of elements Redis would call a value small, and encode it so (options of
+ * the same names). Relaxed.
+ */
+struct encoding_limits {
+	_Atomic int64_t hash_listpack_entries;
+	_Atomic int64_t hash_listpack_value;
+	_Atomic int64_t set_intset_entries;
+	_Atomic int64_t set_listpack_entries;
+	_Atomic int64_t set_listpack_value;
+	_Atomic int64_t zset_listpack_entries;
+	_Atomic int64_t zset_listpack_value;
+	_Atomic int64_t list_listpack_size; /* of a list's nodes: elements, or -1 to -5: 4 to 64 KB */
+};
+
 struct keyspace {
 	/* constant after start */
 	uint32_t databases;
@@ -98,6 +114,7 @@ struct keyspace {
 	_Atomic uint32_t lfu_decay_minutes;
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
+	struct encoding_limits limits;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
 	struct slot slots[SLOT_COUNT];
@@ -159,6 +176,11 @@ static inline uint32_t slot_seq_begin(const struct slot *slot)
 static inline bool slot_seq_same(const struct slot *slot, uint32_t seq)
 {
 	return atomic_load_explicit(&slot->seq, memory_order_relaxed) == seq;
+}
+
+static inline int64_t limit_load(const _Atomic int64_t *limit)
+{
+	return atomic_load_explicit(limit, memory_order_relaxed);
 }
 
 /* A counter that one thread writes and any may read. */

@@ -4,9 +4,9 @@
  *	head            stamps[0].end     stamps[1].end = stamped     tail
  *	 | may go once ... | may go once ...    | no stamp yet          |
  *
- * Places are counted from the start of time and taken modulo the ring's capacity. A whole table
- * stands in the ring as one thing; when its turn comes it becomes `lazy_root` and is freed bit by
- * bit.
+ * Places are counted from the start of time and taken modulo the ring's capacity. A whole table, or an
+ * entry with a structure, stands in the ring as one thing; when its turn comes it goes to the stack
+ * of large things and is freed bit by bit.
  */
 #include "shard/retire.h"
 
@@ -21,8 +21,6 @@
 #define RING_MIN 64
 /* ... and one that has grown beyond this many (64 KB) is let go once it is empty. */
 #define RING_KEEP 4096
-/* A table is freed in pieces of this size, each charged in full to the budget. */
-#define TABLE_PIECE 64
 
 enum retired_kind {
 	RETIRED_MEMORY,
@@ -69,7 +67,7 @@ void retire_memory(struct retire *r, void *ptr, size_t size)
 
 void retire_entry(struct retire *r, struct entry *e)
 {
-	bool plain = !(e->flags & (ENTRY_BLOB | ENTRY_OWNER_ONLY));
+	bool plain = !(e->flags & (ENTRY_BLOB | ENTRY_STRUCTURE));
 
 	retire_push(r, e, plain ? entry_size(e) : entry_memory(e), RETIRED_ENTRY);
 }
@@ -109,7 +107,35 @@ bool retire_stamp(struct retire *r, const struct grace *grace)
 	return true;
 }
 
-/* Frees the oldest thing; a table only gets its turn. */
+static void large_push(struct retire *r, struct retire_large large)
+{
+	if (r->large_count == r->large_cap) {
+		r->large_cap = r->large_cap ? r->large_cap * 2 : RING_MIN;
+		r->large = mem_realloc(r->large, r->large_cap * sizeof(*r->large));
+	}
+	r->large[r->large_count++] = large;
+}
+
+static void entry_later(void *arg, struct entry *e)
+{
+	large_push(arg, (struct retire_large){.entry = e});
+}
+
+/* Frees a part of the last large thing, which may put others on top of itself. */
+static void large_free_slice(struct retire *r, size_t *budget)
+{
+	size_t i = r->large_count - 1;
+	struct retire_large large = r->large[i];
+	bool gone;
+
+	if (large.table)
+		gone = table_free_slice(large.table, &large.at, budget, entry_later, r);
+	else
+		gone = entry_free_slice(large.entry, &large.at, budget);
+	r->large[i] = gone ? r->large[--r->large_count] : large;
+}
+
+/* Frees the oldest thing; a large one only gets its turn. */
 static void retire_free_one(struct retire *r)
 {
 	struct retired old = r->ring[r->head++ & (r->cap - 1)];
@@ -122,33 +148,31 @@ static void retire_free_one(struct retire *r)
 		mem_free(old.ptr, size);
 		break;
 	case RETIRED_ENTRY:
-		entry_free(old.ptr);
+		if (((struct entry *)old.ptr)->flags & ENTRY_STRUCTURE)
+			entry_later(r, old.ptr);
+		else
+			entry_free(old.ptr);
 		break;
 	case RETIRED_ENTRY_SHALLOW:
 		entry_free_shallow(old.ptr);
 		break;
 	case RETIRED_TABLE:
-		r->lazy_root = (uintptr_t)old.ptr;
-		r->lazy_at = 0;
+		large_push(r, (struct retire_large){.table = (uintptr_t)old.ptr});
 		break;
 	}
 }
 
-/* Frees up to the place `end`; what of the budget is left. */
-static size_t retire_free_until(struct retire *r, uint64_t end, size_t budget)
+/* Frees up to the place `end`. */
+static void retire_free_until(struct retire *r, uint64_t end, size_t budget)
 {
-	while (budget > 0 && (r->lazy_root || r->head != end)) {
-		size_t charge = 1;
-		if (r->lazy_root) {
-			charge = budget < TABLE_PIECE ? budget : TABLE_PIECE;
-			if (table_free_slice(r->lazy_root, &r->lazy_at, charge))
-				r->lazy_root = 0;
+	while (budget > 0 && (r->large_count > 0 || r->head != end)) {
+		if (r->large_count > 0) {
+			large_free_slice(r, &budget);
 		} else {
 			retire_free_one(r);
+			budget--;
 		}
-		budget -= charge;
 	}
-	return budget;
 }
 
 /* The place up to which all may go; stamps whose things are all gone are dropped. */
@@ -182,12 +206,12 @@ bool retire_collect(struct retire *r, const struct grace *grace, size_t budget)
 {
 	uint64_t end;
 
-	if (r->stamps_head == r->stamps_tail && !r->lazy_root)
+	if (r->stamps_head == r->stamps_tail && r->large_count == 0)
 		return false;
 	end = retire_free_end(r, grace);
 	retire_free_until(r, end, budget);
 	retire_drop_stamps(r);
-	return r->lazy_root || r->head != end;
+	return r->large_count > 0 || r->head != end;
 }
 
 bool retire_waiting(const struct retire *r)
@@ -201,5 +225,6 @@ void retire_deinit(struct retire *r)
 	assert(r->head == r->tail && r->bytes == 0);
 	mem_free(r->ring, r->cap * sizeof(*r->ring));
 	mem_free(r->stamps, r->stamps_cap * sizeof(*r->stamps));
+	mem_free_unsized(r->large);
 	retire_init(r);
 }

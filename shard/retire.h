@@ -39,6 +39,12 @@ struct retired {
 	uint64_t what; /* size << 3 | kind */
 };
 
+struct retire_large {
+	uint64_t table;      /* a root word, or 0: */
+	struct entry *entry;
+	uint64_t at;         /* how far it is */
+};
+
 struct retire {
 	struct retired *ring; /* a power of two, grows */
 	size_t cap;
@@ -52,8 +58,12 @@ struct retire {
 	uint64_t stamps_head, stamps_tail;
 	uint64_t stamped; /* the place up to which everything has a stamp */
 	size_t bytes;     /* retired and not freed */
-	uint64_t lazy_root; /* a whole table being freed slice by slice, 0 = none */
-	uint64_t lazy_at;
+	/*
+	 * What takes more than one slice to free: whole tables, and entries with structures. A stack, for
+	 * a table's entries may have structures: the last one goes first, so it stays low.
+	 */
+	struct retire_large *large;
+	size_t large_count, large_cap;
 };
 
 void retire_init(struct retire *r);
@@ -64,7 +74,7 @@ void retire_deinit(struct retire *r);
 void retire_memory(struct retire *r, void *ptr, size_t size);
 /* An entry with all that hangs off it. */
 void retire_entry(struct retire *r, struct entry *e);
-/* An entry without its owner-only structure, which lives on in another one. */
+/* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
 /* The content of a table (table.h: a root word), with all of its entries, unknown in number. */
 void retire_table(struct retire *r, uint64_t root);

@@ -6,7 +6,6 @@
 #include "proto/mem.h"
 
 #include <assert.h>
-#include <stdbool.h>
 
 static_assert((ROPE_LEAF & (ROPE_LEAF - 1)) == 0, "the border of a leaf is a shift away");
 
@@ -35,18 +34,28 @@ struct rope *rope_new(size_t len)
 
 void rope_free(struct rope *rope)
 {
-	if (!rope)
-		return;
-	size_t count = leaves_for(rope->len);
-	for (size_t i = 0; i < count && rope->present > 0; i++) {
-		if (!rope->leaves[i].bytes)
+	uint64_t at = 0;
+	size_t budget = SIZE_MAX;
+
+	if (rope)
+		rope_free_slice(rope, &at, &budget);
+}
+
+/* *at is the next leaf. Absent ones cost nothing. */
+bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget)
+{
+	for (; rope->present > 0 && *budget > 0; ++*at) {
+		if (!rope->leaves[*at].bytes)
 			continue;
-		mem_free(rope->leaves[i].bytes, ROPE_LEAF);
+		mem_free(rope->leaves[*at].bytes, ROPE_LEAF);
 		rope->present--;
+		--*budget;
 	}
-	assert(rope->present == 0);
+	if (rope->present > 0)
+		return false;
 	mem_free(rope->leaves, rope->cap * sizeof(*rope->leaves));
 	mem_free(rope, sizeof(*rope));
+	return true;
 }
 
 struct rope *rope_copy(const struct rope *rope)

@@ -33,6 +33,7 @@
 
 #include "proto/slice.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,8 @@ struct rope {
 /* `len` zero bytes, and what it takes to free them. free(NULL) is fine. */
 struct rope *rope_new(size_t len);
 void rope_free(struct rope *rope);
+/* As a structure (value.h), leaf by leaf. */
+bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget);
 
 /* The same bytes, in leaves of their own; absent ones stay absent. */
 struct rope *rope_copy(const struct rope *rope);

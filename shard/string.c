@@ -8,6 +8,7 @@
 #include "shard/string.h"
 
 #include "proto/mem.h"
+#include "shard/value.h"
 
 #include <assert.h>
 
@@ -167,6 +168,21 @@ void string_write(struct ctx *ctx, uint32_t k, struct entry *e, size_t offset, s
 	string_edit_begin(ctx, k, e, offset + bytes.len, &edit);
 	string_edit_write(&edit, offset, bytes);
 	string_edit_end(ctx, k, &edit);
+}
+
+void string_digest(const struct entry *e, struct digest *digest)
+{
+	char *scratch;
+	digest_mix(digest, string_bytes(e, &scratch));
+	mem_free_unsized(scratch);
+}
+
+size_t string_serialized(const struct entry *e)
+{
+	if (entry_encoding(e) == ENCODING_INT)
+		return serialized_string(entry_value(e));
+	size_t len = string_length(e);
+	return serialized_length(len) + len;
 }
 
 bool string_check_length(struct ctx *ctx, size_t offset, size_t len)

@@ -12,6 +12,7 @@
 #define SHARD_STRING_H
 
 #include "shard/ctx.h"
+#include "shard/digest.h"
 #include "shard/rope.h"
 
 size_t string_length(const struct entry *e);
@@ -59,6 +60,10 @@ void string_edit_write(struct string_edit *edit, size_t offset, struct slice byt
 void string_edit_end(struct ctx *ctx, uint32_t k, struct string_edit *edit);
 /* Ends one that neither grew the string nor changed a byte: the key stays as it was. */
 void string_edit_drop(struct string_edit *edit);
+
+/* Rows of value.h. */
+void string_digest(const struct entry *e, struct digest *digest);
+size_t string_serialized(const struct entry *e);
 
 /* Replies error_string_max and returns false when a string of that length may not be. */
 bool string_check_length(struct ctx *ctx, size_t offset, size_t len);

@@ -9,6 +9,8 @@
  */
 #include "shard/sweep.h"
 
+#include "shard/hash_value.h"
+
 struct sweep {
 	struct shard *shard;
 	int64_t now;
@@ -25,24 +27,64 @@ static void count_down(_Atomic int64_t *count)
 			      memory_order_relaxed);
 }
 
-static void remove_expired(void *arg, struct entry *e)
+static void remove_key(struct sweep *sweep, struct entry *e)
 {
-	struct sweep *sweep = arg;
 	struct shard *shard = sweep->shard;
 	const struct hash_seed *seed = &shard->ks->seed;
 	struct slice key = entry_key(e);
 
-	sweep->stored = true;
 	table_remove(slot_table(sweep->slot, sweep->db), seed, hash_bytes(seed, key.ptr, key.len),
 		     key, &shard->retire);
-	sweep->left--;
 	count_down(&shard->counts[sweep->db].keys);
-	count_down(&shard->counts[sweep->db].expires);
-	stat_add(&shard->stats.expired, 1);
-	stat_add(&shard->stats.sweep_entries, 1);
-	atomic_store_explicit(&shard->stats.sweep_lag_ms, (uint64_t)(sweep->now - entry_expire(e)),
-			      memory_order_relaxed);
+	if (e->flags & ENTRY_EXPIRES)
+		count_down(&shard->counts[sweep->db].expires);
 	retire_entry(&shard->retire, e);
+}
+
+static void replace_entry(struct sweep *sweep, struct entry *e)
+{
+	struct shard *shard = sweep->shard;
+	const struct hash_seed *seed = &shard->ks->seed;
+	struct slice key = entry_key(e);
+	struct entry *old = table_put(slot_table(sweep->slot, sweep->db), seed,
+				      hash_bytes(seed, key.ptr, key.len), e, &shard->retire);
+
+	retire_entry(&shard->retire, old);
+}
+
+/* Fields of a hash have expired; the last one takes the key with it. */
+static void remove_fields(struct sweep *sweep, struct entry *e)
+{
+	struct shard *shard = sweep->shard;
+	struct entry *fresh;
+	size_t removed = hash_expire_fields(shard, e, sweep->now, sweep->left, &fresh);
+
+	sweep->left -= removed < sweep->left ? removed : sweep->left;
+	stat_add(&shard->stats.expired_fields, removed);
+	if (!fresh)
+		remove_key(sweep, e);
+	else if (fresh != e)
+		replace_entry(sweep, fresh);
+}
+
+static void remove_expired(void *arg, struct entry *e)
+{
+	struct sweep *sweep = arg;
+	struct shard_stats *stats = &sweep->shard->stats;
+	uint64_t lag = (uint64_t)(sweep->now - entry_due(e));
+
+	if (sweep->left == 0)
+		return; /* fields of others took what there was */
+	sweep->stored = true;
+	stat_add(&stats->sweep_entries, 1);
+	atomic_store_explicit(&stats->sweep_lag_ms, lag, memory_order_relaxed);
+	if (!entry_expired(e, sweep->now)) {
+		remove_fields(sweep, e);
+		return;
+	}
+	sweep->left--;
+	stat_add(&stats->expired, 1);
+	remove_key(sweep, e);
 }
 
 /* The slot is held; releases it. */

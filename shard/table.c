@@ -206,7 +206,7 @@ struct entry *table_put(struct table *t, const struct hash_seed *seed, uint64_t 
 		table_begin(t);
 	old = table_locate(t, hash, entry_key(e), &found);
 	if (old) {
-		bucket_note_expire(found.block, found.bucket, entry_expire(e));
+		bucket_note_expire(found.block, found.bucket, entry_due(e));
 		word_store(found.word, word);
 		return old;
 	}
@@ -214,9 +214,18 @@ struct entry *table_put(struct table *t, const struct hash_seed *seed, uint64_t 
 		table_grow(t, seed, hash, r);
 		found.block = word_ptr(root_block(word_load(&t->root), hash));
 	}
-	block_insert(found.block, word, entry_expire(e));
+	block_insert(found.block, word, entry_due(e));
 	table_count_add(t, found.block, 1);
 	return NULL;
+}
+
+void table_note_due(struct table *t, uint64_t hash, struct slice key, int64_t due)
+{
+	struct found found;
+
+	if (!word_load(&t->root) || !table_locate(t, hash, key, &found))
+		assert(!"there is no entry of that key");
+	bucket_note_expire(found.block, found.bucket, due);
 }
 
 /*

@@ -81,6 +81,8 @@ void table_prefetch_bucket(const struct table *t, uint64_t hash);
 void table_prefetch_entry(const struct table *t, uint64_t hash);
 
 size_t table_count(const struct table *t);
+/* How many of them have expired: looks only into buckets that may hold one. */
+size_t table_count_expired(const struct table *t, int64_t now);
 
 /*
  * Walks the table in order of home buckets, one home bucket at a call. `position` starts at 0 and
@@ -114,10 +116,16 @@ struct entry *table_remove(struct table *t, const struct hash_seed *seed, uint64
 			   struct slice key, struct retire *r);
 
 /*
- * Looks for expired entries: calls `expired(arg, e)` for each entry whose expiry is <= now (the
- * callee removes it with table_remove) in the buckets whose earliest expiry says so, at most `max`
- * of them, and corrects what the buckets say. Returns the earliest expiry that is left
- * (EXPIRE_NEVER: none; <= now: `max` was reached).
+ * What is in the entry of that key expires at `due` from now on, though the entry is the same: its
+ * bucket takes note.
+ */
+void table_note_due(struct table *t, uint64_t hash, struct slice key, int64_t due);
+
+/*
+ * Looks for what has expired: calls `expired(arg, e)` for each entry with entry_due() <= now (the
+ * callee removes it with table_remove, or what in it has expired) in the buckets whose earliest
+ * expiry says so, at most `max` of them, and corrects what the buckets say. Returns the earliest
+ * expiry that is left (EXPIRE_NEVER: none; <= now: not all was done).
  */
 int64_t table_sweep(struct table *t, int64_t now, size_t max,
 		    void (*expired)(void *arg, struct entry *e), void *arg);
@@ -126,9 +134,12 @@ int64_t table_sweep(struct table *t, int64_t now, size_t max,
 uint64_t table_take(struct table *t);
 
 /*
- * Frees a table that nobody can reach any more, in slices: at most about `budget` entries of it,
- * going on at *at (0 at first). True when it is all gone.
+ * Frees a table that nobody can reach any more, in slices: goes on at *at (0 at first), takes from
+ * *budget (more than 0) about as many entries as it freed. An entry with a structure is given to
+ * `later`, whose business it is from then on; with NULL it is freed here, whatever that takes. True
+ * when the table is gone.
  */
-bool table_free_slice(uint64_t root, uint64_t *at, size_t budget);
+bool table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
+		      void (*later)(void *arg, struct entry *e), void *arg);
 
 #endif

@@ -55,6 +55,34 @@ size_t table_memory(const struct table *t)
 	return root_is_directory(root) ? size + mem_class(directory_size(root_depth(root))) : size;
 }
 
+static size_t bucket_count_expired(const struct bucket *b, int64_t now)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < TABLE_BUCKET_WORDS; i++) {
+		const struct entry *e = word_ptr(word_load(&b->words[i]));
+		count += e && entry_expired(e, now);
+	}
+	return count;
+}
+
+size_t table_count_expired(const struct table *t, int64_t now)
+{
+	uint64_t root = word_load(&t->root);
+	size_t count = 0;
+	struct span span;
+
+	for (uint32_t at = 0; root && at < PREFIX_COUNT; at = span.first + span.count) {
+		span = span_at(root, at);
+		for (uint32_t i = 0; i < span.buckets; i++) {
+			const struct bucket *b = &span.block->bucket[i];
+			if (meta_expire(word_load(&b->meta)) <= now)
+				count += bucket_count_expired(b, now);
+		}
+	}
+	return count;
+}
+
 /* --- scan --- */
 
 /*
@@ -223,8 +251,8 @@ static int64_t bucket_earliest(const struct bucket *b)
 
 	for (uint32_t i = 0; i < TABLE_BUCKET_WORDS; i++) {
 		const struct entry *e = word_ptr(word_load(&b->words[i]));
-		if (e && entry_expire(e) < earliest)
-			earliest = entry_expire(e);
+		if (e && entry_due(e) < earliest)
+			earliest = entry_due(e);
 	}
 	return earliest;
 }
@@ -241,7 +269,7 @@ static bool sweep_bucket(struct sweep *s, struct block *block, struct bucket *b,
 
 	for (uint32_t i = 0; i < TABLE_BUCKET_WORDS && count < s->left; i++) {
 		struct entry *e = word_ptr(word_load(&b->words[i]));
-		if (e && entry_expired(e, s->now))
+		if (e && entry_due(e) <= s->now)
 			due[count++] = e;
 	}
 	s->left -= count;
@@ -310,17 +338,31 @@ uint64_t table_take(struct table *t)
 	return root;
 }
 
-/* Frees entries of a block from bucket *at on, and it when that was the last. */
-static bool block_free_slice(struct block *block, uint32_t *at, size_t *budget)
+/* A table that is being freed. */
+struct freeing {
+	size_t *budget;
+	void (*later)(void *arg, struct entry *e);
+	void *arg;
+};
+
+static void freeing_take(const struct freeing *f, struct entry *e)
 {
-	while (*at<block->buckets && * budget> 0) {
+	*f->budget -= *f->budget > 0;
+	if (f->later && (e->flags & ENTRY_STRUCTURE))
+		f->later(f->arg, e);
+	else
+		entry_free(e);
+}
+
+/* Frees entries of a block from bucket *at on, and it when that was the last. */
+static bool block_free_slice(const struct freeing *f, struct block *block, uint32_t *at)
+{
+	while (*at < block->buckets && *f->budget > 0) {
 		const struct bucket *b = &block->bucket[(*at)++];
 		for (uint32_t i = 0; i < TABLE_BUCKET_WORDS; i++) {
 			struct entry *e = word_ptr(word_load(&b->words[i]));
-			if (!e)
-				continue;
-			entry_free(e);
-			*budget -= *budget > 0;
+			if (e)
+				freeing_take(f, e);
 		}
 	}
 	if (*at < block->buckets)
@@ -333,16 +375,18 @@ static bool block_free_slice(struct block *block, uint32_t *at, size_t *budget)
  * *at is the next prefix << 16 | the next bucket. A block's places are read only before it is
  * freed.
  */
-bool table_free_slice(uint64_t root, uint64_t *at, size_t budget)
+bool table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
+		      void (*later)(void *arg, struct entry *e), void *arg)
 {
+	struct freeing freeing = {budget, later, arg};
 	uint32_t prefix = *at >> 16;
 	uint32_t bucket = *at & 0xffff;
 
-	while (root && prefix < PREFIX_COUNT && budget > 0) {
+	while (root && prefix < PREFIX_COUNT && *budget > 0) {
 		struct span span = span_at(root, prefix);
-		if (!block_free_slice((struct block *)span.block, &bucket, &budget))
+		if (!block_free_slice(&freeing, (struct block *)span.block, &bucket))
 			break;
-		budget -= budget > 0; /* empty blocks cost as well */
+		*budget -= *budget > 0; /* empty blocks cost as well */
 		prefix = span.first + span.count;
 		bucket = 0;
 	}

@@ -1,0 +1,287 @@
+/*
+ * Dicts: a table with elements of its own (dict.h).
+ *
+ * Everything that has to do with places is the table's business. Here: which memory replaced
+ * elements go to, when the earliest of them expires, and what all of it weighs.
+ */
+#include "shard/dict.h"
+
+#include "proto/mem.h"
+
+#include <assert.h>
+
+/* Up to so many elements their table is measured; beyond, it is taken for what tables usually are. */
+#define MEASURE_COUNT           10000
+#define TABLE_BYTES_PER_ELEMENT 13
+/* Elements that are looked at for what the others weigh: some microseconds. */
+#define SAMPLE_COUNT 64
+
+struct dict *dict_new(void)
+{
+	struct dict *dict = mem_alloc(sizeof(*dict));
+
+	atomic_init(&dict->table.root, 0);
+	atomic_init(&dict->expire_earliest, EXPIRE_NEVER);
+	return dict;
+}
+
+size_t dict_count_live(const struct dict *dict, int64_t now)
+{
+	size_t count = dict_count(dict);
+
+	if (dict_expire_earliest(dict) > now)
+		return count;
+	size_t expired = table_count_expired(&dict->table, now);
+	return expired < count ? count - expired : 0;
+}
+
+/* --- walks --- */
+
+struct walk {
+	void (*visit)(void *arg, struct entry *e);
+	void *arg;
+	size_t visited;
+};
+
+static void walk_visit(void *arg, struct entry *e)
+{
+	struct walk *walk = arg;
+
+	walk->visited++;
+	walk->visit(walk->arg, e);
+}
+
+/*
+ * Homes hold four or five elements on average, so one step an element is plenty, and keeps a call
+ * short in a table that has just been emptied.
+ */
+uint64_t dict_scan(const struct dict *dict, uint64_t cursor, size_t count,
+		   void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	struct walk walk = {visit, arg, 0};
+
+	for (size_t steps = 0; cursor != TABLE_END && walk.visited < count && steps < count;
+	     steps++)
+		cursor = table_scan(&dict->table, cursor, walk_visit, &walk);
+	return cursor == TABLE_END ? 0 : cursor;
+}
+
+void dict_walk(const struct dict *dict, void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	for (uint64_t at = 0; at != TABLE_END;)
+		at = table_scan(&dict->table, at, visit, arg);
+}
+
+/* --- samples --- */
+
+/* Draws of elements, beyond two for each that is wanted, before the whole dict is walked instead. */
+#define SAMPLE_DRAWS_MORE 64
+
+/* Elements that were drawn: a set of pointers, in a table with a free place for each. */
+struct drawn {
+	struct entry **places;
+	size_t mask;
+};
+
+/* False when it is in it already. */
+static bool drawn_add(struct drawn *drawn, struct entry *e)
+{
+	size_t at = ((uintptr_t)e >> 4) * 0x9e3779b97f4a7c15 >> 20;
+
+	for (;; at++) {
+		struct entry **place = &drawn->places[at & drawn->mask];
+		if (*place == e)
+			return false;
+		if (!*place) {
+			*place = e;
+			return true;
+		}
+	}
+}
+
+/* Draws until there are `count` different ones; false when that takes too long. */
+static bool sample_draw(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
+			struct drawn *drawn)
+{
+	size_t found = 0;
+
+	for (size_t draws = 2 * count + SAMPLE_DRAWS_MORE; found < count && draws > 0; draws--) {
+		struct entry *e = dict_random(dict, shard_random(shard));
+		found += e && !entry_expired(e, now) && drawn_add(drawn, e);
+	}
+	return found == count;
+}
+
+/* Each element in turn is chosen with the chance that is left: those wanted over those to come. */
+struct choice {
+	struct shard *shard;
+	int64_t now;
+	size_t wanted;
+	size_t left;
+	void (*visit)(void *arg, struct entry *e);
+	void *arg;
+};
+
+static void choice_visit(void *arg, struct entry *e)
+{
+	struct choice *choice = arg;
+
+	if (choice->wanted == 0 || choice->left == 0 || entry_expired(e, choice->now))
+		return;
+	if (shard_random(choice->shard) % choice->left-- >= choice->wanted)
+		return;
+	choice->wanted--;
+	choice->visit(choice->arg, e);
+}
+
+/* A sample of few elements is drawn, one of many chosen on a walk over all. */
+void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
+		 void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	size_t left = dict_count_live(dict, now);
+	struct choice choice = {shard, now, count, left, visit, arg};
+	struct drawn drawn = {NULL, 3};
+
+	if (count < left / 3) {
+		while (drawn.mask < 2 * count)
+			drawn.mask = 2 * drawn.mask + 1;
+		size_t bytes = (drawn.mask + 1) * sizeof(*drawn.places);
+		drawn.places = mem_zalloc(bytes);
+		bool enough = sample_draw(dict, shard, count, now, &drawn);
+		for (size_t i = 0; enough && i <= drawn.mask; i++)
+			if (drawn.places[i])
+				visit(arg, drawn.places[i]);
+		mem_free(drawn.places, bytes);
+		if (enough)
+			return;
+	}
+	if (choice.wanted > left)
+		choice.wanted = left;
+	dict_walk(dict, choice_visit, &choice);
+}
+
+/* --- changes --- */
+
+struct entry *dict_element_new(struct slice key, struct slice value, int64_t expire)
+{
+	return entry_new(&(struct entry_spec){
+		.key = key,
+		.value = value,
+		.expire = expire,
+		.type = ENTRY_STRING,
+		.encoding = ENCODING_RAW,
+	});
+}
+
+static void note_expire(struct dict *dict, int64_t expire)
+{
+	if (expire < dict_expire_earliest(dict))
+		atomic_store_explicit(&dict->expire_earliest, expire, memory_order_relaxed);
+}
+
+bool dict_put(struct dict *dict, struct shard *shard, uint64_t hash, struct entry *element)
+{
+	struct entry *old =
+		table_put(&dict->table, &shard->ks->seed, hash, element, &shard->retire);
+
+	note_expire(dict, entry_expire(element));
+	if (old)
+		retire_entry(&shard->retire, old);
+	return !old;
+}
+
+bool dict_remove(struct dict *dict, struct shard *shard, uint64_t hash, struct slice key)
+{
+	struct entry *e = table_remove(&dict->table, &shard->ks->seed, hash, key, &shard->retire);
+
+	if (e)
+		retire_entry(&shard->retire, e);
+	return e;
+}
+
+struct sweep {
+	struct dict *dict;
+	struct shard *shard;
+	size_t removed;
+};
+
+static void remove_expired(void *arg, struct entry *e)
+{
+	struct sweep *sweep = arg;
+	struct slice key = entry_key(e);
+
+	sweep->removed += dict_remove(sweep->dict, sweep->shard, dict_hash(sweep->shard, key), key);
+}
+
+size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t max)
+{
+	struct sweep sweep = {dict, shard, 0};
+
+	if (dict_expire_earliest(dict) > now)
+		return 0;
+	int64_t left = table_sweep(&dict->table, now, max, remove_expired, &sweep);
+	atomic_store_explicit(&dict->expire_earliest, left, memory_order_relaxed);
+	return sweep.removed;
+}
+
+/* --- as a structure --- */
+
+struct sample {
+	size_t count;
+	size_t bytes;
+};
+
+static void sample_visit(void *arg, struct entry *e)
+{
+	struct sample *sample = arg;
+
+	sample->count++;
+	sample->bytes += entry_memory(e);
+}
+
+size_t dict_memory(const struct dict *dict)
+{
+	size_t count = dict_count(dict);
+	struct sample sample = {0};
+	uint64_t at = 0;
+
+	while (at != TABLE_END && sample.count < SAMPLE_COUNT)
+		at = table_scan(&dict->table, at, sample_visit, &sample);
+	size_t table = count <= MEASURE_COUNT ? table_memory(&dict->table)
+					      : count * TABLE_BYTES_PER_ELEMENT;
+	size_t elements = sample.count ? (size_t)((double)sample.bytes / sample.count * count) : 0;
+	return mem_class(sizeof(*dict)) + table + elements;
+}
+
+struct copy {
+	struct dict *dict;
+	struct shard *shard;
+};
+
+static void copy_visit(void *arg, struct entry *e)
+{
+	struct copy *copy = arg;
+	struct slice key = entry_key(e);
+
+	dict_put(copy->dict, copy->shard, dict_hash(copy->shard, key),
+		 entry_with_expire(e, entry_expire(e)));
+}
+
+struct dict *dict_copy(const struct dict *dict, struct shard *shard)
+{
+	struct copy copy = {dict_new(), shard};
+
+	dict_walk(dict, copy_visit, &copy);
+	assert(dict_count(copy.dict) == dict_count(dict));
+	return copy.dict;
+}
+
+bool dict_free_slice(struct dict *dict, uint64_t *at, size_t *budget)
+{
+	uint64_t root = atomic_load_explicit(&dict->table.root, memory_order_relaxed);
+
+	if (!table_free_slice(root, at, budget, NULL, NULL))
+		return false;
+	mem_free(dict, sizeof(*dict));
+	return true;
+}

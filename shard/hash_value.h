@@ -1,0 +1,107 @@
+/*
+ * Hashes: the value of a key of that type, whatever it is kept in.
+ *
+ *	packed             a listpack of field, value, field, value, ... in the order they came
+ *	packed with        a listpack of field, value, expiry, ... (unix ms, 0: none), those that expire
+ *	 ENTRY_FIELD_TTL   first, the earliest in front: as Redis' listpackex has them
+ *	dict               elements with an expiry or without; with ENTRY_FIELD_TTL some may have one
+ *
+ * A hash has ENTRY_FIELD_TTL from the first expiry that one of its fields gets. A field that has
+ * expired is not there for anybody from that moment on; its memory goes with the next write, or with
+ * the sweep. A hash all of whose fields have expired is no key any more (value_expired).
+ *
+ * Reading: any thread under RCU, or the slot's holder. Editing: the holder.
+ */
+#ifndef SHARD_HASH_VALUE_H
+#define SHARD_HASH_VALUE_H
+
+#include "shard/ctx.h"
+#include "shard/dict.h"
+#include "shard/digest.h"
+#include "shard/value.h"
+
+/* --- reading --- */
+
+/* A field as it was found. The slices stand in the entry, the dict or `room`. */
+struct hash_field {
+	struct slice name;
+	struct slice value;
+	int64_t expire;                 /* EXPIRE_NEVER: none */
+	struct blob *blob;              /* that the value stands in, or NULL */
+	char room[2 * NUMBER_TEXT_MAX]; /* numbers of a listpack as text */
+};
+
+/* Fields that have not expired. */
+size_t hash_length(const struct entry *e, int64_t now);
+
+/* False where there is none that has not expired. */
+bool hash_find(const struct shard *shard, const struct entry *e, struct slice name, int64_t now,
+	       struct hash_field *field);
+
+/* Calls visit for each field that has not expired. */
+typedef void hash_visit(void *arg, const struct hash_field *field);
+void hash_walk(const struct entry *e, int64_t now, hash_visit *visit, void *arg);
+
+/* The same for about `count` of them from a cursor on (dict_scan); a packed hash shows all at once. */
+uint64_t hash_scan(const struct entry *e, uint64_t cursor, size_t count, int64_t now,
+		   hash_visit *visit, void *arg);
+
+/* Calls visit for one field, evenly chosen. */
+void hash_random(struct shard *shard, const struct entry *e, int64_t now, hash_visit *visit,
+		 void *arg);
+/* The same for `count` different ones, or for all when there are no more. */
+void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64_t now,
+		 hash_visit *visit, void *arg);
+
+/* Writes the value as a bulk: copied, pinned when it is a large one. */
+void hash_reply_value(struct reply *r, const struct hash_field *field);
+
+/* --- editing --- */
+
+/*
+ * Any number of changes to one hash as one change: hash_edit_begin, the rest, hash_edit_end, which puts
+ * the hash, or removes the key when no field is left. With no changes it leaves the key alone.
+ * Nothing else is done with the key between. Names and values are not in the hash itself.
+ */
+struct hash_edit {
+	struct ctx *ctx;
+	uint32_t k;
+	const struct entry *e; /* what stands at the key; NULL: nothing */
+	struct dict *dict;     /* NULL: the fields are in `packed` */
+	enum entry_encoding encoding;
+	bool field_ttl;
+	bool changed;
+	int64_t due; /* of the dict, when it began */
+	char packed[PACKED_BYTES_MAX];
+};
+
+/* `e`: the hash at key k, or NULL where there is none. */
+void hash_edit_begin(struct hash_edit *edit, struct ctx *ctx, uint32_t k, const struct entry *e);
+bool hash_edit_find(const struct hash_edit *edit, struct slice name, struct hash_field *field);
+/* Sets a field, whose expiry becomes `expire`. True when it is new. */
+bool hash_edit_set(struct hash_edit *edit, struct slice name, struct slice value, int64_t expire);
+/* Another expiry for a field that is there. */
+void hash_edit_expire(struct hash_edit *edit, struct slice name, int64_t expire);
+/* False where there is none. */
+bool hash_edit_remove(struct hash_edit *edit, struct slice name);
+/* True when the hash is empty, so that hash_edit_end will remove the key. */
+bool hash_edit_empty(const struct hash_edit *edit);
+void hash_edit_end(struct hash_edit *edit);
+
+/* --- for all types (entry.h, value.h) and the sweep --- */
+
+/* A lower bound of the fields' expiries; with ENTRY_FIELD_TTL only. Exact for packed ones. */
+int64_t hash_fields_due(const struct entry *e);
+
+/*
+ * Removes fields that have expired, at most about `max`, from the hash; returns how many. Where that
+ * takes a new entry it is *fresh, to be put in the place of `e`, else *fresh is `e`; NULL when
+ * nothing is left, and the key is to be removed. Holder.
+ */
+size_t hash_expire_fields(struct shard *shard, struct entry *e, int64_t now, size_t max,
+			  struct entry **fresh);
+
+void hash_digest(const struct entry *e, struct digest *digest);
+size_t hash_serialized(const struct entry *e);
+
+#endif

@@ -1,0 +1,97 @@
+/* The rows of all types of values (value.h). */
+#include "shard/value.h"
+
+#include "shard/dict.h"
+#include "shard/hash_value.h"
+#include "shard/rope.h"
+#include "shard/string.h"
+
+#include <assert.h>
+
+/* --- structures --- */
+
+/* The row of a structure whose functions are noun_memory and noun_free_slice; `copy` makes a copy. */
+#define STRUCTURE(noun, copy)                                                                      \
+	static size_t noun##_memory_any(const void *structure)                                     \
+	{                                                                                          \
+		return noun##_memory(structure);                                                   \
+	}                                                                                          \
+	static void *noun##_copy_any(const void *structure, struct shard *shard)                   \
+	{                                                                                          \
+		return copy;                                                                       \
+	}                                                                                          \
+	static bool noun##_free_slice_any(void *structure, uint64_t *at, size_t *budget)           \
+	{                                                                                          \
+		return noun##_free_slice(structure, at, budget);                                   \
+	}                                                                                          \
+	static const struct structure_type noun##_structure = {noun##_memory_any, noun##_copy_any, \
+							       noun##_free_slice_any}
+
+STRUCTURE(dict, dict_copy(structure, shard));
+STRUCTURE(rope, rope_copy(structure));
+
+/* --- types --- */
+
+static const struct value_type {
+	const char *name;
+	const struct structure_type *owner_only; /* NULL: the type has none */
+	void (*digest)(const struct entry *e, struct digest *digest);
+	size_t (*serialized)(const struct entry *e);
+} types[ENTRY_TYPE_COUNT] = {
+	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
+	[ENTRY_LIST] = {"list"},
+	[ENTRY_SET] = {"set"},
+	[ENTRY_ZSET] = {"zset"},
+	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
+	[ENTRY_STREAM] = {"stream"},
+};
+
+const char *entry_type_name(enum entry_type type)
+{
+	assert(type < ENTRY_TYPE_COUNT);
+	return types[type].name;
+}
+
+const struct structure_type *value_structure(const struct entry *e)
+{
+	if (e->flags & ENTRY_DICT)
+		return &dict_structure;
+	return e->flags & ENTRY_OWNER_ONLY ? types[entry_type(e)].owner_only : NULL;
+}
+
+void value_digest(const struct entry *e, struct digest *digest)
+{
+	types[entry_type(e)].digest(e, digest);
+}
+
+size_t value_serialized(const struct entry *e)
+{
+	return types[entry_type(e)].serialized(e);
+}
+
+bool value_expired_slow(const struct entry *e, int64_t now)
+{
+	if (entry_expired(e, now))
+		return true;
+	return (e->flags & ENTRY_FIELD_TTL) && hash_fields_due(e) <= now &&
+	       hash_length(e, now) == 0;
+}
+
+/* --- RDB --- */
+
+size_t serialized_length(size_t len)
+{
+	return len < 64 ? 1 : len < 16384 ? 2 : 5;
+}
+
+/* An integer takes 1, 2 or 4 bytes behind one. */
+size_t serialized_string(struct slice text)
+{
+	int64_t n;
+
+	if (text.len <= 11 && number_parse(text, &n) && n >= INT32_MIN && n <= INT32_MAX)
+		return n >= INT8_MIN && n <= INT8_MAX     ? 2
+		       : n >= INT16_MIN && n <= INT16_MAX ? 3
+							  : 5;
+	return serialized_length(text.len) + text.len;
+}
