@@ -10,14 +10,26 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Any number of so many digits fits 64 bits; of one digit more, some do. */
 #define DIGITS_SAFE 19
-/* The doubles below it that are whole print all their digits under "%.17g". */
-#define WHOLE_MAX 1e17
+/* Whole doubles below it are written as integers. */
+#define WHOLE_MAX 4503599627370496.0
+/* Of larger ones zeros stand for digits that aren't known, up to so many; then an exponent. */
+#define ZEROS_AFTER_MAX 7
+/* Others have a point while up to so many digits stand behind it, or the exponent would be this small. */
+#define DIGITS_AFTER_MAX   6
+#define EXPONENT_SMALL_MAX 3
+/*
+ * So many digits tell every double from all others. Up to so many are the same for all that read so,
+ * but for the tiny doubles that have fewer bits.
+ */
+#define DIGITS_ENOUGH 17
+#define DIGITS_EXACT 15
 /* Whole numbers up to here are doubles exactly. */
 #define EXACT_MAX ((int64_t)1 << 53)
 
@@ -195,8 +207,57 @@ static size_t format_not_finite(char *out, long double d)
 	return strlen(out);
 }
 
+/*
+ * The fewest digits that read back as d, which is finite and positive, without zeros at the end; returns
+ * how many. d is about 0.digits * 10^*point.
+ */
+static int shortest_digits(double d, char digits[DIGITS_ENOUGH], int *point)
+{
+	char text[32];
+	int count = d < DBL_MIN ? 1 : DIGITS_EXACT;
+
+	for (;; count++) {
+		snprintf(text, sizeof(text), "%.*e", count - 1, d);
+		if (count == DIGITS_ENOUGH || strtod(text, NULL) == d)
+			break;
+	}
+	digits[0] = text[0];
+	memcpy(digits + 1, text + 2, count - 1);
+	*point = atoi(strchr(text, 'e') + 1) + 1;
+	while (count > 1 && digits[count - 1] == '0')
+		count--;
+	return count;
+}
+
+/* Digits with an exponent: d, d.ddd, then e+n or e-n. */
+static size_t format_exponent(char *out, const char *digits, int count, int point)
+{
+	return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, count > 1 ? "%c.%.*se%c%d" : "%c%.*se%c%d",
+			digits[0], count - 1, digits + 1, point > 0 ? '+' : '-', abs(point - 1));
+}
+
+static size_t format_digits(char *out, const char *digits, int count, int point)
+{
+	static const char zeros[] = "000000000000000000000000";
+	int last = point - count; /* exponent of the last digit */
+
+	if (last >= 0 && last <= ZEROS_AFTER_MAX)
+		return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.*s%.*s", count, digits, last, zeros);
+	if (last >= 0 || (-last > DIGITS_AFTER_MAX && abs(point - 1) > EXPONENT_SMALL_MAX))
+		return format_exponent(out, digits, count, point);
+	if (point <= 0)
+		return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "0.%.*s%.*s", -point, zeros, count,
+				digits);
+	return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.*s.%.*s", point, digits, count - point,
+			digits + point);
+}
+
 size_t number_format_double(char *out, double d)
 {
+	char digits[DIGITS_ENOUGH];
+	size_t sign = signbit(d) ? 1 : 0;
+	int point, count;
+
 	size_t len = format_not_finite(out, d);
 
 	if (len > 0)
@@ -206,7 +267,13 @@ size_t number_format_double(char *out, double d)
 		out[len] = '\0';
 		return len;
 	}
-	return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.17g", d);
+	out[0] = '-';
+	if (d == 0) {
+		strcpy(out + sign, "0");
+		return sign + 1;
+	}
+	count = shortest_digits(fabs(d), digits, &point);
+	return sign + format_digits(out + sign, digits, count, point);
 }
 
 size_t number_format_long_double(char *out, long double d)

@@ -32,7 +32,8 @@ size_t number_format_unsigned(char *out, uint64_t n);
 bool number_parse_double(struct slice text, double *out);
 bool number_parse_long_double(struct slice text, long double *out);
 /*
- * "%.17g", as scores are replied: "3", "0.10000000000000001", "1e+21", "-0", "inf", "-inf", "nan".
+ * The shortest decimal that reads back as the same double, as scores are replied: "3", "0.1", "1e+21",
+ * "1.5e-7", "-0", "inf", "-inf", "nan". Where an exponent stands instead of zeros: number.c.
  * This and the next write a terminator, not counted, into NUMBER_DOUBLE_TEXT_MAX bytes.
  */
 size_t number_format_double(char *out, double d);

@@ -122,6 +122,7 @@ enum option_kind {
 	KIND_MEMORY,
 	KIND_WORD, /* booleans too */
 	KIND_STRING,
+	KIND_ALIAS,
 };
 
 enum mutability {
@@ -158,6 +159,8 @@ static const struct config_option options[] = {
 #define CONFIG_STRING(field, name, def, check, mutable, help)                                      \
 	{name, KIND_STRING, mutable, offsetof(struct config, field), 0, 0, 0,                      \
 	 NULL, def, check, help},
+#define CONFIG_ALIAS(field, alias)                                                                 \
+	{.name = alias, .kind = KIND_ALIAS, .offset = offsetof(struct config, field)},
 #include "server/config.def"
 };
 
@@ -168,11 +171,27 @@ const struct config_option *config_option_at(size_t i)
 	return i < OPTION_COUNT ? &options[i] : NULL;
 }
 
+bool config_is_alias(const struct config_option *option)
+{
+	return option->kind == KIND_ALIAS;
+}
+
+/* The option itself, where this is another name of it. */
+static const struct config_option *option_itself(const struct config_option *o)
+{
+	const struct config_option *it = options;
+	if (o->kind != KIND_ALIAS)
+		return o;
+	while (it->kind == KIND_ALIAS || it->offset != o->offset)
+		it++;
+	return it;
+}
+
 const struct config_option *config_find(struct slice name)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (slice_is(name, options[i].name))
-			return &options[i];
+			return option_itself(&options[i]);
 	return NULL;
 }
 
@@ -284,7 +303,7 @@ void config_init(struct config *config)
 		const struct config_option *o = &options[i];
 		if (o->kind == KIND_STRING)
 			store_string(config, string_field(config, o), copy_text(slice_of(o->text)));
-		else
+		else if (o->kind != KIND_ALIAS)
 			atomic_store(number_field(config, o), o->def);
 	}
 	char directory[4096];
@@ -306,6 +325,7 @@ void config_deinit(struct config *config)
 void config_format(struct config *config, const struct config_option *o, struct reply *out)
 {
 	char number[32];
+	o = option_itself(o);
 	int64_t n = o->kind == KIND_STRING ? 0 : config_int(number_field(config, o));
 	switch (o->kind) {
 	case KIND_STRING:
@@ -325,6 +345,8 @@ void config_format(struct config *config, const struct config_option *o, struct 
 						   ? "%llo"
 						   : "%lld",
 					   (long long)n));
+		break;
+	case KIND_ALIAS:
 		break;
 	}
 }
@@ -425,5 +447,16 @@ void config_apply(struct server *server)
 	atomic_store(&ks->lfu_log_factor, (uint32_t)config_int(&config->lfu_log_factor));
 	atomic_store(&ks->lfu_decay_minutes, (uint32_t)config_int(&config->lfu_decay_time));
 	atomic_store(&ks->string_max, (uint64_t)config_int(&config->proto_max_bulk_len));
+	atomic_store(&ks->limits.hash_listpack_entries,
+		     config_int(&config->hash_max_listpack_entries));
+	atomic_store(&ks->limits.hash_listpack_value, config_int(&config->hash_max_listpack_value));
+	atomic_store(&ks->limits.set_intset_entries, config_int(&config->set_max_intset_entries));
+	atomic_store(&ks->limits.set_listpack_entries,
+		     config_int(&config->set_max_listpack_entries));
+	atomic_store(&ks->limits.set_listpack_value, config_int(&config->set_max_listpack_value));
+	atomic_store(&ks->limits.zset_listpack_entries,
+		     config_int(&config->zset_max_listpack_entries));
+	atomic_store(&ks->limits.zset_listpack_value, config_int(&config->zset_max_listpack_value));
+	atomic_store(&ks->limits.list_listpack_size, config_int(&config->list_max_listpack_size));
 	acceptor_raise_fd_limit(server);
 }

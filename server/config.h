@@ -56,12 +56,14 @@ struct config {
 #define CONFIG_BOOL(field, ...) _Atomic int64_t field;
 #define CONFIG_ENUM(field, ...) _Atomic int64_t field;
 #define CONFIG_STRING(field, ...) struct config_string field;
+#define CONFIG_ALIAS(field, name)
 #include "server/config.def"
 #undef CONFIG_INT
 #undef CONFIG_MEMORY
 #undef CONFIG_BOOL
 #undef CONFIG_ENUM
 #undef CONFIG_STRING
+#undef CONFIG_ALIAS
 	/* what client-output-buffer-limit says of normal clients */
 	_Atomic int64_t output_limit_normal_hard;
 	_Atomic int64_t output_limit_normal_soft;
@@ -100,10 +102,11 @@ void config_apply(struct server *server);
 
 struct config_option;
 
-/* Finds an option by its name, any case. */
+/* Finds an option by one of its names, any case. */
 const struct config_option *config_find(struct slice name);
-/* All of them, in the order of the rows; NULL at the end. */
+/* All of them, in the order of the rows, and once more for each alias; NULL at the end. */
 const struct config_option *config_option_at(size_t i);
+bool config_is_alias(const struct config_option *option);
 const char *config_name(const struct config_option *option);
 const char *config_help(const struct config_option *option);
 /* NULL when CONFIG SET may change it, else why it may not. */

@@ -146,7 +146,8 @@ static void print_help(void)
 	       "Options, as in the file (redis.conf's syntax) or with two dashes before them:\n");
 	const struct config_option *option;
 	for (size_t i = 0; (option = config_option_at(i)); i++)
-		printf("  %-28s %s\n", config_name(option), config_help(option));
+		if (!config_is_alias(option))
+			printf("  %-28s %s\n", config_name(option), config_help(option));
 	printf("  %-28s %s\n", "include", "read another file at this place");
 }
 

@@ -103,7 +103,7 @@ static void append_missing(struct config *config, const bool *written, bool has_
 	const struct config_option *option;
 	config_init(fresh);
 	for (size_t i = 0; (option = config_option_at(i)); i++) {
-		if (written[i] || is_default(config, fresh, option))
+		if (written[i] || config_is_alias(option) || is_default(config, fresh, option))
 			continue;
 		if (!has_mark)
 			reply_raw(out, generated, sizeof(generated) - 1);

@@ -48,6 +48,7 @@ static void stats_traffic(const struct info *info, const struct totals *t)
 static void stats_keys(const struct info *info, const struct totals *t)
 {
 	info_line(info, "expired_keys:%llu", (ull)t->expired);
+	info_line(info, "expired_subkeys:%llu", (ull)t->expired_fields);
 	info_line(info, "expire_sweep_entries:%llu", (ull)t->sweep_entries);
 	info_line(info, "expire_sweep_lag_ms:%llu", (ull)t->sweep_lag_ms);
 	info_text(info, stats_eviction);

@@ -20,6 +20,7 @@ void totals_read(const struct server *server, struct totals *out)
 		out->hits += load(&shard->hits);
 		out->misses += load(&shard->misses);
 		out->expired += load(&shard->expired);
+		out->expired_fields += load(&shard->expired_fields);
 		out->dirty += load(&shard->dirty);
 		out->sweep_entries += load(&shard->sweep_entries);
 		uint64_t lag_ms = load(&shard->sweep_lag_ms);

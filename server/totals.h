@@ -17,6 +17,7 @@ struct totals {
 	uint64_t hits;
 	uint64_t misses;
 	uint64_t expired;
+	uint64_t expired_fields;
 	uint64_t dirty;
 	uint64_t sweep_entries;
 	uint64_t sweep_lag_ms; /* the longest */

@@ -63,17 +63,6 @@ uint64_t keyspace_scan(const struct keyspace *ks, uint32_t db, uint64_t cursor, 
  */
 #define SCAN_STEPS_MIN SLOT_COUNT
 
-struct scan {
-	int64_t now;
-	size_t count;
-	struct slice pattern;
-	bool any_name; /* no pattern, or one that fits all */
-	struct slice type;
-	bool any_type;
-	size_t found;
-	struct reply keys; /* apart, as the cursor known after them stands before them */
-};
-
 /*
  * As strtoul reads it, for so does Redis: a sign, leading zeros and an empty text are fine, a negative
  * number wraps, a zero byte ends it.
@@ -112,37 +101,89 @@ static bool parse_count(struct ctx *ctx, uint32_t i, size_t *count)
 	return true;
 }
 
-/* On failure replies. */
-static bool parse_scan(struct ctx *ctx, struct scan *scan)
+bool scan_parse_cursor(struct ctx *ctx, uint32_t i, uint64_t *cursor)
 {
-	for (uint32_t i = 2; i < ctx->argc; i += 2) {
+	if (parse_cursor(ctx->argv[i], cursor))
+		return true;
+	reply_error(ctx->reply, "ERR invalid cursor");
+	return false;
+}
+
+/* NOVALUES, where it may stand; on failure replies. */
+static bool parse_no_values(struct ctx *ctx, unsigned allowed, struct scan_options *options)
+{
+	if (!(allowed & SCAN_NOVALUES)) {
+		reply_error(ctx->reply, "ERR NOVALUES option can only be used in HSCAN");
+		return false;
+	}
+	options->no_values = true;
+	return true;
+}
+
+bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct scan_options *options)
+{
+	*options = (struct scan_options){
+		.count = SCAN_COUNT_DEFAULT,
+		.any_name = true,
+		.any_type = true,
+	};
+	while (i < ctx->argc) {
 		struct slice option = ctx->argv[i];
 		bool has_value = i + 1 < ctx->argc;
+		if (slice_is(option, "novalues")) {
+			if (!parse_no_values(ctx, allowed, options))
+				return false;
+			i++;
+			continue;
+		}
 		if (has_value && slice_is(option, "count")) {
-			if (!parse_count(ctx, i + 1, &scan->count))
+			if (!parse_count(ctx, i + 1, &options->count))
 				return false;
 		} else if (has_value && slice_is(option, "match")) {
-			scan->pattern = ctx->argv[i + 1];
-			scan->any_name = slice_equal(scan->pattern, SLICE("*"));
-		} else if (has_value && slice_is(option, "type")) {
-			scan->type = ctx->argv[i + 1];
-			scan->any_type = false;
+			options->pattern = ctx->argv[i + 1];
+			options->any_name = slice_equal(options->pattern, SLICE("*"));
+		} else if (has_value && (allowed & SCAN_TYPE) && slice_is(option, "type")) {
+			options->type = ctx->argv[i + 1];
+			options->any_type = false;
 		} else {
 			reply_error(ctx->reply, error_syntax);
 			return false;
 		}
+		i += 2;
 	}
 	return true;
 }
 
+bool scan_match(const struct scan_options *options, struct slice name)
+{
+	return options->any_name || glob_match(options->pattern, name, false);
+}
+
+void scan_reply(struct ctx *ctx, uint64_t cursor, struct reply *bulks, size_t count)
+{
+	char text[NUMBER_TEXT_MAX];
+	reply_array(ctx->reply, 2);
+	reply_bulk(ctx->reply, text, number_format_unsigned(text, cursor));
+	reply_array(ctx->reply, count);
+	reply_move(ctx->reply, bulks);
+}
+
+struct scan {
+	struct scan_options options;
+	int64_t now;
+	size_t found;
+	struct reply keys; /* apart, as the cursor known after them stands before them */
+};
+
 static void scan_visit(void *arg, struct entry *e)
 {
 	struct scan *scan = arg;
+	const struct scan_options *options = &scan->options;
 	struct slice name = entry_key(e);
 
-	if (!scan->any_name && !glob_match(scan->pattern, name, false))
+	if (!scan_match(options, name))
 		return;
-	if (!scan->any_type && !slice_is(scan->type, entry_type_name(entry_type(e))))
+	if (!options->any_type && !slice_is(options->type, entry_type_name(entry_type(e))))
 		return;
 	if (value_expired(e, scan->now))
 		return;
@@ -152,27 +193,16 @@ static void scan_visit(void *arg, struct entry *e)
 
 void cmd_scan(struct ctx *ctx)
 {
-	struct scan scan = {
-		.now = ctx->now,
-		.count = SCAN_COUNT_DEFAULT,
-		.any_name = true,
-		.any_type = true,
-	};
+	struct scan scan = {.now = ctx->now};
 	uint64_t cursor;
-	if (!parse_cursor(ctx->argv[1], &cursor)) {
-		reply_error(ctx->reply, "ERR invalid cursor");
+	if (!scan_parse_cursor(ctx, 1, &cursor) ||
+	    !scan_parse_options(ctx, 2, SCAN_TYPE, &scan.options))
 		return;
-	}
-	if (!parse_scan(ctx, &scan))
-		return;
+	size_t count = scan.options.count;
 	reply_init(&scan.keys, ctx->reply->resp);
-	cursor = keyspace_scan(ctx->ks, ctx->db, cursor, scan.count, SCAN_STEPS_MIN + scan.count,
-			       scan_visit, &scan);
-	char text[NUMBER_TEXT_MAX];
-	reply_array(ctx->reply, 2);
-	reply_bulk(ctx->reply, text, number_format_unsigned(text, cursor));
-	reply_array(ctx->reply, scan.found);
-	reply_move(ctx->reply, &scan.keys);
+	cursor = keyspace_scan(ctx->ks, ctx->db, cursor, count, SCAN_STEPS_MIN + count, scan_visit,
+			       &scan);
+	scan_reply(ctx, cursor, &scan.keys, scan.found);
 	reply_deinit(&scan.keys);
 }
 

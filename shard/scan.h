@@ -7,7 +7,7 @@
 #ifndef SHARD_SCAN_H
 #define SHARD_SCAN_H
 
-#include "shard/keyspace.h"
+#include "shard/ctx.h"
 
 /*
  * Visits entries of a database from the cursor on, about `count` of them or `steps` home buckets and
@@ -18,5 +18,30 @@ uint64_t keyspace_scan(const struct keyspace *ks, uint32_t db, uint64_t cursor, 
 
 /* Some entry that has not expired, about evenly chosen; NULL when there is none. Reader under RCU. */
 struct entry *keyspace_random(const struct keyspace *ks, uint32_t db, uint64_t random, int64_t now);
+
+/* --- SCAN, HSCAN, SSCAN, ZSCAN --- */
+
+enum scan_option {
+	SCAN_TYPE = 1,     /* SCAN's TYPE */
+	SCAN_NOVALUES = 2, /* HSCAN's NOVALUES */
+};
+
+struct scan_options {
+	size_t count;
+	struct slice pattern;
+	bool any_name; /* no pattern, or one that fits all */
+	struct slice type;
+	bool any_type;
+	bool no_values;
+};
+
+/* Argument i as a cursor; on failure replies. */
+bool scan_parse_cursor(struct ctx *ctx, uint32_t i, uint64_t *cursor);
+/* The options from argument i on; `allowed`: those that not all have. On failure replies. */
+bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct scan_options *options);
+/* Whether a key or an element of that name is asked for. */
+bool scan_match(const struct scan_options *options, struct slice name);
+/* Replies the cursor and `count` bulks, which are moved. */
+void scan_reply(struct ctx *ctx, uint64_t cursor, struct reply *bulks, size_t count);
 
 #endif

@@ -121,13 +121,13 @@ static void formats_integers(void **state)
 			(int64_t)(check_random_next(&random) >> check_random_below(&random, 64)));
 }
 
-/* What the reference server takes for a score or an increment, and what it then replies. */
+/* What is taken for a score or an increment, and what is then replied. */
 static const struct {
 	struct slice text;
 	const char *score;     /* NULL: refused */
 	const char *increment; /* NULL: refused */
 } doubles[] = {
-	{SLICE("0.1"), "0.10000000000000001", "0.1"},
+	{SLICE("0.1"), "0.1", "0.1"},
 	{SLICE("3"), "3", "3"},
 	{SLICE("3.0"), "3", "3"},
 	{SLICE("+1"), "1", "1"},
@@ -136,24 +136,32 @@ static const struct {
 	{SLICE("0x10"), "16", "16"},
 	{SLICE("-0"), "-0", "0"},
 	{SLICE("1e15"), "1000000000000000", "1000000000000000"},
-	{SLICE("1e16"), "10000000000000000", "10000000000000000"},
+	{SLICE("1e16"), "1e+16", "10000000000000000"},
 	{SLICE("1e17"), "1e+17", "100000000000000000"},
 	{SLICE("-1e17"), "-1e+17", "-100000000000000000"},
-	{SLICE("99999999999999984"), "99999999999999984", "99999999999999984"},
+	{SLICE("99999999999999984"), "99999999999999980", "99999999999999984"},
 	{SLICE("1e21"), "1e+21", "1000000000000000000000"},
 	{SLICE("9007199254740992"), "9007199254740992", "9007199254740992"},
 	{SLICE("9007199254740993"), "9007199254740992", "9007199254740993"},
-	{SLICE("123456789012345678"), "1.2345678901234568e+17", "123456789012345678"},
-	{SLICE("9223372036854775807"), "9.2233720368547758e+18", "9223372036854775807"},
+	{SLICE("123456789012345678"), "123456789012345680", "123456789012345678"},
+	{SLICE("9223372036854775807"), "9223372036854776000", "9223372036854775807"},
 	{SLICE("-4503599627370497"), "-4503599627370497", "-4503599627370497"},
 	{SLICE("123456.789"), "123456.789", "123456.78900000000000148"},
 	{SLICE("0.30000000000000004"), "0.30000000000000004", "0.30000000000000004"},
-	{SLICE("1e-5"), "1.0000000000000001e-05", "0.00001"},
-	{SLICE("1e-7"), "9.9999999999999995e-08", "0.0000001"},
-	{SLICE("1e-17"), "1.0000000000000001e-17", "0.00000000000000001"},
-	{SLICE("-1e-19"), "-9.9999999999999998e-20", "0"},
+	{SLICE("1e-5"), "0.00001", "0.00001"},
+	{SLICE("1e-7"), "1e-7", "0.0000001"},
+	{SLICE("1e-17"), "1e-17", "0.00000000000000001"},
+	{SLICE("-1e-19"), "-1e-19", "0"},
 	{SLICE("1.7976931348623157e308"), "1.7976931348623157e+308", ""},
-	{SLICE("1e-320"), "9.9998886718268301e-321", "0"},
+	{SLICE("1e-320"), "1e-320", "0"},
+	{SLICE("0.000123"), "0.000123", "0.000123"},
+	{SLICE("0.00012345"), "1.2345e-4", "0.00012345"},
+	{SLICE("0.0012345678901"), "0.0012345678901", "0.0012345678901"},
+	{SLICE("-1234567.125"), "-1234567.125", "-1234567.125"},
+	{SLICE("12345.1234567"), "1.23451234567e+4", "12345.1234567000000002"},
+	{SLICE("1234.1234567"), "1234.1234567", "1234.12345669999999997"},
+	{SLICE("4503599627370496"), "4503599627370496", "4503599627370496"},
+	{SLICE("1234e20"), "1.234e+23", "123400000000000000000000"},
 	{SLICE("inf"), "inf", "inf"},
 	{SLICE("-inf"), "-inf", "-inf"},
 	{SLICE("Infinity"), "inf", "inf"},
@@ -227,13 +235,28 @@ static void extreme_doubles(void **state)
 	assert_true(number_parse_long_double((struct slice){digits, sizeof(digits) - 1}, &ld));
 }
 
-/* What is written reads back as the same double, and as printf writes it. */
+/* Digits without the zeros around them and the exponent; as many as there may be for 0. */
+static int digit_count(const char *text, double d)
+{
+	int count = 0, zeros = 0;
+
+	for (; *text != '\0' && *text != 'e'; text++) {
+		if (*text == '0')
+			zeros += count > 0;
+		else if (*text >= '1' && *text <= '9')
+			count += zeros + 1, zeros = 0;
+	}
+	return d == 0 ? 1 : count;
+}
+
+/* What is written reads back as the same double, and one digit less does not. */
 static void random_doubles(void **state)
 {
 	struct check_random random = check_random_start();
 
 	for (int i = 0; i < 100000; i++) {
-		char text[NUMBER_DOUBLE_TEXT_MAX], expected[64];
+		char text[NUMBER_DOUBLE_TEXT_MAX], digits[64];
+		int precision = 17;
 		uint64_t bits = check_random_next(&random);
 		double d, back;
 		size_t len;
@@ -243,9 +266,11 @@ static void random_doubles(void **state)
 			d = (double)((int64_t)bits >> check_random_below(&random, 64));
 		if (!isfinite(d))
 			continue;
-		snprintf(expected, sizeof(expected), "%.17g", d);
 		len = number_format_double(text, d);
-		assert_string_equal(text, expected);
+		do
+			snprintf(digits, sizeof(digits), "%.*g", --precision, d);
+		while (precision > 0 && strtod(digits, NULL) == d);
+		assert_int_equal(digit_count(text, d), precision + 1);
 		assert_true(number_parse_double((struct slice){text, len}, &back));
 		assert_memory_equal(&back, &d, sizeof(d));
 	}
