@@ -9,6 +9,7 @@
 #include "proto/command.h"
 
 #include "proto/command_info.h"
+#include "proto/number.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -25,8 +26,9 @@ const struct command command_table[CMD_COUNT] = {
 			  .route = route_,                                                         \
 			  .flags = flags_,                                                         \
 			  .first_key = first,                                                      \
-			  .last_key = last,                                                        \
+			  .last_key = NUMKEYS_POSITION(last) ? first : last,                       \
 			  .step = step_,                                                           \
+			  .numkeys = NUMKEYS_POSITION(last),                                       \
 			  .parent = home},
 #define CONN_COMMAND(symbol, name_, arity_, flags_, home, ...)                                     \
 	[CMD_##symbol] = {.name = name_,                                                           \
@@ -53,7 +55,7 @@ const struct command command_table[CMD_COUNT] = {
 #define ERROR_ECHO_MAX 128
 
 /* At least twice as many as there will be commands: one or two probes. A power of two. */
-#define HASH_BITS 9
+#define HASH_BITS 10
 #define HASH_SIZE (1 << HASH_BITS)
 
 struct hash_slot {
@@ -281,6 +283,23 @@ const struct command *command_resolve(const struct slice *argv, uint32_t argc, s
 	return cmd;
 }
 
+/* Those that a number stands before, after the one that may stand before it. */
+static int32_t counted_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
+			    uint32_t *out, uint32_t max)
+{
+	bool before = cmd->first_key < cmd->numkeys;
+	uint32_t at = cmd->numkeys;
+	int64_t n;
+
+	if (at >= argc || !number_parse(argv[at], &n) || n < 1 || n >= argc - at)
+		return -1;
+	if (before && max > 0)
+		out[0] = cmd->first_key;
+	for (uint32_t i = 0; i < n && i + before < max; i++)
+		out[i + before] = at + 1 + i;
+	return before + n;
+}
+
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
 		     uint32_t *out, uint32_t max)
 {
@@ -289,6 +308,8 @@ int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32
 
 	if (cmd->first_key == 0)
 		return 0;
+	if (cmd->numkeys > 0)
+		return counted_keys(cmd, argv, argc, out, max);
 	for (int32_t at = cmd->first_key; at <= last && at < (int32_t)argc; at += cmd->step) {
 		if (count < max)
 			out[count] = at;

@@ -77,10 +77,18 @@ struct command {
 	int16_t first_key;    /* 0: none */
 	int16_t last_key;     /* negative: counted from the end, -1 = the last argument */
 	int16_t step;
+	int16_t numkeys;      /* position of the argument that says how many keys follow it; 0: none */
 	const struct command *parent; /* NULL but for subcommands */
 	bool container;
 	/* what only COMMAND shows stands in the .c file's own table */
 };
+
+/*
+ * Instead of last_key in a row: the argument at this position says how many keys follow it. The row's
+ * first key then is the first of these, or stands before (ZUNIONSTORE's destination).
+ */
+#define NUMKEYS(position) (INT16_MIN + (position))
+#define NUMKEYS_POSITION(last) ((last) < INT16_MIN / 2 ? (last) - INT16_MIN : 0)
 
 /* Indexed by enum command_id. */
 extern const struct command command_table[CMD_COUNT];

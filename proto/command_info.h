@@ -14,6 +14,10 @@
 	ROW(KEYSPACE, "keyspace")                                                                  \
 	ROW(READ, "read")                                                                          \
 	ROW(WRITE, "write")                                                                        \
+	ROW(SET, "set")                                                                            \
+	ROW(SORTEDSET, "sortedset")                                                                \
+	ROW(LIST, "list")                                                                          \
+	ROW(HASH, "hash")                                                                          \
 	ROW(STRING, "string")                                                                      \
 	ROW(BITMAP, "bitmap")                                                                      \
 	ROW(PUBSUB, "pubsub")                                                                      \
@@ -28,6 +32,10 @@
 #define COMMAND_GROUPS(ROW)                                                                        \
 	ROW(generic, "generic", CATEGORY_KEYSPACE)                                                 \
 	ROW(string, "string", CATEGORY_STRING)                                                     \
+	ROW(list, "list", CATEGORY_LIST)                                                           \
+	ROW(set, "set", CATEGORY_SET)                                                              \
+	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
+	ROW(hash, "hash", CATEGORY_HASH)                                                           \
 	ROW(bitmap, "bitmap", CATEGORY_BITMAP)                                                     \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
 	ROW(server, "server", 0)

@@ -182,10 +182,36 @@ static void reply_key_flags(struct reply *r, struct slice flags)
 	reply_set_at(r, at, n);
 }
 
-/* A key specification: keys from `first` to `last` (counted from first, or negative from the end). */
-static void reply_key_spec(struct reply *r, const struct key_part *part, int first, int last,
-			   int step)
+struct named_int {
+	const char *name;
+	int64_t n;
+};
+
+/* How to find something: a type, and numbers with their names. */
+static void reply_search(struct reply *r, const char *what, const char *type,
+			 const struct named_int *spec, size_t count)
 {
+	reply_bulk_text(r, what);
+	reply_map(r, 2);
+	reply_bulk_text(r, "type");
+	reply_bulk_text(r, type);
+	reply_bulk_text(r, "spec");
+	reply_map(r, count);
+	for (size_t i = 0; i < count; i++) {
+		reply_bulk_text(r, spec[i].name);
+		reply_int(r, spec[i].n);
+	}
+}
+
+/* A key specification: keys from `first` to `last` (counted from first, or negative from the end);
+ * with numkeys, as many as the argument there says. */
+static void reply_key_spec(struct reply *r, const struct key_part *part, int first, int last,
+			   int step, int numkeys)
+{
+	struct named_int range[] = {{"lastkey", last}, {"keystep", step}, {"limit", 0}};
+	struct named_int counted[] = {{"keynumidx", 0}, {"firstkey", 1}, {"keystep", step}};
+	struct named_int begin = {"index", numkeys ? numkeys : first};
+
 	reply_map(r, part->remark.len ? 4 : 3);
 	if (part->remark.len) {
 		reply_bulk_text(r, "notes");
@@ -193,26 +219,11 @@ static void reply_key_spec(struct reply *r, const struct key_part *part, int fir
 	}
 	reply_bulk_text(r, "flags");
 	reply_key_flags(r, part->flags);
-	reply_bulk_text(r, "begin_search");
-	reply_map(r, 2);
-	reply_bulk_text(r, "type");
-	reply_bulk_text(r, "index");
-	reply_bulk_text(r, "spec");
-	reply_map(r, 1);
-	reply_bulk_text(r, "index");
-	reply_int(r, first);
-	reply_bulk_text(r, "find_keys");
-	reply_map(r, 2);
-	reply_bulk_text(r, "type");
-	reply_bulk_text(r, "range");
-	reply_bulk_text(r, "spec");
-	reply_map(r, 3);
-	reply_bulk_text(r, "lastkey");
-	reply_int(r, last);
-	reply_bulk_text(r, "keystep");
-	reply_int(r, step);
-	reply_bulk_text(r, "limit");
-	reply_int(r, 0);
+	reply_search(r, "begin_search", "index", &begin, 1);
+	if (numkeys)
+		reply_search(r, "find_keys", "keynum", counted, 3);
+	else
+		reply_search(r, "find_keys", "range", range, 3);
 }
 
 static void reply_key_specs(struct reply *r, const struct command *cmd)
@@ -225,10 +236,20 @@ static void reply_key_specs(struct reply *r, const struct command *cmd)
 	for (struct key_part part; key_part_next(&keys, &part); n++) {
 		int last = *keys ? 0 : cmd->last_key < 0 ? cmd->last_key : cmd->last_key - first;
 
-		reply_key_spec(r, &part, first, last, cmd->step);
+		reply_key_spec(r, &part, first, last, cmd->step, *keys ? 0 : cmd->numkeys);
 		first += cmd->step;
 	}
 	reply_set_at(r, at, n);
+}
+
+/* The first, last and step of old: keys behind a number of keys they cannot tell. */
+static void reply_key_range(struct reply *r, const struct command *cmd)
+{
+	bool untold = cmd->numkeys > 0 && cmd->first_key > cmd->numkeys;
+
+	reply_int(r, untold ? 0 : cmd->first_key);
+	reply_int(r, untold ? 0 : cmd->last_key);
+	reply_int(r, untold ? 0 : cmd->step);
 }
 
 static void reply_info(struct reply *r, const struct command *cmd);
@@ -257,9 +278,7 @@ static void reply_info(struct reply *r, const struct command *cmd)
 	reply_bulk_text(r, cmd->name);
 	reply_int(r, cmd->arity);
 	reply_bits(r, cmd->flags, flag_names, FLAG_NAME_COUNT);
-	reply_int(r, cmd->first_key);
-	reply_int(r, cmd->last_key);
-	reply_int(r, cmd->step);
+	reply_key_range(r, cmd);
 	reply_bits(r, command_categories(cmd), category_names, CATEGORY_COUNT);
 	reply_tips(r, command_info_table[cmd->id].tips);
 	reply_key_specs(r, cmd);

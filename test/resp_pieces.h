@@ -11,18 +11,7 @@
 #include "proto/mem.h"
 #include "proto/reply.h"
 #include "proto/resp.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-/* Unlike assert_true() it also works in the fuzz target. */
-#define MUST(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);  \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
+#include "test/must.h"
 
 /* One request as an array of bulk strings. */
 static inline void pieces_write(struct reply *out, const struct args *args)

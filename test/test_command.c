@@ -160,7 +160,10 @@ static void check_route(const struct command *cmd)
 	if (cmd->route == ROUTE_KEY)
 		assert_int_equal(cmd->first_key, cmd->last_key);
 	if (cmd->route == ROUTE_KEYS)
-		assert_int_not_equal(cmd->first_key, cmd->last_key);
+		assert_true(cmd->first_key != cmd->last_key || cmd->numkeys > 0);
+	assert_true((cmd->numkeys > 0) == !!(cmd->flags & CMD_MOVABLEKEYS));
+	if (cmd->numkeys > 0)
+		assert_true(cmd->first_key == cmd->numkeys + 1 || cmd->first_key < cmd->numkeys);
 	if (cmd->route != ROUTE_NONE)
 		assert_true(!(cmd->flags & CMD_WRITE) != !(cmd->flags & CMD_READONLY));
 	if (keyed) /* every request of the right arity has its first key */
