@@ -16,6 +16,14 @@ struct list *list_new(void)
 	return mem_zalloc(sizeof(struct list));
 }
 
+struct list *list_new_packed(const char *lp)
+{
+	struct list *list = list_new();
+	if (listpack_count(lp) > 0)
+		list->root = list_leaf_add(list, list_leaf_packed(lp));
+	return list;
+}
+
 /* Frees from the back, up to *budget leaves; true when all of it is gone. */
 static bool free_below(struct list *list, struct list_ref *self, uint32_t height, size_t *budget)
 {
@@ -36,7 +44,7 @@ static bool free_below(struct list *list, struct list_ref *self, uint32_t height
 	return true;
 }
 
-bool list_free_slice(struct list *list, size_t *budget)
+bool list_free_slice(struct list *list, uint64_t *at, size_t *budget)
 {
 	if (list->root.child) {
 		if (!free_below(list, &list->root, list->height, budget))
@@ -50,9 +58,10 @@ bool list_free_slice(struct list *list, size_t *budget)
 
 void list_free(struct list *list)
 {
+	uint64_t at = 0;
 	size_t budget = SIZE_MAX;
 	if (list)
-		list_free_slice(list, &budget);
+		list_free_slice(list, &at, &budget);
 }
 
 static struct list_ref copy_below(struct list *copy, const struct list_ref *self, uint32_t height)

@@ -68,9 +68,12 @@ struct list {
 
 /* An empty list. */
 struct list *list_new(void);
-/* At once, or (true: done) in pieces of about *budget leaves, which is counted down. free(NULL) is fine. */
+/* One with the elements of a listpack, none of which is large. */
+struct list *list_new_packed(const char *lp);
+/* At once; free(NULL) is fine. */
 void list_free(struct list *list);
-bool list_free_slice(struct list *list, size_t *budget);
+/* As a structure (value.h), leaf by leaf; nothing has to be remembered `at` it. */
+bool list_free_slice(struct list *list, uint64_t *at, size_t *budget);
 
 /* The same elements in leaves and nodes of their own; blobs are shared. */
 struct list *list_copy(const struct list *list);

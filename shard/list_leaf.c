@@ -100,6 +100,11 @@ void *list_leaf_new(struct list_element element, size_t size, enum list_side sid
 	return chunk;
 }
 
+void *list_leaf_packed(const char *lp)
+{
+	return chunk_with(lp, size_for(2 * listpack_bytes(lp)), LIST_BACK);
+}
+
 void list_leaf_free(void *leaf)
 {
 	if (list_leaf_is_alone(leaf))
@@ -273,10 +278,9 @@ static void append_range(char *out, const char *lp, size_t from, size_t to)
 }
 
 /* What stays is gathered apart and then takes the place of all. */
-uint64_t list_chunk_remove_equal(void *leaf, enum list_side side, struct listpack_item item,
-				 uint64_t max)
+uint64_t list_packed_remove_equal(char *lp, enum list_side side, struct listpack_item item,
+				  uint64_t max)
 {
-	char *lp = list_leaf_listpack(leaf);
 	uint64_t equal = count_equal(lp, item);
 	uint64_t removed = equal < max ? equal : max;
 	uint64_t spared = side == LIST_BACK ? equal - removed : 0;
@@ -297,4 +301,10 @@ uint64_t list_chunk_remove_equal(void *leaf, enum list_side side, struct listpac
 	append_range(kept, lp, from, listpack_end(lp));
 	memcpy(lp, kept, listpack_bytes(kept));
 	return removed;
+}
+
+uint64_t list_chunk_remove_equal(void *leaf, enum list_side side, struct listpack_item item,
+				 uint64_t max)
+{
+	return list_packed_remove_equal(list_leaf_listpack(leaf), side, item, max);
 }

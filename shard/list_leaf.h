@@ -69,6 +69,8 @@ static inline bool list_leaf_wants_alone(struct listpack_item item)
  * that side.
  */
 void *list_leaf_new(struct list_element element, size_t size, enum list_side side);
+/* A chunk with the elements of a listpack, all small, and room for as many more. */
+void *list_leaf_packed(const char *lp);
 void list_leaf_free(void *leaf);
 /* The same elements; a blob is shared, a chunk no larger than it must be. */
 void *list_leaf_copy(const void *leaf);
@@ -108,5 +110,8 @@ bool list_chunk_merge(void **chunk, const void *other);
 /* Up to `max` elements equal to `item` go, from that side on; returns how many. May be left empty. */
 uint64_t list_chunk_remove_equal(void *chunk, enum list_side side, struct listpack_item item,
 				 uint64_t max);
+/* The same for a listpack of at most LIST_CHUNK bytes, in place. */
+uint64_t list_packed_remove_equal(char *lp, enum list_side side, struct listpack_item item,
+				  uint64_t max);
 
 #endif

@@ -108,7 +108,8 @@ static void model_cut(struct model *m, enum list_side side, uint64_t count)
 		while (list_iter_next(&iter, &element))
 			check_element(element, m->ids[at + i++]);
 		size_t budget = 1;
-		while (!list_free_slice(cut, &budget))
+		uint64_t none = 0;
+		while (!list_free_slice(cut, &none, &budget))
 			budget = 3;
 	}
 	model_drop(m, at, count);
@@ -429,7 +430,8 @@ static void test_cut_is_freed_in_slices(void **state)
 	assert_int_equal(list_count(list), 10);
 	assert_int_equal(number_at(list, 0), 1000000 + MANY - 10);
 	int slices = 1;
-	for (size_t budget = 5; !list_free_slice(cut, &budget); budget = 5, slices++)
+	uint64_t none = 0;
+	for (size_t budget = 5; !list_free_slice(cut, &none, &budget); budget = 5, slices++)
 		assert_int_equal(budget, 0);
 	assert_in_range(slices, MANY * 5 / LIST_CHUNK / 5, MANY * 8 / LIST_CHUNK / 5 + 1);
 	assert_null(list_cut(list, LIST_BACK, 0));
