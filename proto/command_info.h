@@ -37,6 +37,10 @@
 	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
 	ROW(hash, "hash", CATEGORY_HASH)                                                           \
 	ROW(bitmap, "bitmap", CATEGORY_BITMAP)                                                     \
+	ROW(hash, "hash", CATEGORY_HASH)                                                           \
+	ROW(list, "list", CATEGORY_LIST)                                                           \
+	ROW(set, "set", CATEGORY_SET)                                                              \
+	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
 	ROW(server, "server", 0)
 

@@ -109,17 +109,6 @@ bool scan_parse_cursor(struct ctx *ctx, uint32_t i, uint64_t *cursor)
 	return false;
 }
 
-/* NOVALUES, where it may stand; on failure replies. */
-static bool parse_no_values(struct ctx *ctx, unsigned allowed, struct scan_options *options)
-{
-	if (!(allowed & SCAN_NOVALUES)) {
-		reply_error(ctx->reply, "ERR NOVALUES option can only be used in HSCAN");
-		return false;
-	}
-	options->no_values = true;
-	return true;
-}
-
 bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct scan_options *options)
 {
 	*options = (struct scan_options){
@@ -130,9 +119,8 @@ bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct sc
 	while (i < ctx->argc) {
 		struct slice option = ctx->argv[i];
 		bool has_value = i + 1 < ctx->argc;
-		if (slice_is(option, "novalues")) {
-			if (!parse_no_values(ctx, allowed, options))
-				return false;
+		if ((allowed & SCAN_NOVALUES) && slice_is(option, "novalues")) {
+			options->no_values = true;
 			i++;
 			continue;
 		}
@@ -166,6 +154,13 @@ void scan_reply(struct ctx *ctx, uint64_t cursor, struct reply *bulks, size_t co
 	reply_bulk(ctx->reply, text, number_format_unsigned(text, cursor));
 	reply_array(ctx->reply, count);
 	reply_move(ctx->reply, bulks);
+}
+
+void scan_reply_empty(struct ctx *ctx)
+{
+	reply_array(ctx->reply, 2);
+	reply_bulk_text(ctx->reply, "0");
+	reply_array(ctx->reply, 0);
 }
 
 struct scan {

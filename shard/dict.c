@@ -106,7 +106,7 @@ static bool sample_draw(const struct dict *dict, struct shard *shard, size_t cou
 	size_t found = 0;
 
 	for (size_t draws = 2 * count + SAMPLE_DRAWS_MORE; found < count && draws > 0; draws--) {
-		struct entry *e = dict_random(dict, shard_random(shard));
+		struct entry *e = table_random(&dict->table, shard_random(shard));
 		found += e && !entry_expired(e, now) && drawn_add(drawn, e);
 	}
 	return found == count;
@@ -158,6 +158,26 @@ void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int
 	if (choice.wanted > left)
 		choice.wanted = left;
 	dict_walk(dict, choice_visit, &choice);
+}
+
+static void random_visit(void *arg, struct entry *e)
+{
+	*(struct entry **)arg = e;
+}
+
+/* Where most have expired, so that draws meet no other, one is chosen on a walk. */
+struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now)
+{
+	struct entry *e = NULL;
+
+	for (int draws = 0; draws < SAMPLE_DRAWS_MORE; draws++) {
+		e = table_random(&dict->table, shard_random(shard));
+		if (!e || !entry_expired(e, now))
+			return e;
+	}
+	e = NULL;
+	dict_sample(dict, shard, 1, now, random_visit, &e);
+	return e;
 }
 
 /* --- changes --- */

@@ -54,11 +54,8 @@ static inline int64_t dict_expire_earliest(const struct dict *dict)
 	return atomic_load_explicit(&dict->expire_earliest, memory_order_relaxed);
 }
 
-/* Some element, about evenly chosen; NULL when there is none. */
-static inline struct entry *dict_random(const struct dict *dict, uint64_t random)
-{
-	return table_random(&dict->table, random);
-}
+/* Some element that has not expired, about evenly chosen; NULL when there is none. */
+struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now);
 
 /*
  * Visits about `count` elements from a cursor on; returns the next cursor. 0 begins, and 0 ends.

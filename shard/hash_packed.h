@@ -10,6 +10,9 @@
 #include "shard/hash_value.h"
 #include "shard/listpack.h"
 
+/* An element takes at least two bytes. */
+#define PACKED_FIELDS_MAX (PACKED_BYTES_MAX / 4)
+
 struct packed_field {
 	struct listpack_item name;
 	struct listpack_item value;

@@ -211,10 +211,42 @@ void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64
 					    arg});
 }
 
-void hash_random(struct shard *shard, const struct entry *e, int64_t now, hash_visit *visit,
-		 void *arg)
+static void packed_random(struct shard *shard, const struct entry *e, size_t count, int64_t now,
+			  hash_visit *visit, void *arg)
 {
-	hash_sample(shard, e, 1, now, visit, arg);
+	const char *lp = entry_packed(e);
+	uint16_t positions[PACKED_FIELDS_MAX];
+	struct packed_field packed;
+	struct hash_field field;
+	size_t length = 0;
+
+	for (size_t at = packed_live(lp, entry_triples(e), now), end = listpack_end(lp); at < end;) {
+		assert(length < PACKED_FIELDS_MAX);
+		positions[length++] = (uint16_t)at;
+		at = packed_read(lp, at, entry_triples(e), &packed);
+	}
+	for (; length > 0 && count > 0; count--) {
+		packed_read(lp, positions[shard_random(shard) % length], entry_triples(e), &packed);
+		packed_show(&packed, &field);
+		visit(arg, &field);
+	}
+}
+
+void hash_random(struct shard *shard, const struct entry *e, size_t count, int64_t now,
+		 hash_visit *visit, void *arg)
+{
+	const struct dict *dict = entry_dict(e);
+	struct element_visit element = {now, visit, arg};
+
+	if (!dict) {
+		packed_random(shard, e, count, now, visit, arg);
+		return;
+	}
+	for (; count > 0; count--) {
+		struct entry *found = dict_random(dict, shard, now);
+		if (found)
+			element_visit(&element, found);
+	}
 }
 
 /* --- replies --- */

@@ -43,5 +43,7 @@ bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct sc
 bool scan_match(const struct scan_options *options, struct slice name);
 /* Replies the cursor and `count` bulks, which are moved. */
 void scan_reply(struct ctx *ctx, uint64_t cursor, struct reply *bulks, size_t count);
+/* The same of a key that isn't there. */
+void scan_reply_empty(struct ctx *ctx);
 
 #endif

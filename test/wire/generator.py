@@ -92,7 +92,50 @@ def at_milliseconds(rng):
     return b"%d" % rng.choice([33177117420123, 33177117420999, 4102444800500, 1, 0, -5])
 
 
+def typed_key(prefix):
+    """Mostly keys of one type, so that most commands on them do something."""
+    def kind(rng):
+        return key(rng) if rng.random() < .1 else b"%s%d" % (prefix, rng.randrange(6))
+    return kind
+
+
+def element(rng):
+    """A field or member: mostly one of a few, some of each kind of encoding, some long."""
+    how = rng.random()
+    if how < .6:
+        return b"f%d" % rng.randrange(20)
+    if how < .75:
+        return b"%d" % rng.choice([0, 1, -1, 12, 127, 128, 5000, -32769, 8388608, 2 ** 31, 2 ** 40])
+    if how < .9:
+        return rng.choice([b"", b"\x00", b"-0", b"01", b"x" * 63, b"x" * 64, b"y" * 65])
+    return b"%d" % rng.randrange(700) if how < .97 else rng.choice([b"e" * 200, b"z" * 4000])
+
+
+def element_value(rng):
+    how = rng.random()
+    if how < .5:
+        return b"%d" % integer_value(rng)
+    if how < .9:
+        return rng.choice([b"", b"abc", b"1.5", b"v" * 20, b"v" * 64])
+    return value(rng) if how < .95 else b"v" * rng.choice([65, 300, 1000])
+
+
+def many_pairs(rng):
+    """Enough pairs to cross a limit of number or size at once."""
+    count = rng.choice([5, 30, 60, 130, 520])
+    start = rng.randrange(3)
+    return [x for i in range(start, start + count) for x in (b"%d" % i, b"value:%d" % (i % 7))]
+
+
+def many_elements(rng):
+    count = rng.choice([5, 30, 60, 130, 520])
+    start = rng.randrange(3)
+    return [b"%d" % i for i in range(start, start + count)]
+
+
 KINDS = {
+    "hash": typed_key(b"h"), "element": element, "element_value": element_value,
+    "many_pairs": many_pairs, "many_elements": many_elements,
     "key": key, "value": value, "integer": integer, "small": small, "offset": offset,
     "seconds": seconds, "milliseconds": milliseconds, "at_seconds": at_seconds,
     "at_milliseconds": at_milliseconds,
@@ -110,6 +153,7 @@ KINDS = {
             [1, 2, 4, 5, 7, 8, 8, 16, 31, 32, 63, 64, 65, 0])),
     "bit_offset": lambda rng: rng.choice([b"", b"#"]) + (offset(rng) if rng.random() < .3 else
                                                          b"%d" % rng.randrange(40)),
+    "random_count": lambda rng: rng.choice([b"0", b"1", b"3", b"-3", b"-20", b"1000", b"x"]),
     "text": lambda rng: rng.choice([b"hello", b"", b"\x00\xff", b"a b", b"x" * 300]),
     "name": lambda rng: rng.choice([b"me", b"", b"a b", b"x" * 50, b"\x80"]),
     "command": lambda rng: rng.choice([b"NOSUCH", b"GETT", b"",  b"S ET", b"x" * 150]),
@@ -150,6 +194,29 @@ COMMANDS = """
 3 BITOP NOT key key
 12 BITFIELD key (GET bits bit_offset|SET bits bit_offset integer|INCRBY bits bit_offset integer|OVERFLOW (WRAP|SAT|FAIL))*
 4 BITFIELD_RO key (GET bits bit_offset)*
+20 HSET hash (element element_value)+
+2 HSET hash many_pairs
+4 HMSET hash (element element_value)+
+6 HSETNX hash element element_value
+12 HGET hash element
+6 HMGET hash element+
+5 HGETALL hash
+10 HDEL hash element+
+1 HDEL hash many_elements
+5 HLEN hash
+5 HEXISTS hash element
+3 HKEYS hash
+3 HVALS hash
+4 HSTRLEN hash element
+8 HINCRBY hash element integer
+8 HINCRBYFLOAT hash element float
+3 HRANDFIELD hash (random_count WITHVALUES?)?
+4 HSCAN hash 0 (MATCH pattern|COUNT small)*
+3 OBJECT ENCODING hash
+1 DEL hash+
+1 COPY hash hash REPLACE?
+1 RENAME hash hash
+1 EXPIRE hash seconds
 10 DEL key+
 5 UNLINK key+
 10 EXISTS key+
@@ -361,6 +428,25 @@ def unordered(reference, ours, args):
     return same(reference, ours, args)
 
 
+def pairs_of(reply):
+    """What a map holds, in either protocol's form."""
+    return sorted(reply) if reply and isinstance(reply[0], (list, tuple)) else \
+        sorted(zip(reply[::2], reply[1::2]))
+
+
+def unordered_pairs(reference, ours, args):
+    if isinstance(reference, list) and isinstance(ours, list):
+        return type(reference) is type(ours) and pairs_of(reference) == pairs_of(ours)
+    return same(reference, ours, args)
+
+
+def as_many(reference, ours, args):
+    """What is chosen by chance."""
+    if isinstance(reference, list) and isinstance(ours, list):
+        return type(reference) is type(ours) and len(reference) == len(ours)
+    return nil_or_not(reference, ours, args)
+
+
 def near(slack):
     def rule(reference, ours, args):
         if type(reference) is int and type(ours) is int and reference >= 0 and ours >= 0:
@@ -388,7 +474,17 @@ def both_refuse(reference, ours, args):
     return isinstance(reference, Error) and isinstance(ours, Error) or same(reference, ours, args)
 
 
+def scan_packed(reference, ours, args):
+    """What one call shows must be the same where both show all at once."""
+    if not scan(reference, ours, args) or isinstance(ours, Error):
+        return same(reference, ours, args)
+    return [args[2], reference[0], ours[0]] != [b"0"] * 3 or \
+        sorted(reference[1]) == sorted(ours[1])
+
+
 RULES = {
+    b"HGETALL": unordered_pairs, b"HKEYS": unordered, b"HVALS": unordered, b"HRANDFIELD": as_many,
+    b"HSCAN": scan_packed,
     b"KEYS": unordered, b"RANDOMKEY": nil_or_not, b"SCAN": scan, b"TTL": near(TTL_SLACK_S),
     b"PTTL": near(1000 * TTL_SLACK_S), b"EXPIRETIME": near(TTL_SLACK_S),
     b"PEXPIRETIME": near(1000 * TTL_SLACK_S), b"TIME": same_kind, b"HELLO": same_kind,
@@ -407,7 +503,10 @@ def agree(reference, ours, args):
 
 # Reading a whole server back
 
-READERS = {Status("string"): lambda key: ["GET", key]}
+READERS = {
+    Status("string"): (lambda key: ["GET", key], lambda reply: reply),
+    Status("hash"): (lambda key: ["HGETALL", key], pairs_of),
+}
 
 
 def wait_for_size(client, size):
@@ -428,7 +527,8 @@ def dump(client, databases):
         for name in keys:
             kind, encoding, expiry = client.pipeline([["TYPE", name], ["OBJECT", "ENCODING", name],
                                                       ["PEXPIRETIME", name]])
-            content = client.command(*READERS[kind](name))
+            reader, comparable = READERS[kind]
+            content = comparable(client.command(*reader(name)))
             found[number, name] = (kind, encoding, expiry, content)
     return found
 
