@@ -32,10 +32,6 @@
 #define COMMAND_GROUPS(ROW)                                                                        \
 	ROW(generic, "generic", CATEGORY_KEYSPACE)                                                 \
 	ROW(string, "string", CATEGORY_STRING)                                                     \
-	ROW(list, "list", CATEGORY_LIST)                                                           \
-	ROW(set, "set", CATEGORY_SET)                                                              \
-	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
-	ROW(hash, "hash", CATEGORY_HASH)                                                           \
 	ROW(bitmap, "bitmap", CATEGORY_BITMAP)                                                     \
 	ROW(hash, "hash", CATEGORY_HASH)                                                           \
 	ROW(list, "list", CATEGORY_LIST)                                                           \

@@ -294,15 +294,14 @@ void cmd_lrem(struct ctx *ctx)
 	struct entry *e;
 	int64_t count;
 
-	if (!ctx_arg_range(ctx, 2, -INT64_MAX, INT64_MAX, &count, NULL) ||
-	    !ctx_peek_typed(ctx, 0, ENTRY_LIST, &e))
+	if (!ctx_arg_int(ctx, 2, &count) || !ctx_peek_typed(ctx, 0, ENTRY_LIST, &e))
 		return;
 	if (!e) {
 		reply_int(ctx->reply, 0);
 		return;
 	}
 	enum list_side side = count < 0 ? LIST_BACK : LIST_FRONT;
-	uint64_t max = count ? (uint64_t)(count < 0 ? -count : count) : UINT64_MAX;
+	uint64_t max = count < 0 ? -(uint64_t)count : count ? (uint64_t)count : UINT64_MAX;
 	list_edit_begin(&edit, ctx, 0, e);
 	uint64_t removed = list_edit_remove_equal(&edit, side, listpack_item_of(ctx->argv[3]), max);
 	list_edit_end(&edit);

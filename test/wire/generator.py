@@ -133,8 +133,18 @@ def many_elements(rng):
     return [b"%d" % i for i in range(start, start + count)]
 
 
+def few_elements(rng):
+    """Long ones, so that a list soon takes another form."""
+    return [element(rng) + b"." * rng.choice([0, 0, 100, 400, 1100]) for _ in range(rng.randrange(1, 12))]
+
+
+def index(rng):
+    return b"%d" % rng.choice([rng.randrange(-6, 6), rng.randrange(-700, 700)])
+
+
 KINDS = {
-    "hash": typed_key(b"h"), "element": element, "element_value": element_value,
+    "hash": typed_key(b"h"), "list": typed_key(b"l"), "index": index, "few_elements": few_elements,
+    "element": element, "element_value": element_value,
     "many_pairs": many_pairs, "many_elements": many_elements,
     "key": key, "value": value, "integer": integer, "small": small, "offset": offset,
     "seconds": seconds, "milliseconds": milliseconds, "at_seconds": at_seconds,
@@ -217,6 +227,33 @@ COMMANDS = """
 1 COPY hash hash REPLACE?
 1 RENAME hash hash
 1 EXPIRE hash seconds
+12 RPUSH list element+
+12 LPUSH list element+
+1.5 RPUSH list few_elements
+1.5 LPUSH list few_elements
+1 RPUSH list many_elements
+1 LPUSH list many_elements
+2 LPUSHX list element+
+2 RPUSHX list element+
+8 LPOP list
+8 RPOP list
+4 LPOP list small
+4 RPOP list random_count
+5 LMPOP (1 list|2 list list|3 list list list) (LEFT|RIGHT) (COUNT small)?
+4 LLEN list
+6 LINDEX list index
+6 LRANGE list index index
+4 LPOS list element (RANK index|COUNT small|MAXLEN small)*
+5 LINSERT list (BEFORE|AFTER) element element
+5 LSET list index element
+5 LREM list index element
+2 LTRIM list index index
+6 LMOVE list list (LEFT|RIGHT) (LEFT|RIGHT)
+3 RPOPLPUSH list list
+1 DEL list+
+1 COPY list list REPLACE?
+1 RENAME list list
+1 EXPIRE list seconds
 10 DEL key+
 5 UNLINK key+
 10 EXISTS key+
@@ -505,6 +542,7 @@ def agree(reference, ours, args):
 
 READERS = {
     Status("string"): (lambda key: ["GET", key], lambda reply: reply),
+    Status("list"): (lambda key: ["LRANGE", key, "0", "-1"], lambda reply: reply),
     Status("hash"): (lambda key: ["HGETALL", key], pairs_of),
 }
 
