@@ -177,7 +177,7 @@ static uint32_t prepare_keys(struct worker *worker, const struct request *reques
 				     request->argc);
 	if (count < 0)
 		count = 0;
-	keys_room(worker, (uint32_t)count);
+	keys_room(worker, (uint32_t)count + 1); /* not NULL, which stands for every slot */
 	for (int32_t i = 0; i < count; i++) {
 		key_prepare(&worker->keys[i], worker->server->ks, request->argv[positions[i]]);
 		__builtin_prefetch(worker->keys[i].slot);

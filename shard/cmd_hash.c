@@ -190,8 +190,7 @@ void cmd_hstrlen(struct ctx *ctx)
 	struct entry *e;
 	struct hash_field field;
 	if (ctx_find_typed(ctx, 0, ENTRY_HASH, &e))
-		reply_int(ctx->reply,
-			  find_field(ctx, e, 2, &field) ? (int64_t)field.value.len : 0);
+		reply_int(ctx->reply, find_field(ctx, e, 2, &field) ? (int64_t)field.value.len : 0);
 }
 
 void cmd_hlen(struct ctx *ctx)
@@ -231,8 +230,8 @@ static void show_field(void *arg, const struct hash_field *field)
 /* How many elements an array has with that many fields in it. */
 static size_t shown_elements(const struct show *show)
 {
-	bool flat = show->shown == SHOW_BOTH ||
-		    (show->shown == SHOW_PAIRS && show->reply->resp == 2);
+	bool flat =
+		show->shown == SHOW_BOTH || (show->shown == SHOW_PAIRS && show->reply->resp == 2);
 	return flat ? 2 * show->count : show->count;
 }
 

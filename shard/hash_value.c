@@ -220,7 +220,8 @@ static void packed_random(struct shard *shard, const struct entry *e, size_t cou
 	struct hash_field field;
 	size_t length = 0;
 
-	for (size_t at = packed_live(lp, entry_triples(e), now), end = listpack_end(lp); at < end;) {
+	for (size_t at = packed_live(lp, entry_triples(e), now), end = listpack_end(lp);
+	     at < end;) {
 		assert(length < PACKED_FIELDS_MAX);
 		positions[length++] = (uint16_t)at;
 		at = packed_read(lp, at, entry_triples(e), &packed);

@@ -5,6 +5,7 @@
 #include "shard/hash_value.h"
 #include "shard/list_value.h"
 #include "shard/rope.h"
+#include "shard/set.h"
 #include "shard/string.h"
 
 #include <assert.h>
@@ -42,7 +43,7 @@ static const struct value_type {
 } types[ENTRY_TYPE_COUNT] = {
 	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
 	[ENTRY_LIST] = {"list", &list_structure, list_digest, list_serialized},
-	[ENTRY_SET] = {"set"},
+	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
 	[ENTRY_ZSET] = {"zset"},
 	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
 	[ENTRY_STREAM] = {"stream"},

@@ -1,0 +1,309 @@
+/* Commands on one set, and SMOVE. Those that put several sets together: cmd_set_ops.c. */
+#include "shard/handlers.h"
+#include "shard/scan.h"
+#include "shard/set.h"
+
+static struct listpack_item argument_member(const struct ctx *ctx, uint32_t i)
+{
+	return (struct listpack_item){.text = ctx->argv[i]};
+}
+
+/* --- adding and removing --- */
+
+void cmd_sadd(struct ctx *ctx)
+{
+	struct set_edit edit;
+	struct entry *e;
+	size_t added = 0;
+
+	if (!ctx_peek_typed(ctx, 0, ENTRY_SET, &e))
+		return;
+	set_edit_begin(&edit, ctx, e);
+	set_edit_expect(&edit, ctx->argv[2], ctx->argc - 2);
+	for (uint32_t i = 2; i < ctx->argc; i++)
+		added += set_edit_add(&edit, argument_member(ctx, i));
+	set_edit_end(&edit, 0);
+	ctx->dirty += added;
+	reply_int(ctx->reply, (int64_t)added);
+}
+
+void cmd_srem(struct ctx *ctx)
+{
+	struct set_edit edit;
+	struct entry *e;
+	size_t removed = 0;
+
+	if (!ctx_peek_typed(ctx, 0, ENTRY_SET, &e))
+		return;
+	if (e) {
+		set_edit_begin(&edit, ctx, e);
+		for (uint32_t i = 2; i < ctx->argc; i++)
+			removed += set_edit_remove(&edit, argument_member(ctx, i));
+		set_edit_end(&edit, 0);
+	}
+	ctx->dirty += removed;
+	reply_int(ctx->reply, (int64_t)removed);
+}
+
+/* From key 0 to key 1, two different ones. */
+static bool move_member(struct ctx *ctx, const struct entry *from, const struct entry *to,
+			struct listpack_item member)
+{
+	struct set_edit source, target;
+
+	set_edit_begin(&source, ctx, from);
+	if (!set_edit_remove(&source, member))
+		return false;
+	set_edit_end(&source, 0);
+	set_edit_begin(&target, ctx, to);
+	ctx->dirty += 1 + set_edit_add(&target, member);
+	set_edit_end(&target, 1);
+	return true;
+}
+
+void cmd_smove(struct ctx *ctx)
+{
+	struct listpack_item member = argument_member(ctx, 3);
+	struct entry *from = ctx_peek(ctx, 0, true);
+	struct entry *to = ctx_peek(ctx, 1, true);
+
+	if (!from) {
+		reply_int(ctx->reply, 0);
+	} else if (entry_type(from) != ENTRY_SET || (to && entry_type(to) != ENTRY_SET)) {
+		reply_error(ctx->reply, error_wrong_type);
+	} else if (from == to) {
+		struct set set = set_of(from);
+		reply_int(ctx->reply, set_contains(&set, ctx->shard, member));
+	} else {
+		reply_int(ctx->reply, move_member(ctx, from, to, member));
+	}
+}
+
+/* --- asking --- */
+
+/* The set at key 0, empty where there is none. On failure replies. */
+static bool find_set(struct ctx *ctx, struct set *set)
+{
+	struct entry *e;
+	bool found = ctx_find_typed(ctx, 0, ENTRY_SET, &e);
+
+	if (found)
+		*set = set_of(e);
+	return found;
+}
+
+void cmd_scard(struct ctx *ctx)
+{
+	struct set set;
+
+	if (find_set(ctx, &set))
+		reply_int(ctx->reply, (int64_t)set_count(&set));
+}
+
+void cmd_sismember(struct ctx *ctx)
+{
+	struct set set;
+
+	if (find_set(ctx, &set))
+		reply_int(ctx->reply, set_contains(&set, ctx->shard, argument_member(ctx, 2)));
+}
+
+void cmd_smismember(struct ctx *ctx)
+{
+	struct set set;
+
+	if (!find_set(ctx, &set))
+		return;
+	reply_array(ctx->reply, ctx->argc - 2);
+	for (uint32_t i = 2; i < ctx->argc; i++)
+		reply_int(ctx->reply, set_contains(&set, ctx->shard, argument_member(ctx, i)));
+}
+
+/* Members as they come into a reply, counted. */
+struct shown {
+	struct reply *reply;
+	size_t count;
+};
+
+static bool show(void *arg, struct listpack_item member)
+{
+	struct shown *shown = arg;
+
+	set_reply_member(shown->reply, member);
+	shown->count++;
+	return true;
+}
+
+static void reply_members(struct ctx *ctx, const struct set *set)
+{
+	struct shown shown = {ctx->reply, 0};
+	size_t at = reply_later(ctx->reply);
+
+	set_walk(set, show, &shown);
+	reply_set_at(ctx->reply, at, shown.count);
+}
+
+void cmd_smembers(struct ctx *ctx)
+{
+	struct set set;
+
+	if (find_set(ctx, &set))
+		reply_members(ctx, &set);
+}
+
+struct set_scan {
+	struct scan_options options;
+	struct reply members; /* apart: the cursor stands before them */
+	size_t found;
+};
+
+static bool scan_visit(void *arg, struct listpack_item member)
+{
+	struct set_scan *scan = arg;
+	char room[NUMBER_TEXT_MAX];
+	struct slice text = listpack_item_text(member, room);
+
+	if (scan_match(&scan->options, text)) {
+		reply_bulk_slice(&scan->members, text);
+		scan->found++;
+	}
+	return true;
+}
+
+/* Redis looks at the options only where there is a set. */
+void cmd_sscan(struct ctx *ctx)
+{
+	struct set_scan scan = {.found = 0};
+	struct entry *e;
+	uint64_t cursor;
+
+	if (!scan_parse_cursor(ctx, 2, &cursor) || !ctx_find_typed(ctx, 0, ENTRY_SET, &e))
+		return;
+	reply_init(&scan.members, ctx->reply->resp);
+	if (!e) {
+		scan_reply(ctx, 0, &scan.members, 0);
+	} else if (scan_parse_options(ctx, 3, 0, &scan.options)) {
+		struct set set = set_of(e);
+		cursor = set_scan(&set, cursor, scan.options.count, scan_visit, &scan);
+		scan_reply(ctx, cursor, &scan.members, scan.found);
+	}
+	reply_deinit(&scan.members);
+}
+
+/* --- random members --- */
+
+/* As often as the same member may come: no reply gets larger than the largest string. */
+static void reply_repeated(struct ctx *ctx, const struct set *set, uint64_t count)
+{
+	struct reply_mark mark = reply_mark(ctx->reply);
+	size_t max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
+	struct listpack_item member;
+
+	reply_array(ctx->reply, count);
+	for (uint64_t i = 0; i < count && set_random(set, ctx->shard, &member); i++) {
+		set_reply_member(ctx->reply, member);
+		if (ctx->reply->len - mark.len > max) {
+			reply_rollback(ctx->reply, mark);
+			reply_error(ctx->reply, "ERR value is out of range");
+			return;
+		}
+	}
+}
+
+static void random_members(struct ctx *ctx)
+{
+	struct entry *e;
+	int64_t count;
+
+	if (!ctx_arg_range(ctx, 2, -INT64_MAX, INT64_MAX, &count, NULL) ||
+	    !ctx_find_typed(ctx, 0, ENTRY_SET, &e))
+		return;
+	struct set set = set_of(e);
+	if (count < 0 && e) {
+		reply_repeated(ctx, &set, (uint64_t)-count);
+		return;
+	}
+	struct shown shown = {ctx->reply, 0};
+	size_t at = reply_later(ctx->reply);
+	if (count > 0)
+		set_sample(&set, ctx->shard, (size_t)count, show, &shown);
+	reply_array_at(ctx->reply, at, shown.count);
+}
+
+void cmd_srandmember(struct ctx *ctx)
+{
+	struct listpack_item member;
+	struct set set;
+
+	if (ctx->argc > 3) {
+		reply_error(ctx->reply, error_syntax);
+	} else if (ctx->argc == 3) {
+		random_members(ctx);
+	} else if (find_set(ctx, &set)) {
+		if (set_random(&set, ctx->shard, &member))
+			set_reply_member(ctx->reply, member);
+		else
+			reply_null(ctx->reply);
+	}
+}
+
+/* Removes one member after writing it. The set isn't empty. */
+static void pop_member(struct set_edit *edit)
+{
+	struct set set = set_edit_set(edit);
+	struct ctx *ctx = edit->ctx;
+	struct listpack_item member;
+
+	if (!set_random(&set, ctx->shard, &member))
+		return;
+	set_reply_member(ctx->reply, member);
+	set_edit_remove(edit, member);
+	ctx->dirty++;
+}
+
+static void pop_members(struct ctx *ctx, const struct entry *e, uint64_t count)
+{
+	struct set set = set_of(e);
+	size_t size = set_count(&set);
+	struct set_edit edit;
+
+	if (count >= size) {
+		reply_members(ctx, &set);
+		ctx_remove(ctx, 0);
+		ctx->dirty += size;
+		return;
+	}
+	reply_set(ctx->reply, count);
+	set_edit_begin(&edit, ctx, e);
+	for (uint64_t i = 0; i < count; i++)
+		pop_member(&edit);
+	set_edit_end(&edit, 0);
+}
+
+void cmd_spop(struct ctx *ctx)
+{
+	struct set_edit edit;
+	struct entry *e;
+	int64_t count;
+
+	if (ctx->argc > 3) {
+		reply_error(ctx->reply, error_syntax);
+		return;
+	}
+	if (ctx->argc == 3 && !ctx_arg_positive(ctx, 2, &count))
+		return;
+	if (!ctx_peek_typed(ctx, 0, ENTRY_SET, &e))
+		return;
+	if (ctx->argc == 3) {
+		if (e && count > 0)
+			pop_members(ctx, e, (uint64_t)count);
+		else
+			reply_set(ctx->reply, 0);
+	} else if (e) {
+		set_edit_begin(&edit, ctx, e);
+		pop_member(&edit);
+		set_edit_end(&edit, 0);
+	} else {
+		reply_null(ctx->reply);
+	}
+}

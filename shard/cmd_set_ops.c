@@ -1,0 +1,223 @@
+/*
+ * Several sets put together: SINTER, SUNION, SDIFF, with and without STORE, and SINTERCARD.
+ *
+ * What is in all sets, or in the first alone, is found by walking one set and asking the others: the
+ * members go straight to the reply or into the new set. A union is made as a set first, because a
+ * member may come from several.
+ */
+#include "proto/mem.h"
+#include "shard/handlers.h"
+#include "shard/set.h"
+
+enum set_operation {
+	SET_INTER,
+	SET_UNION,
+	SET_DIFF,
+};
+
+/* The sets of a request, some of them empty, and where what is found goes. */
+struct set_job {
+	struct ctx *ctx;
+	struct set *sets;
+	uint32_t count;
+	uint32_t walked;       /* the set that is walked: the others are asked */
+	bool wanted;           /* what the others are to answer */
+	struct reply *reply;   /* or: */
+	struct set_edit *edit; /* or, both NULL: only counted */
+	uint64_t found;
+	uint64_t max; /* stops when so many were found */
+};
+
+/* Looks up the keys from number `first` on. On failure replies, and there is nothing to free. */
+static bool job_begin(struct set_job *job, struct ctx *ctx, uint32_t first)
+{
+	uint32_t count = ctx->key_count - first;
+
+	*job = (struct set_job){.ctx = ctx, .count = count, .max = UINT64_MAX};
+	job->sets = mem_alloc(count * sizeof(*job->sets));
+	for (uint32_t i = 0; i < count; i++) {
+		struct entry *e;
+		if (!ctx_find_typed(ctx, first + i, ENTRY_SET, &e)) {
+			mem_free(job->sets, count * sizeof(*job->sets));
+			return false;
+		}
+		job->sets[i] = set_of(e);
+	}
+	return true;
+}
+
+static void job_end(struct set_job *job)
+{
+	mem_free(job->sets, job->count * sizeof(*job->sets));
+}
+
+static bool job_found(void *arg, struct listpack_item member)
+{
+	struct set_job *job = arg;
+
+	if (job->edit) {
+		job->found += set_edit_add(job->edit, member);
+	} else {
+		if (job->reply)
+			set_reply_member(job->reply, member);
+		job->found++;
+	}
+	return job->found < job->max;
+}
+
+static bool ask_others(void *arg, struct listpack_item member)
+{
+	struct set_job *job = arg;
+
+	for (uint32_t i = 0; i < job->count; i++)
+		if (i != job->walked &&
+		    set_contains(&job->sets[i], job->ctx->shard, member) != job->wanted)
+			return true;
+	return job_found(job, member);
+}
+
+static uint32_t smallest(const struct set_job *job)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i < job->count; i++)
+		if (set_count(&job->sets[i]) < set_count(&job->sets[best]))
+			best = i;
+	return best;
+}
+
+static void job_run(struct set_job *job, enum set_operation operation)
+{
+	if (operation == SET_UNION) {
+		for (uint32_t i = 0; i < job->count; i++)
+			set_walk(&job->sets[i], job_found, job);
+		return;
+	}
+	job->wanted = operation == SET_INTER;
+	job->walked = operation == SET_INTER ? smallest(job) : 0;
+	set_walk(&job->sets[job->walked], ask_others, job);
+}
+
+/* --- to a reply --- */
+
+/* A union in a set of its own, which is then shown. */
+static void show_union(struct set_job *job)
+{
+	struct set_edit edit;
+
+	set_edit_begin(&edit, job->ctx, NULL);
+	job->edit = &edit;
+	job_run(job, SET_UNION);
+	struct set all = set_edit_set(&edit);
+	job->edit = NULL;
+	job->found = 0;
+	job->reply = job->ctx->reply;
+	set_walk(&all, job_found, job);
+	set_edit_drop(&edit);
+}
+
+static void show(struct ctx *ctx, enum set_operation operation)
+{
+	struct set_job job;
+
+	if (!job_begin(&job, ctx, 0))
+		return;
+	size_t at = reply_later(ctx->reply);
+	if (operation == SET_UNION && job.count > 1) {
+		show_union(&job);
+	} else {
+		job.reply = ctx->reply;
+		job_run(&job, operation);
+	}
+	reply_set_at(ctx->reply, at, job.found);
+	job_end(&job);
+}
+
+void cmd_sinter(struct ctx *ctx)
+{
+	show(ctx, SET_INTER);
+}
+
+void cmd_sunion(struct ctx *ctx)
+{
+	show(ctx, SET_UNION);
+}
+
+void cmd_sdiff(struct ctx *ctx)
+{
+	show(ctx, SET_DIFF);
+}
+
+/* --- to a key --- */
+
+/* Key 0 gets the result, whatever it was; with none it goes. */
+static void store(struct ctx *ctx, enum set_operation operation)
+{
+	struct set_edit edit;
+	struct set_job job;
+
+	if (!job_begin(&job, ctx, 1))
+		return;
+	set_edit_begin(&edit, ctx, NULL);
+	job.edit = &edit;
+	job_run(&job, operation);
+	if (job.found > 0 || ctx_peek(ctx, 0, false))
+		ctx->dirty++;
+	set_edit_end(&edit, 0);
+	reply_int(ctx->reply, (int64_t)job.found);
+	job_end(&job);
+}
+
+void cmd_sinterstore(struct ctx *ctx)
+{
+	store(ctx, SET_INTER);
+}
+
+void cmd_sunionstore(struct ctx *ctx)
+{
+	store(ctx, SET_UNION);
+}
+
+void cmd_sdiffstore(struct ctx *ctx)
+{
+	store(ctx, SET_DIFF);
+}
+
+/* --- SINTERCARD --- */
+
+/* The number of keys and LIMIT (0: none). On failure replies. */
+static bool parse_intercard(struct ctx *ctx, int64_t *limit)
+{
+	int64_t count;
+
+	*limit = 0;
+	if (!ctx_arg_range(ctx, 1, 1, INT64_MAX, &count, "ERR numkeys should be greater than 0"))
+		return false;
+	if (count > ctx->argc - 2) {
+		reply_error(ctx->reply, "ERR Number of keys can't be greater than number of args");
+		return false;
+	}
+	for (uint32_t i = 2 + (uint32_t)count; i < ctx->argc; i += 2) {
+		if (i + 1 == ctx->argc || !slice_is(ctx->argv[i], "limit")) {
+			reply_error(ctx->reply, error_syntax);
+			return false;
+		}
+		if (!ctx_arg_range(ctx, i + 1, 0, INT64_MAX, limit, "ERR LIMIT can't be negative"))
+			return false;
+	}
+	return true;
+}
+
+void cmd_sintercard(struct ctx *ctx)
+{
+	struct set_job job;
+	int64_t limit;
+
+	if (!parse_intercard(ctx, &limit) || !job_begin(&job, ctx, 0))
+		return;
+	if (limit > 0)
+		job.max = (uint64_t)limit;
+	job_run(&job, SET_INTER);
+	reply_int(ctx->reply, (int64_t)job.found);
+	job_end(&job);
+}
