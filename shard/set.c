@@ -127,17 +127,15 @@ static struct listpack_item packed_get(const struct set *set, size_t index)
 
 bool set_random(const struct set *set, struct shard *shard, struct listpack_item *member)
 {
-	uint64_t random = shard_random(shard);
-
 	if (set->dict) {
-		const struct entry *element = dict_random(set->dict, random);
+		const struct entry *element = dict_random(set->dict, shard, INT64_MIN);
 		if (element)
 			*member = element_member(element);
 		return element;
 	}
 	size_t count = set_count(set);
 	if (count > 0)
-		*member = packed_get(set, random % count);
+		*member = packed_get(set, shard_random(shard) % count);
 	return count > 0;
 }
 

@@ -450,6 +450,8 @@ def unsafe(args):
         return True
     if expires_soon(args):
         return True
+    if args[0].upper() == b"SPOP" and len(args) == 2:   # by chance
+        return True
     return args[0].upper() in (b"CLIENT", b"CONFIG", b"DEBUG", b"COMMAND") and len(args) > 1 and \
         args[1].upper() in (b"", b"KILL", b"REPLY", b"PAUSE", b"SET", b"GET", b"LIST", b"INFO")
 
@@ -552,8 +554,9 @@ def set_encoding(reference, ours):
 
 
 def encodings(reference, ours, args):
-    hash_key = args[2][:1] == b"h"
-    return not hash_key and set_encoding(reference, ours) or same(reference, ours, args)
+    if set_encoding(reference, ours) and not args[2].startswith(b"h"):
+        return True
+    return same(reference, ours, args)
 
 
 RULES = {

@@ -175,7 +175,8 @@ def test_random_commands(server, pool, reference_usable, number):
 
 def test_the_generator_makes_every_command():
     """No row is unreachable, and the same seed makes the same commands."""
-    names = {args[0].upper() for args in (generator.command(random.Random(i)) for i in range(20000))}
+    made = (generator.command(random.Random(i)) for i in range(20000))
+    names = {args[0].upper() for args in made}
     missing = {row.split(" ")[1] for row in generator.COMMANDS.strip().split("\n")} - {
         name.decode("latin-1") for name in names} - {"command"}
     assert not missing
