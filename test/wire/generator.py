@@ -308,8 +308,8 @@ COMMANDS = """
 2 OBJECT REFCOUNT key
 2 OBJECT IDLETIME key
 1 OBJECT FREQ key
-0.2 FLUSHDB (SYNC|ASYNC)?
-0.1 FLUSHALL (SYNC|ASYNC)?
+0.3 FLUSHDB (SYNC|ASYNC)?
+0.2 FLUSHALL (SYNC|ASYNC)?
 2 PING text?
 2 ECHO text
 1 CLIENT SETNAME name
@@ -553,7 +553,14 @@ def set_encoding(reference, ours):
     return reference == b"hashtable" and ours in (b"listpack", b"intset")
 
 
+def list_encoding(reference, ours):
+    """Since 7.2 lists that fit one node are listpacks."""
+    return reference == b"quicklist" and ours == b"listpack"
+
+
 def encodings(reference, ours, args):
+    if list_encoding(reference, ours):
+        return True
     if set_encoding(reference, ours) and not args[2].startswith(b"h"):
         return True
     return same(reference, ours, args)
@@ -622,6 +629,7 @@ def same_dump(reference, ours):
         one, two = reference.get(where), ours.get(where)
         if one is None or two is None or one[0] != two[0] or one[3] != two[3] or \
                 not expiry_near(one[2], two[2], None) or one[1] != two[1] and not (
+                    list_encoding(one[1], two[1]) or
                     one[0] == Status("set") and set_encoding(one[1], two[1])):
             lines.append("db %d key %r\n    reference: %.300r\n    ours:      %.300r" %
                          (where + (one, two)))
