@@ -138,12 +138,16 @@ bool list_iter_next(struct list_iter *iter, struct list_element *element)
 		return false;
 	if (iter->left == 0)
 		iter_enter_leaf(iter);
-	*element = list_leaf_get(iter->leaf, iter->at);
 	bool back = iter->towards == LIST_BACK;
-	iter->index += back ? 1 : -1;
-	if (--iter->left > 0) {
-		const char *lp = list_leaf_listpack(iter->leaf);
-		iter->at = back ? listpack_next(lp, iter->at) : listpack_prev(lp, iter->at);
+	size_t next = 0;
+	if (list_leaf_is_alone(iter->leaf)) {
+		*element = list_leaf_get(iter->leaf, 0);
+	} else {
+		next = listpack_read(list_leaf_listpack(iter->leaf), iter->at, &element->item);
+		element->blob = NULL;
 	}
+	iter->index += back ? 1 : -1;
+	if (--iter->left > 0)
+		iter->at = back ? next : listpack_prev(list_leaf_listpack(iter->leaf), iter->at);
 	return true;
 }

@@ -23,8 +23,8 @@
 #include "shard/list.h"
 
 /*
- * The largest chunk, in bytes with its header. Twice as many would save 1 % of memory, and double what a
- * search by index and an insertion in the middle cost.
+ * The largest chunk, in bytes with its header. Twice as many save 1 % of memory (small elements) and double
+ * what a search by index costs; half as many cost 1 % (small ones) to 3 % and save a third of a search.
  */
 #define LIST_CHUNK 4096
 /* The smallest one. */
