@@ -49,6 +49,11 @@ struct change {
 	struct reply before;
 };
 
+static bool same_name(struct slice a, struct slice b)
+{
+	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
+}
+
 /* Finds all options first: nothing is changed when one of them can't be. */
 static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count)
 {
@@ -64,7 +69,7 @@ static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count
 		}
 		const char *wrong = config_fixed(changes[i].option);
 		for (uint32_t j = 0; j < i && !wrong; j++)
-			if (changes[j].option == changes[i].option)
+			if (same_name(ctx->argv[2 + 2 * j], name))
 				wrong = "duplicate parameter";
 		if (wrong) {
 			reply_errorf(ctx->reply,
