@@ -1,10 +1,12 @@
 """Lists: each command with its options, its limits and its errors, in both forms that they have."""
 
+import os
 import random
 
 import pytest
 
-from resp import Status
+import workers
+from resp import Client, Status
 from table import table
 
 test_push = table(r"""
@@ -626,3 +628,71 @@ def test_model(server, seed):
                 else:
                     assert reply == expected, (seed, command)
             assert client("LRANGE l 0 -1") == model.items, seed
+
+
+# Many at once: pushed, moved about, popped; each element arrives once.
+
+LISTS = ["one", "two", "three", "{t}four", "{t}five"]
+SCALE = float(os.environ.get("SCALE", "1"))
+ROUNDS = int(60 * SCALE)
+
+
+def side(rng):
+    return rng.choice(["LEFT", "RIGHT"])
+
+
+def pushing(number, address):
+    """Elements with a number of their own; some are large, so that lists take all forms."""
+    rng, sent = random.Random(number), []
+    with Client(address) as client:
+        for at in range(ROUNDS):
+            new = [b"%d:%d:%d:" % (number, at, i) + b"." * rng.choice([0, 5, 100, 100, 1500])
+                   for i in range(rng.randrange(1, 12))]
+            client.command(rng.choice(["LPUSH", "RPUSH"]), rng.choice(LISTS), *new)
+            sent += new
+    return "sent", sent
+
+
+def popping(number, address):
+    rng, taken = random.Random(number), []
+    with Client(address) as client:
+        for _ in range(ROUNDS):
+            replies = client.pipeline([
+                [rng.choice(["LPOP", "RPOP"]), rng.choice(LISTS), rng.randrange(1, 4)],
+                [rng.choice(["LPOP", "RPOP"]), rng.choice(LISTS), 1],
+                ["LMPOP", 2] + rng.sample(LISTS, 2) + [side(rng), "COUNT", rng.randrange(1, 5)]])
+            if replies[2]:
+                replies[2] = replies[2][1]
+            taken += [x for reply in replies if reply for x in reply]
+    return "taken", taken
+
+
+def moving(number, address):
+    rng = random.Random(number)
+    with Client(address) as client:
+        for _ in range(ROUNDS):
+            client.pipeline([["LMOVE", rng.choice(LISTS), rng.choice(LISTS), side(rng), side(rng)]
+                             for _ in range(8)])
+    return "moved", []
+
+
+def reading(number, address):
+    """No element stands twice in what one command shows."""
+    rng = random.Random(number)
+    with Client(address) as client:
+        for _ in range(ROUNDS):
+            for reply in client.pipeline([["LRANGE", rng.choice(LISTS), 0, -1] for _ in range(3)]):
+                assert len(set(reply)) == len(reply)
+    return "read", []
+
+
+@pytest.mark.stress
+def test_each_element_arrives_once(server):
+    jobs = [pushing, popping, moving, reading] * 2
+    results = workers.run([(job, (server.path,)) for job in jobs])
+    sent = [x for what, items in results if what == "sent" for x in items]
+    taken = [x for what, items in results if what == "taken" for x in items]
+    with server.connect_unix() as client:
+        for name in LISTS:
+            taken += client.command("LRANGE", name, 0, -1)
+    assert sorted(taken) == sorted(sent)
