@@ -61,8 +61,7 @@ struct list_ref {
 struct list {
 	struct list_ref root;
 	uint32_t height; /* levels of nodes; 0: the root is a leaf */
-	uint64_t
-		bytes; /* that the elements would take in one listpack, without its header and end */
+	uint64_t bytes;  /* of the elements in one listpack, without its header and end */
 	uint64_t memory; /* of leaves and nodes, as allocated */
 };
 
@@ -72,7 +71,7 @@ struct list *list_new(void);
 struct list *list_new_packed(const char *lp);
 /* At once; free(NULL) is fine. */
 void list_free(struct list *list);
-/* As a structure (value.h), leaf by leaf; nothing has to be remembered `at` it. */
+/* As a structure (value.h), leaf by leaf; `at` is not needed. */
 bool list_free_slice(struct list *list, uint64_t *at, size_t *budget);
 
 /* The same elements in leaves and nodes of their own; blobs are shared. */

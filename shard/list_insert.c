@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* A list's next chunk at an end is this part of it, so that short lists take little memory. */
+/* A chunk beside a full one is this part of the list, so that short lists take little memory. */
 #define CHUNK_PART 8
 
 /* What stands to the right of the child that an insertion changed. */
@@ -58,10 +58,12 @@ static void insert_children(struct list *list, struct list_ref *self, uint32_t a
 		fresh_add(beside, list_node_with(list, all + left, total - left));
 }
 
-/* The size of a new chunk at an end of the list. */
-static size_t edge_chunk_size(const struct list *list)
+/* The size of a new chunk beside a leaf. Next to large elements few others may come. */
+static size_t next_chunk_size(const struct list *list, const void *leaf)
 {
 	size_t size = LIST_CHUNK_MIN;
+	if (list_leaf_is_alone(leaf))
+		return size;
 	while (size < LIST_CHUNK && size < list->bytes / CHUNK_PART)
 		size *= 2;
 	return size;
@@ -71,8 +73,8 @@ static size_t edge_chunk_size(const struct list *list)
 static void insert_at_edge(struct list *list, struct list_ref *self, enum list_side side,
 			   struct list_element element, struct fresh *beside)
 {
-	struct list_ref new =
-		list_leaf_add(list, list_leaf_new(element, edge_chunk_size(list), side));
+	size_t size = next_chunk_size(list, self->child);
+	struct list_ref new = list_leaf_add(list, list_leaf_new(element, size, side));
 	if (side == LIST_FRONT) {
 		fresh_add(beside, *self);
 		*self = new;

@@ -27,8 +27,8 @@
  * what a search by index costs; half as many cost 1 % (small ones) to 3 % and save a third of a search.
  */
 #define LIST_CHUNK 4096
-/* The smallest one. */
-#define LIST_CHUNK_MIN 512
+/* The smallest one, for the few small elements between large ones. */
+#define LIST_CHUNK_MIN 64
 /* Encoded bytes from which on an element stands alone: a chunk has room for three that are smaller. */
 #define LIST_ALONE_MIN (LIST_CHUNK / 4)
 

@@ -8,7 +8,8 @@
  * limit isn't turned over each time.
  *
  * Its encoding is "listpack" while all of it would fit one of Redis' nodes (list-max-listpack-size),
- * whatever we keep it in, else "quicklist"; that becomes a "listpack" again at half the limit.
+ * whatever we keep it in, else "quicklist"; that becomes a "listpack" again at half the limit. (Redis
+ * waits until what is left also stands in one node, which depends on the list's past.)
  *
  * Reading: any thread under RCU, or the slot's holder. The rest: the holder.
  */

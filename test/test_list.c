@@ -375,6 +375,22 @@ static void test_leaves_fill_up(void **state)
 	}
 }
 
+/* Small elements between large ones don't take a whole chunk. */
+static void test_mixed_sizes(void **state)
+{
+	static char text[2 * LIST_ALONE_MIN - 100];
+	struct list_element large = {.item = {.text = {text, sizeof(text)}}};
+	struct list *list = list_new();
+
+	for (int i = 0; i < 2000; i++) {
+		list_push(list, LIST_FRONT, i % 2 ? large : number(1000000 + i));
+		list_push(list, LIST_BACK, i % 2 ? large : number(1000000 + i));
+	}
+	check_list(list);
+	assert_true((double)list_memory(list) < 1.2 * (double)list->bytes);
+	list_free(list);
+}
+
 /* A queue of a steady length takes steady memory, whatever has gone through it. */
 static void test_queue(void **state)
 {
@@ -466,6 +482,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leaves_fill_up),
+		cmocka_unit_test(test_mixed_sizes),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_thinned_out),
 		cmocka_unit_test(test_cut_is_freed_in_slices),
