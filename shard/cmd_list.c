@@ -321,6 +321,7 @@ void cmd_ltrim(struct ctx *ctx)
 	if (e) {
 		uint64_t length = list_length(e);
 		struct range keep = resolve_range(start, end, (int64_t)length);
+		ctx_open(ctx, 0); /* a change for those who watch, even when nothing goes */
 		list_edit_begin(&edit, ctx, 0, e);
 		list_edit_cut(&edit, LIST_BACK, length - keep.first - keep.count);
 		list_edit_cut(&edit, LIST_FRONT, keep.first);

@@ -95,7 +95,7 @@ struct list_element list_edit_get(const struct list_edit *edit, uint64_t index)
 static void edit_change(struct list_edit *edit)
 {
 	if (edit->list && !edit->fresh)
-		ctx_open(edit->ctx);
+		ctx_open(edit->ctx, edit->k);
 	edit->changed = true;
 }
 
@@ -183,15 +183,10 @@ void list_edit_cut(struct list_edit *edit, enum list_side side, uint64_t count)
 uint64_t list_edit_remove_equal(struct list_edit *edit, enum list_side side,
 				struct listpack_item item, uint64_t max)
 {
-	uint64_t removed;
+	uint64_t removed = edit->list ? list_remove_equal(edit->list, side, item, max)
+				      : list_packed_remove_equal(edit->packed, side, item, max);
 
-	if (edit->list) {
-		ctx_open(edit->ctx);
-		removed = list_remove_equal(edit->list, side, item, max);
-	} else {
-		removed = list_packed_remove_equal(edit->packed, side, item, max);
-	}
-	if (removed > 0) {
+	if (removed > 0) { /* no reader has seen it yet: the structure is the holder's */
 		edit_change(edit);
 		edit_shrunk(edit);
 	}

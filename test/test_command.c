@@ -152,7 +152,7 @@ static void check_parent(const struct command *cmd)
 
 static void check_route(const struct command *cmd)
 {
-	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS;
+	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS || cmd->id == CMD_watch;
 
 	assert_true(keyed == (cmd->first_key > 0));
 	assert_true(keyed == (*command_info_table[cmd->id].keys != 0));
@@ -164,7 +164,7 @@ static void check_route(const struct command *cmd)
 	assert_true((cmd->numkeys > 0) == !!(cmd->flags & CMD_MOVABLEKEYS));
 	if (cmd->numkeys > 0)
 		assert_true(cmd->first_key == cmd->numkeys + 1 || cmd->first_key < cmd->numkeys);
-	if (cmd->route != ROUTE_NONE)
+	if (cmd->route == ROUTE_KEY || cmd->route == ROUTE_OBSERVE)
 		assert_true(!(cmd->flags & CMD_WRITE) != !(cmd->flags & CMD_READONLY));
 	if (keyed) /* every request of the right arity has its first key */
 		assert_true(abs(cmd->arity) > cmd->first_key);

@@ -204,7 +204,7 @@ static void check_digest(struct ctx *ctx, const struct entry *e, const struct mo
 	struct entry_spec spec = {.type = ENTRY_SET, .expire = EXPIRE_NEVER};
 	struct entry *copy;
 
-	set_edit_begin(&edit, ctx, NULL);
+	set_edit_begin(&edit, ctx, 0, NULL);
 	for (size_t i = UNIVERSE; i-- > 0;)
 		if (model->in[i])
 			set_edit_add(&edit, (struct listpack_item){.text = universe[i]});
@@ -239,7 +239,7 @@ static size_t step(struct check_random *random, struct model *model, size_t widt
 	struct set_edit edit;
 	struct set set;
 
-	set_edit_begin(&edit, &ctx, e);
+	set_edit_begin(&edit, &ctx, 0, e);
 	if (!e)
 		model->encoding = ENCODING_INTSET;
 	for (size_t i = 0; i < changes; i++) {
@@ -253,7 +253,7 @@ static size_t step(struct check_random *random, struct model *model, size_t widt
 	}
 	set = set_edit_set(&edit);
 	assert_int_equal(set_count(&set), model->count);
-	set_edit_end(&edit, 0);
+	set_edit_end(&edit);
 	check_entry(ctx_peek(&ctx, 0, false), model);
 	return changes;
 }
@@ -331,12 +331,12 @@ static void test_expect(void **state)
 		struct set_edit edit;
 
 		print_message("# %s\n", rows[i].label);
-		set_edit_begin(&edit, &ctx, NULL);
+		set_edit_begin(&edit, &ctx, 0, NULL);
 		set_edit_expect(&edit, first, rows[i].count);
 		assert_int_equal(edit.encoding, rows[i].encoding);
 		assert_true(set_edit_add(&edit, (struct listpack_item){.text = first}));
 		assert_int_equal(edit.encoding, rows[i].encoding);
-		set_edit_end(&edit, 0);
+		set_edit_end(&edit);
 		assert_true(ctx_remove(&ctx, 0));
 	}
 }
@@ -353,7 +353,7 @@ static void test_leave_intset(void **state)
 			struct set_edit edit;
 			struct set set;
 
-			set_edit_begin(&edit, &ctx, NULL);
+			set_edit_begin(&edit, &ctx, 0, NULL);
 			for (size_t i = 0; i < count; i++)
 				set_edit_add(&edit, listpack_item_number(i < small ? i : 200 + i));
 			assert_int_equal(edit.encoding, ENCODING_INTSET);

@@ -586,6 +586,23 @@ def test_latency_histogram(client):
     assert type(client("LATENCY HISTOGRAM set")) is Map
 
 
+def test_latency_tracking_can_be_off(client):
+    def measured():
+        histogram = pairs(client("LATENCY HISTOGRAM get")).get(b"get")
+        return pairs(histogram)[b"calls"] if histogram else 0
+
+    client("CONFIG RESETSTAT")
+    client("CONFIG SET latency-tracking no")
+    client.pipeline(["GET k"] * 3)
+    assert measured() == 0
+    assert b"latency_percentiles" not in client("INFO latencystats")
+    assert b"cmdstat_get:calls=3," in client("INFO commandstats")
+    client("CONFIG SET latency-tracking yes")
+    client.pipeline(["GET k"] * 2)
+    assert measured() == 2
+    assert b"latency_percentiles_usec_get:" in client("INFO latencystats")
+
+
 # MEMORY, DEBUG
 
 def test_memory_stats_and_doctor(client):
