@@ -1,6 +1,6 @@
 /*
- * What a large list costs: ns/op of pushing, popping, looking up and changing, one line each, and the
- * memory an element. Elements are texts of two lengths.
+ * What a large list costs: ns/op of pushing, popping, looking up and changing, one line each, and
+ * the memory an element. Elements are texts of two lengths.
  *
  *	micro_list [elements]
  */

@@ -1,9 +1,9 @@
 /*
  * Lists: pushing, looking, changing in the middle. What pops stands in cmd_list_pop.c.
  *
- * What only looks goes through a list_reader, what changes through a list_edit (list_value.h). Numbers
- * and options are checked in Redis' order: LINDEX and LSET look at the key first, the others at
- * their arguments.
+ * What only looks goes through list_read(), what changes through a list_edit (list_value.h).
+ * Numbers and options are checked in Redis' order: LINDEX and LSET look at the key first, the
+ * others at their arguments.
  */
 #include "shard/handlers.h"
 #include "shard/list_value.h"
@@ -72,7 +72,7 @@ static bool resolve_index(int64_t index, uint64_t length, uint64_t *out)
 
 void cmd_lindex(struct ctx *ctx)
 {
-	struct list_reader reader;
+	struct list_iter iter;
 	struct list_element element;
 	struct entry *e;
 	int64_t index;
@@ -90,8 +90,8 @@ void cmd_lindex(struct ctx *ctx)
 		reply_null(ctx->reply);
 		return;
 	}
-	list_reader_init(&reader, e, at, LIST_BACK);
-	list_reader_next(&reader, &element);
+	list_read(&iter, e, at, LIST_BACK);
+	list_iter_next(&iter, &element);
 	list_reply_element(ctx->reply, element);
 }
 
@@ -185,19 +185,19 @@ static uint64_t reply_matches(struct ctx *ctx, const struct entry *e, const stru
 			      uint64_t max)
 {
 	struct listpack_item wanted = listpack_item_of(ctx->argv[2]);
-	uint64_t length = list_length(e), found = 0, matches = 0;
+	uint64_t length = list_length(e), found = 0, matches = 0, at;
 	uint64_t steps = o->max_len ? (uint64_t)o->max_len : UINT64_MAX;
 	bool back = o->towards == LIST_BACK;
-	struct list_reader reader;
-	struct list_element element;
+	struct list_iter iter;
 
-	list_reader_init(&reader, e, back ? 0 : length - 1, o->towards);
-	for (uint64_t i = 0; i < steps && list_reader_next(&reader, &element); i++) {
-		if (!listpack_item_equal(element.item, wanted) || ++matches < o->rank)
-			continue;
-		reply_int(ctx->reply, (int64_t)(back ? i : length - 1 - i));
-		if (++found == max)
+	list_read(&iter, e, back ? 0 : length - 1, o->towards);
+	while (found < max && list_iter_find(&iter, wanted, &at)) {
+		if ((back ? at : length - 1 - at) >= steps)
 			break;
+		if (++matches < o->rank)
+			continue;
+		reply_int(ctx->reply, (int64_t)at);
+		found++;
 	}
 	return found;
 }
@@ -224,14 +224,10 @@ void cmd_lpos(struct ctx *ctx)
 /* The first element equal to `item`; false: there is none. */
 static bool find_equal(const struct entry *e, struct listpack_item item, uint64_t *index)
 {
-	struct list_reader reader;
-	struct list_element element;
+	struct list_iter iter;
 
-	list_reader_init(&reader, e, 0, LIST_BACK);
-	for (*index = 0; list_reader_next(&reader, &element); ++*index)
-		if (listpack_item_equal(element.item, item))
-			return true;
-	return false;
+	list_read(&iter, e, 0, LIST_BACK);
+	return list_iter_find(&iter, item, index);
 }
 
 void cmd_linsert(struct ctx *ctx)

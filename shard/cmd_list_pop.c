@@ -1,8 +1,8 @@
 /*
  * Lists: popping, and moving from one to another.
  *
- * Arguments are checked before the keys are looked at. What happens once there is something to pop is
- * list_pop_reply() and its like (list_value.h), which those that wait for it share.
+ * Arguments are checked before the keys are looked at. What happens once there is something to pop
+ * is list_pop_reply() and its like (list_value.h), which those that wait for it share.
  */
 #include "shard/handlers.h"
 #include "shard/list_value.h"

@@ -120,34 +120,95 @@ struct list_element list_get(const struct list *list, uint64_t index)
 void list_iter_init(struct list_iter *iter, const struct list *list, uint64_t index,
 		    enum list_side towards)
 {
-	*iter = (struct list_iter){.list = list, .towards = towards, .index = index};
+	*iter = (struct list_iter){.list = list,
+				   .towards = towards,
+				   .count = list_count(list),
+				   .index = index};
+}
+
+/* The next element is number `index` of the listpack's `count`. */
+static void iter_enter(struct list_iter *iter, const char *lp, uint64_t index, uint64_t count)
+{
+	iter->lp = lp;
+	iter->at = listpack_seek(lp, (int64_t)index);
+	iter->left = iter->towards == LIST_BACK ? count - index : index + 1;
+}
+
+void list_iter_init_packed(struct list_iter *iter, const char *lp, uint64_t index,
+			   enum list_side towards)
+{
+	*iter = (struct list_iter){.towards = towards, .count = listpack_count(lp), .index = index};
+	if (index < iter->count)
+		iter_enter(iter, lp, index, iter->count);
 }
 
 static void iter_enter_leaf(struct list_iter *iter)
 {
 	uint64_t index = iter->index;
 	const struct list_ref *self = find_leaf(iter->list, &index);
-	iter->leaf = self->child;
-	iter->at = leaf_seek(self->child, index);
-	iter->left = iter->towards == LIST_BACK ? self->count - index : index + 1;
+
+	if (list_leaf_is_alone(self->child)) {
+		iter->lp = NULL;
+		iter->blob = list_leaf_blob(self->child);
+		iter->left = 1;
+	} else {
+		iter_enter(iter, list_leaf_listpack(self->child), index, self->count);
+	}
+}
+
+/* Is there another element? Then it is within the leaf. */
+static bool iter_ready(struct list_iter *iter)
+{
+	if (iter->index >= iter->count)
+		return false;
+	if (iter->left == 0)
+		iter_enter_leaf(iter);
+	return true;
 }
 
 bool list_iter_next(struct list_iter *iter, struct list_element *element)
 {
-	if (iter->index >= list_count(iter->list))
-		return false;
-	if (iter->left == 0)
-		iter_enter_leaf(iter);
 	bool back = iter->towards == LIST_BACK;
 	size_t next = 0;
-	if (list_leaf_is_alone(iter->leaf)) {
-		*element = list_leaf_get(iter->leaf, 0);
-	} else {
-		next = listpack_read(list_leaf_listpack(iter->leaf), iter->at, &element->item);
+
+	if (!iter_ready(iter))
+		return false;
+	if (iter->lp) {
+		next = listpack_read(iter->lp, iter->at, &element->item);
 		element->blob = NULL;
+	} else {
+		*element = list_element_of_blob(iter->blob);
 	}
 	iter->index += back ? 1 : -1;
 	if (--iter->left > 0)
-		iter->at = back ? next : listpack_prev(list_leaf_listpack(iter->leaf), iter->at);
+		iter->at = back ? next : listpack_prev(iter->lp, iter->at);
 	return true;
+}
+
+/* Goes on within a listpack to an element equal to `item`, or to the end. */
+static void iter_skip_to(struct list_iter *iter, struct listpack_item item)
+{
+	size_t at = listpack_find(iter->lp, iter->at, item, 0);
+	uint64_t passed = at ? listpack_range_count(iter->lp, iter->at, at) : iter->left;
+
+	iter->index += passed;
+	iter->left -= passed;
+	iter->at = at;
+}
+
+bool list_iter_find(struct list_iter *iter, struct listpack_item item, uint64_t *index)
+{
+	struct list_element element;
+
+	while (iter_ready(iter)) {
+		if (iter->lp && iter->towards == LIST_BACK)
+			iter_skip_to(iter, item);
+		if (iter->left == 0)
+			continue;
+		*index = iter->index;
+		list_iter_next(iter, &element);
+		if (listpack_item_equal(element.item, item))
+			return true;
+	}
+	return false;
 }

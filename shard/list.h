@@ -1,17 +1,18 @@
 /*
  * A list that is changed in place: the large form of list values.
  *
- * The elements stand in leaves (list_leaf.h): chunks of up to LIST_CHUNK bytes that hold a listpack,
- * and large elements alone, each in a blob. Above the leaves is a tree whose nodes know how many
- * elements each child has, so an index leads down in as many steps as the tree is high.
+ * The elements stand in leaves (list_leaf.h): chunks of up to LIST_CHUNK bytes that hold a
+ * listpack, and large elements alone, each in a blob. Above the leaves is a tree whose nodes know
+ * how many elements each child has, so an index leads down in as many steps as the tree is high.
  *
  *	struct list  { child, count } ----> +---------------+---------------+-- ...
- *	             height, bytes, memory  | child | count | child | count |     nodes: up to 127 children
+ *	             height, bytes, memory  | child | count | child | count |    up to 127 children a node
  *	                                    +---|-----------+---|-----------+-- ...
  *	                                        v               v
- *	                                   [ chunk ]        [ blob ]              leaves: height 0
+ *	                                   [ chunk ]        [ blob ]            leaves
  *
- * With one leaf there is no node; 127 chunks of 4 KB have one, 10 million elements of 10 bytes some 200.
+ * With one leaf there is no node; 127 chunks of 4 KB have one, 10 million elements of 10 bytes have
+ * some 240.
  *
  * Invariants: no leaf and no node is empty, and the root node has two children at least; a child's
  * `count` is the number of elements below it. Nodes are not kept half full: where elements went
@@ -19,14 +20,14 @@
  * only when 127 children stand side by side: LIST_HEIGHT_MAX takes 64^LIST_HEIGHT_MAX insertions.
  *
  * Steps: a push or pop at an end touches one chunk, moves no other element, and adds to one count a
- * level; elsewhere it also moves up to a chunk's bytes. Nodes that fill up at an end stay full: only
- * those in the middle are halved.
+ * level; elsewhere it also moves up to a chunk's bytes. Nodes that fill up at an end stay full:
+ * only those in the middle are halved.
  *
  * How snapshots will fit: chunks and nodes carry a `mark`, the epoch of their last change, which
- * nothing sets or reads yet. While a snapshot with cut S runs, the first write to a list whose entry
- * is frozen makes a new entry with a new struct list. Whatever is about to change on the way
- * down and has a mark <= S is replaced in its parent (which was replaced before it) by a copy marked
- * with the write's epoch, and retired for the snapshotter; what has a later mark is the new
+ * nothing sets or reads yet. While a snapshot with cut S runs, the first write to a list whose
+ * entry is frozen makes a new entry with a new struct list. Whatever is about to change on the way
+ * down and has a mark <= S is replaced in its parent (which was replaced before it) by a copy
+ * marked with the write's epoch, and retired for the snapshotter; what has a later mark is the new
  * list's alone. Blobs never change and need no mark.
  *
  * Slot's holder only: everything. Readers under RCU never get here.
@@ -89,8 +90,8 @@ size_t list_memory(const struct list *list);
 struct list_element list_get(const struct list *list, uint64_t index);
 
 /*
- * Puts an element before the one that has the index now; index = count: behind all. The text is copied,
- * of a large one with a blob the blob is shared. It may not stand in a chunk of this list.
+ * Puts an element before the one that has the index now; index = count: behind all. The text is
+ * copied, of a large one with a blob the blob is shared. It may not stand in a chunk of this list.
  */
 void list_insert(struct list *list, uint64_t index, struct list_element element);
 static inline void list_push(struct list *list, enum list_side side, struct list_element element)
@@ -105,8 +106,8 @@ void list_replace(struct list *list, uint64_t index, struct list_element element
 void list_pop(struct list *list, enum list_side side);
 
 /*
- * The first or last `count` elements go. What takes longer to free is returned, to be freed when there
- * is time: a list with some or all of them, NULL when there is none.
+ * The first or last `count` elements go. What takes longer to free is returned, to be freed when
+ * there is time: a list with some or all of them, NULL when there is none.
  */
 struct list *list_cut(struct list *list, enum list_side side, uint64_t count);
 
@@ -123,15 +124,22 @@ uint64_t list_remove_equal(struct list *list, enum list_side side, struct listpa
  * The list must not change meanwhile. An index of count or more: there are none.
  */
 struct list_iter {
-	const struct list *list;
+	const struct list *list; /* NULL: all is in one listpack */
 	enum list_side towards;
-	uint64_t index;   /* of the next element; beyond the count: none */
-	const void *leaf; /* that it stands in; NULL: to be looked up */
-	size_t at;        /* its position there */
-	uint64_t left;    /* elements in the leaf from here on, this one included */
+	uint64_t count; /* of all */
+	uint64_t index; /* of the next element; beyond the count: none */
+	uint64_t left;  /* elements in the leaf from here on, this one included */
+	const char *lp; /* of the leaf; NULL: an element alone, in `blob` */
+	struct blob *blob;
+	size_t at; /* the next element's position in lp */
 };
 void list_iter_init(struct list_iter *iter, const struct list *list, uint64_t index,
 		    enum list_side towards);
+/* The same for the elements of a listpack. */
+void list_iter_init_packed(struct list_iter *iter, const char *lp, uint64_t index,
+			   enum list_side towards);
 bool list_iter_next(struct list_iter *iter, struct list_element *element);
+/* Goes past the next element that is equal to `item`: *index. False: there is none. */
+bool list_iter_find(struct list_iter *iter, struct listpack_item item, uint64_t *index);
 
 #endif

@@ -15,7 +15,10 @@
 
 /* --- how Redis would call it --- */
 
-/* What list-max-listpack-size allows for a node: bytes, or elements (and bytes so that it isn't absurd). */
+/*
+ * What list-max-listpack-size allows for a node: bytes, or elements (and bytes so that it isn't
+ * absurd).
+ */
 struct node_limit {
 	uint64_t bytes;
 	uint64_t count;

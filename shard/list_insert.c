@@ -1,10 +1,10 @@
 /*
  * Putting elements into a list (list.h), which includes putting one in another's place.
  *
- * An insertion goes down from the root by recursion and corrects the counts on its way back. What it
- * has to put beside the leaf that it changed comes back as `struct fresh`, at most two refs to the
- * right of it; a node that has no room for them splits and hands its own right half on, and above the
- * root a new one takes what is left.
+ * An insertion goes down from the root by recursion and corrects the counts on its way back. What
+ * it has to put beside the leaf that it changed comes back as `struct fresh`, at most two refs to
+ * the right of it; a node that has no room for them splits and hands its own right half on, and
+ * above the root a new one takes what is left.
  */
 #include "shard/list_tree.h"
 
@@ -26,7 +26,10 @@ static void fresh_add(struct fresh *fresh, struct list_ref ref)
 	fresh->refs[fresh->count++] = ref;
 }
 
-/* How many of `total` children of a node that is to be split stay in it, the new ones being at `at`. */
+/*
+ * How many of `total` children of a node that is to be split stay in it, the new ones being at
+ * `at`.
+ */
 static uint32_t split_at(const struct list_node *node, uint32_t at, uint32_t total)
 {
 	if (at == node->used)
@@ -69,7 +72,10 @@ static size_t next_chunk_size(const struct list *list, const void *leaf)
 	return size;
 }
 
-/* A new leaf at an end of the leaf at self, which is full, or beside which the element stands alone. */
+/*
+ * A new leaf at an end of the leaf at self, which is full, or beside which the element stands
+ * alone.
+ */
 static void insert_at_edge(struct list *list, struct list_ref *self, enum list_side side,
 			   struct list_element element, struct fresh *beside)
 {
@@ -129,8 +135,8 @@ static bool edge_accepts(const struct list_ref *self, uint32_t height, struct li
 }
 
 /*
- * The child in which to insert. Between two, the left one has to have room: else element after element
- * at the same place would each get a leaf.
+ * The child in which to insert. Between two, the left one has to have room: else element after
+ * element at the same place would each get a leaf.
  */
 static uint32_t find_place(const struct list_ref *self, uint32_t height, uint64_t *index,
 			   struct listpack_item item)

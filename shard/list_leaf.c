@@ -1,8 +1,8 @@
 /*
  * Leaves (list_leaf.h): where a chunk's listpack stands in its bytes, and when the chunk grows.
  *
- * All that adds to a chunk asks make_room() for free bytes at an end first. It moves the listpack or
- * doubles the chunk rarely enough: each time, what has come since the last time is worth it.
+ * All that adds to a chunk asks make_room() for free bytes at an end first. It moves the listpack
+ * or doubles the chunk rarely enough: each time, what has come since the last time is worth it.
  */
 #include "shard/list_leaf.h"
 

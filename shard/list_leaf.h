@@ -1,8 +1,8 @@
 /*
  * The leaves of a list (list.h): chunks of elements, and large elements alone.
  *
- * A chunk holds a listpack somewhere in its bytes, so it grows and shrinks at both ends without moving
- * the elements between:
+ * A chunk holds a listpack somewhere in its bytes, so it grows and shrinks at both ends without
+ * moving the elements between:
  *
  *	+------+------+-------+------------+----------------------+-----------+
  *	| mark | room | start |    free    |       listpack       |   free    |
@@ -10,9 +10,9 @@
  *	                      |<-- start ->|                                  |
  *	                      |<-------------------- room ------------------->|
  *
- * Chunks have sizes of powers of two. One that is full becomes twice as large until LIST_CHUNK; when
- * that is full, elements stand in another. An element of LIST_ALONE_MIN bytes or more would leave
- * too much of a chunk unused: it stands alone in a blob, which replies may pin.
+ * Chunks have sizes of powers of two. One that is full becomes twice as large until LIST_CHUNK;
+ * when that is full, elements stand in another. An element of LIST_ALONE_MIN bytes or more would
+ * leave too much of a chunk unused: it stands alone in a blob, which replies may pin.
  *
  * A leaf is handed about as one pointer, whose lowest bit says that it is a blob. Chunks of a list
  * are never empty, but for one moment: those who take elements away say how many were left.
@@ -23,13 +23,16 @@
 #include "shard/list.h"
 
 /*
- * The largest chunk, in bytes with its header. Twice as many save 1 % of memory (small elements) and double
- * what a search by index costs; half as many cost 1 % (small ones) to 3 % and save a third of a search.
+ * The largest chunk, in bytes with its header. Twice as many save 1 % of memory (small elements)
+ * and double what a search by index costs; half as many cost 1 % (small ones) to 3 % and save a
+ * third of a search.
  */
 #define LIST_CHUNK 4096
 /* The smallest one, for the few small elements between large ones. */
 #define LIST_CHUNK_MIN 64
-/* Encoded bytes from which on an element stands alone: a chunk has room for three that are smaller. */
+/*
+ * Encoded bytes from which on an element stands alone: a chunk has room for three that are smaller.
+ */
 #define LIST_ALONE_MIN (LIST_CHUNK / 4)
 
 struct list_chunk {
@@ -81,13 +84,16 @@ size_t list_leaf_bytes(const void *leaf);
 /* The memory of the chunk or the blob. */
 size_t list_leaf_memory(const void *leaf);
 
+static inline struct list_element list_element_of_blob(struct blob *blob)
+{
+	return (struct list_element){{.text = {blob->bytes, blob->len}}, blob};
+}
+
 /* The element at a position in a chunk's listpack, or the one that stands alone. */
 static inline struct list_element list_leaf_get(const void *leaf, size_t at)
 {
-	if (list_leaf_is_alone(leaf)) {
-		struct blob *blob = list_leaf_blob(leaf);
-		return (struct list_element){{.text = {blob->bytes, blob->len}}, blob};
-	}
+	if (list_leaf_is_alone(leaf))
+		return list_element_of_blob(list_leaf_blob(leaf));
 	return (struct list_element){listpack_get(list_leaf_listpack(leaf), at), NULL};
 }
 
@@ -107,7 +113,9 @@ void list_chunk_drop(void *chunk, enum list_side side, uint64_t count);
 void *list_chunk_split(void *chunk, uint64_t index);
 /* Appends the elements of another one, if all of them take no more than half of a chunk then. */
 bool list_chunk_merge(void **chunk, const void *other);
-/* Up to `max` elements equal to `item` go, from that side on; returns how many. May be left empty. */
+/*
+ * Up to `max` elements equal to `item` go, from that side on; returns how many. May be left empty.
+ */
 uint64_t list_chunk_remove_equal(void *chunk, enum list_side side, struct listpack_item item,
 				 uint64_t max);
 /* The same for a listpack of at most LIST_CHUNK bytes, in place. */

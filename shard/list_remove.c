@@ -1,8 +1,8 @@
 /*
  * Taking elements out of a list (list.h): one at an end, many at an end, equal ones.
  *
- * Each goes down from the root by recursion and corrects the counts on its way back. Whatever loses its
- * last element is taken out by its parent; a root with one child gives way to it.
+ * Each goes down from the root by recursion and corrects the counts on its way back. Whatever loses
+ * its last element is taken out by its parent; a root with one child gives way to it.
  */
 #include "shard/list_tree.h"
 
@@ -80,8 +80,8 @@ void list_pop(struct list *list, enum list_side side)
 }
 
 /*
- * The first or last `count` elements, not all, go: leaves and nodes as a whole to a tree of the same height,
- * which is returned.
+ * The first or last `count` elements, not all, go: leaves and nodes as a whole to a tree of the
+ * same height, which is returned.
  */
 static struct list_ref cut_below(struct list *list, struct list_ref *self, uint32_t height,
 				 enum list_side side, uint64_t count)

@@ -1,8 +1,9 @@
 /*
  * The tree above the leaves of a list (list.h): what the files that look after it share.
  *
- * A list's sums, `bytes` and `memory`, follow by themselves as long as all leaves and nodes come and go
- * through the functions here, and every change of a leaf stands between list_leaf_change_begin() and _end().
+ * A list's sums, `bytes` and `memory`, follow by themselves as long as all leaves and nodes come
+ * and go through the functions here, and every change of a leaf stands between
+ * list_leaf_change_begin() and _end().
  */
 #ifndef SHARD_LIST_TREE_H
 #define SHARD_LIST_TREE_H
@@ -36,7 +37,10 @@ void list_leaf_drop(struct list *list, void *leaf);
 void list_leaf_change_begin(struct list *list, const struct list_ref *self);
 void list_leaf_change_end(struct list *list, struct list_ref *self);
 
-/* The child that the index, in a node of `count` elements, is in; *index becomes that within the child. */
+/*
+ * The child that the index, in a node of `count` elements, is in; *index becomes that within the
+ * child.
+ */
 uint32_t list_node_find(const struct list_node *node, uint64_t count, uint64_t *index);
 
 /* The children from `at` on: `gone` of them go, `come` others, for which there is room, come. */

@@ -19,36 +19,15 @@ uint64_t list_length(const struct entry *e)
 	return list ? list_count(list) : listpack_count(entry_value(e).ptr);
 }
 
-void list_reader_init(struct list_reader *reader, const struct entry *e, uint64_t index,
-		      enum list_side towards)
+void list_read(struct list_iter *iter, const struct entry *e, uint64_t index,
+	       enum list_side towards)
 {
 	const struct list *list = list_structure(e);
 
-	if (list) {
-		reader->lp = NULL;
-		list_iter_init(&reader->iter, list, index, towards);
-		return;
-	}
-	const char *lp = entry_value(e).ptr;
-	uint64_t count = listpack_count(lp);
-	reader->lp = lp;
-	reader->towards = towards;
-	reader->left = index >= count ? 0 : towards == LIST_BACK ? count - index : index + 1;
-	reader->at = reader->left ? listpack_seek(lp, (int64_t)index) : 0;
-}
-
-bool list_reader_next(struct list_reader *reader, struct list_element *element)
-{
-	if (!reader->lp)
-		return list_iter_next(&reader->iter, element);
-	if (reader->left == 0)
-		return false;
-	size_t next = listpack_read(reader->lp, reader->at, &element->item);
-	element->blob = NULL;
-	if (--reader->left > 0)
-		reader->at =
-			reader->towards == LIST_BACK ? next : listpack_prev(reader->lp, reader->at);
-	return true;
+	if (list)
+		list_iter_init(iter, list, index, towards);
+	else
+		list_iter_init_packed(iter, entry_value(e).ptr, index, towards);
 }
 
 void list_reply_element(struct reply *r, struct list_element element)
@@ -66,12 +45,12 @@ void list_reply_element(struct reply *r, struct list_element element)
 void list_reply_range(struct reply *r, const struct entry *e, uint64_t index, uint64_t count,
 		      enum list_side towards)
 {
-	struct list_reader reader;
+	struct list_iter iter;
 	struct list_element element;
 
 	reply_array(r, count);
-	list_reader_init(&reader, e, index, towards);
-	while (count-- > 0 && list_reader_next(&reader, &element))
+	list_read(&iter, e, index, towards);
+	while (count-- > 0 && list_iter_next(&iter, &element))
 		list_reply_element(r, element);
 }
 
@@ -79,12 +58,12 @@ void list_reply_range(struct reply *r, const struct entry *e, uint64_t index, ui
 
 void list_digest(const struct entry *e, struct digest *digest)
 {
-	struct list_reader reader;
+	struct list_iter iter;
 	struct list_element element;
 	char room[NUMBER_TEXT_MAX];
 
-	list_reader_init(&reader, e, 0, LIST_BACK);
-	while (list_reader_next(&reader, &element))
+	list_read(&iter, e, 0, LIST_BACK);
+	while (list_iter_next(&iter, &element))
 		digest_mix(digest, listpack_item_text(element.item, room));
 }
 

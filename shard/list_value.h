@@ -4,12 +4,13 @@
  *	packed      a listpack in the entry, up to PACKED_BYTES_MAX
  *	owner-only  a struct list (list.h)
  *
- * A list that shrinks to a quarter of PACKED_BYTES_MAX is packed again: so one that swings around the
- * limit isn't turned over each time.
+ * A list that shrinks to a quarter of PACKED_BYTES_MAX is packed again: so one that swings around
+ * the limit isn't turned over each time.
  *
- * Its encoding is "listpack" while all of it would fit one of Redis' nodes (list-max-listpack-size),
- * whatever we keep it in, else "quicklist"; that becomes a "listpack" again at half the limit. (Redis
- * waits until what is left also stands in one node, which depends on the list's past.)
+ * Its encoding is "listpack" while all of it would fit one of Redis' nodes
+ * (list-max-listpack-size), whatever we keep it in, else "quicklist"; that becomes a "listpack"
+ * again at half the limit. (Redis waits until what is left also stands in one node, which depends
+ * on the list's past.)
  *
  * Reading: any thread under RCU, or the slot's holder. The rest: the holder.
  */
@@ -25,20 +26,9 @@
 
 uint64_t list_length(const struct entry *e);
 
-/*
- * The elements one after another, as list_iter (list.h): from an index on towards an end. They are
- * borrowed from the entry.
- */
-struct list_reader {
-	const char *lp; /* NULL: it is `iter` */
-	size_t at;
-	uint64_t left;
-	enum list_side towards;
-	struct list_iter iter;
-};
-void list_reader_init(struct list_reader *reader, const struct entry *e, uint64_t index,
-		      enum list_side towards);
-bool list_reader_next(struct list_reader *reader, struct list_element *element);
+/* Goes through the elements as list_iter_init (list.h) does; they are borrowed from the entry. */
+void list_read(struct list_iter *iter, const struct entry *e, uint64_t index,
+	       enum list_side towards);
 
 /* Writes an element as a bulk: copied, pinned when it is a large one. */
 void list_reply_element(struct reply *r, struct list_element element);
@@ -50,9 +40,9 @@ void list_reply_range(struct reply *r, const struct entry *e, uint64_t index, ui
 /* --- editing --- */
 
 /*
- * Any number of changes to one list as one change: list_edit_begin, the rest, list_edit_end, which puts
- * the list, or removes the key when no element is left. With no changes it leaves the key alone.
- * Nothing else is done with the key between.
+ * Any number of changes to one list as one change: list_edit_begin, the rest, list_edit_end, which
+ * puts the list, or removes the key when no element is left. With no changes it leaves the key
+ * alone. Nothing else is done with the key between.
  */
 struct list_edit {
 	struct ctx *ctx;
@@ -77,8 +67,8 @@ static inline struct list_element list_element_of(struct slice text)
 }
 
 /*
- * Before elements come, of so many bytes in all (of their text): the encoding follows, as it does in Redis
- * before the fact.
+ * Before elements come, of so many bytes in all (of their text): the encoding follows, as it does
+ * in Redis before the fact.
  */
 void list_edit_expect(struct list_edit *edit, uint64_t bytes, uint64_t count);
 
@@ -94,14 +84,17 @@ void list_edit_end(struct list_edit *edit);
 
 /* --- what LPOP and its like have in common with those that wait --- */
 
-/* Takes the first or last `count` elements, which there are, off the list at key k and replies them. */
+/*
+ * Takes the first or last `count` elements, which there are, off the list at key k and replies
+ * them.
+ */
 void list_pop_reply_one(struct ctx *ctx, uint32_t k, const struct entry *e, enum list_side side);
 void list_pop_reply(struct ctx *ctx, uint32_t k, const struct entry *e, enum list_side side,
 		    uint64_t count);
 
 /*
- * Moves an element from the list at key `from` to that at `to` (NULL: there is none), which may be the
- * same, and replies it.
+ * Moves an element from the list at key `from` to that at `to` (NULL: there is none), which may be
+ * the same, and replies it.
  */
 void list_move_reply(struct ctx *ctx, uint32_t from, const struct entry *source,
 		     enum list_side from_side, uint32_t to, const struct entry *target,

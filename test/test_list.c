@@ -1,4 +1,6 @@
-/* Lists against a plain array of numbered elements; and what leaves and nodes look like meanwhile. */
+/*
+ * Lists against a plain array of numbered elements; and what leaves and nodes look like meanwhile.
+ */
 #include "check.h"
 
 #include "proto/mem.h"
@@ -283,6 +285,25 @@ static void step_read(struct check_random *random, const struct model *m)
 	}
 }
 
+/* All that are equal to one, from a random place on. */
+static void step_find(struct check_random *random, const struct mix *mix, const struct model *m)
+{
+	uint64_t id = random_id(random, mix), index = check_random_below(random, m->count), found;
+	enum list_side towards = random_side(random);
+	char text[TEXT_MAX];
+	struct list_iter iter;
+
+	list_iter_init(&iter, m->list, index, towards);
+	while (list_iter_find(&iter, make_element(id, text).item, &found)) {
+		for (; index != found; index += towards == LIST_BACK ? 1 : -1)
+			assert_true(m->ids[index] != id);
+		assert_int_equal(m->ids[index], id);
+		index += towards == LIST_BACK ? 1 : -1;
+	}
+	for (; index < m->count; index += towards == LIST_BACK ? 1 : -1)
+		assert_true(m->ids[index] != id);
+}
+
 static void step(struct check_random *random, const struct mix *mix, struct model *m,
 		 uint64_t *last)
 {
@@ -296,6 +317,8 @@ static void step(struct check_random *random, const struct mix *mix, struct mode
 		model_replace(m, check_random_below(random, m->count), random_id(random, mix));
 	} else if (check_random_below(random, 4) == 0) {
 		step_read(random, m);
+	} else if (check_random_below(random, 50) == 0) {
+		step_find(random, mix, m);
 	} else {
 		step_take(random, mix, m);
 	}
@@ -305,7 +328,7 @@ static void test_model(void **state)
 {
 	static const struct mix mixes[] = {
 		{"a few of all kinds", 64, 50, 200000, 1000},
-		{"small ones only", 3, 20000, 400000, 40},
+		{"small ones only", 3, 10000, 400000, 40},
 		{"hundreds of all kinds", 200, 1000, 200000, 50},
 		{"thousands of all kinds", 2000, 5000, 200000, 20},
 	};
