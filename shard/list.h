@@ -5,11 +5,12 @@
  * listpack, and large elements alone, each in a blob. Above the leaves is a tree whose nodes know
  * how many elements each child has, so an index leads down in as many steps as the tree is high.
  *
- *	struct list  { child, count } ----> +---------------+---------------+-- ...
- *	             height, bytes, memory  | child | count | child | count |    up to 127 children a node
- *	                                    +---|-----------+---|-----------+-- ...
- *	                                        v               v
- *	                                   [ chunk ]        [ blob ]            leaves
+ *	struct list
+ *	{ child, count } ----> +---------------+---------------+-- ...
+ *	height                 | child | count | child | count |     up to 127 children a node
+ *	bytes, memory          +---|-----------+---|-----------+-- ...
+ *	                           v               v
+ *	                      [ chunk ]        [ blob ]              leaves
  *
  * With one leaf there is no node; 127 chunks of 4 KB have one, 10 million elements of 10 bytes have
  * some 240.
