@@ -76,8 +76,7 @@ bool value_expired_slow(const struct entry *e, int64_t now)
 {
 	if (entry_expired(e, now))
 		return true;
-	return (e->flags & ENTRY_FIELD_TTL) && hash_fields_due(e) <= now &&
-	       hash_length(e, now) == 0;
+	return (e->flags & ENTRY_FIELD_TTL) && hash_fields_due(e) <= now && hash_empty(e, now);
 }
 
 /* --- RDB --- */
