@@ -5,16 +5,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PATH_MAX_BYTES 4096
+/* Most files fit at once into twice this. */
+#define ROOM_FIRST 4096
 
-static int read_all(int fd, char *out, size_t max, size_t *len)
+/* Reads on from *len, up to `max` bytes in all or the end. */
+static int read_until(int fd, char *out, size_t max, size_t *len)
 {
-	*len = 0;
 	while (*len < max) {
 		ssize_t n = read(fd, out + *len, max - *len);
 		if (n < 0 && errno == EINTR)
@@ -28,20 +31,20 @@ static int read_all(int fd, char *out, size_t max, size_t *len)
 	return 0;
 }
 
+/* The room doubles until the end fits: it may be a pipe, whose length nobody knows. */
 int file_read(const char *path, size_t max, char **out, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	size_t room = 4096;
+	size_t room = ROOM_FIRST;
 	char *bytes = NULL;
 	int error;
+	*len = 0;
 	do {
-		room = room * 2 < max + 1 ? room * 2 : max + 1;
+		room *= 2;
 		bytes = mem_realloc(bytes, room + 1);
-		error = lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE ? -errno : 0;
-		if (!error)
-			error = read_all(fd, bytes, room, len);
+		error = read_until(fd, bytes, room, len);
 	} while (!error && *len == room && room <= max);
 	close(fd);
 	if (!error && *len > max)
@@ -90,14 +93,16 @@ int file_replace(const char *path, const char *bytes, size_t len)
 {
 	char temporary[PATH_MAX_BYTES];
 	struct stat old;
-	mode_t mode = stat(path, &old) == 0 ? old.st_mode & 07777 : 0644;
+	bool exists = stat(path, &old) == 0;
 	if (snprintf(temporary, sizeof(temporary), "%s.%d.tmp", path, (int)getpid()) >=
 	    (int)sizeof(temporary))
 		return -ENAMETOOLONG;
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, exists ? 0600 : 0644);
 	if (fd < 0)
 		return -errno;
 	int error = write_all(fd, bytes, len);
+	if (!error && exists && fchmod(fd, old.st_mode & 07777))
+		error = -errno;
 	if (!error && fsync(fd))
 		error = -errno;
 	close(fd);

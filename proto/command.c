@@ -37,6 +37,8 @@ const struct command command_table[CMD_COUNT] = {
 			  .route = ROUTE_NONE,                                                     \
 			  .flags = flags_,                                                         \
 			  .parent = home},
+#define HOLDER_COMMAND(symbol, name_, arity_, flags_, first, last, step_, home, ...)               \
+	KEY_COMMAND(symbol, name_, arity_, flags_, first, last, step_, ROUTE_HOLDER, home, )
 #define CONTAINER(symbol, name_, arity_, flags_, home, ...)                                        \
 	[CMD_##symbol] = {.name = name_,                                                           \
 			  .id = CMD_##symbol,                                                      \
@@ -48,6 +50,7 @@ const struct command command_table[CMD_COUNT] = {
 #include "proto/command.def"
 #undef KEY_COMMAND
 #undef CONN_COMMAND
+#undef HOLDER_COMMAND
 #undef CONTAINER
 };
 

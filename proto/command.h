@@ -9,6 +9,7 @@
  * A row is one of
  *	KEY_COMMAND(symbol, name, arity, flags, first, last, step, route, ...)    on keys: cmd_<symbol>(ctx)
  *	CONN_COMMAND(symbol, name, arity, flags, ...)                             needs the connection: cmd_<symbol>(conn, ctx)
+ *	HOLDER_COMMAND(symbol, name, arity, flags, first, last, step, ...)               needs both: bool cmd_<symbol>(conn, ctx)
  *	CONTAINER(symbol, name, arity, flags, ...)                                       has subcommands only (CLIENT, CONFIG, OBJECT ...)
  * and a subcommand is a row whose name is "parent|child". (The file itself says the columns.)
  *
@@ -54,16 +55,19 @@ enum command_route {
 	ROUTE_KEYS,    /* several keys in any slots: all or nothing */
 	ROUTE_OBSERVE, /* looks over all shards by RCU where it is, promising what SCAN promises */
 	ROUTE_ALL,     /* every slot of every shard at one moment */
+	ROUTE_HOLDER,  /* on the connection's worker, which holds what slots it needs by itself */
 };
 
 /* Every command and subcommand: CMD_get, CMD_client_id; CMD_COUNT at the end. */
 enum command_id {
 #define KEY_COMMAND(symbol, ...) CMD_##symbol,
 #define CONN_COMMAND(symbol, ...) CMD_##symbol,
+#define HOLDER_COMMAND(symbol, ...) CMD_##symbol,
 #define CONTAINER(symbol, ...) CMD_##symbol,
 #include "proto/command.def"
 #undef KEY_COMMAND
 #undef CONN_COMMAND
+#undef HOLDER_COMMAND
 #undef CONTAINER
 	CMD_COUNT
 };

@@ -26,7 +26,8 @@
 	ROW(SLOW, "slow")                                                                          \
 	ROW(BLOCKING, "blocking")                                                                  \
 	ROW(DANGEROUS, "dangerous")                                                                \
-	ROW(CONNECTION, "connection")
+	ROW(CONNECTION, "connection")                                                              \
+	ROW(TRANSACTION, "transaction")
 
 /* ROW(symbol, text, category of its commands): the groups of the documentation. */
 #define COMMAND_GROUPS(ROW)                                                                        \
@@ -38,6 +39,7 @@
 	ROW(set, "set", CATEGORY_SET)                                                              \
 	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
+	ROW(transactions, "transactions", CATEGORY_TRANSACTION)                                    \
 	ROW(server, "server", 0)
 
 enum command_category_bit {

@@ -19,10 +19,13 @@ const struct command_info command_info_table[CMD_COUNT] = {
 	[CMD_##symbol] = {__VA_ARGS__},
 #define CONN_COMMAND(symbol, name, arity, flags, home, since_, categories_, tips_)                 \
 	[CMD_##symbol] = {home, since_, categories_, "", tips_},
+#define HOLDER_COMMAND(symbol, name, arity, flags, first, last, step, ...)                         \
+	[CMD_##symbol] = {__VA_ARGS__},
 #define CONTAINER(symbol, name, arity, flags, home, since_) [CMD_##symbol] = {home, since_, 0, "", ""},
 #include "proto/command.def"
 #undef KEY_COMMAND
 #undef CONN_COMMAND
+#undef HOLDER_COMMAND
 #undef CONTAINER
 };
 

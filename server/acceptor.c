@@ -53,18 +53,6 @@ static void hand_over(struct server *server, int fd, bool is_unix)
 		mailbox_wake(&worker->mailbox);
 }
 
-static bool is_loopback(const struct sockaddr_storage *address)
-{
-	if (address->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	}
-	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
-	if (IN6_IS_ADDR_V4MAPPED(v6))
-		return v6->s6_addr[12] == 127;
-	return IN6_IS_ADDR_LOOPBACK(v6);
-}
-
 static void refuse(int fd, const char *text, size_t len)
 {
 	ssize_t written = send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -114,7 +102,7 @@ static void admit(struct acceptor *acceptor, int fd, bool is_unix,
 	struct server *server = acceptor->server;
 	if (!is_unix && config_int(&server->config.protected_mode) &&
 	    config_string_empty(&server->config, &server->config.requirepass) &&
-	    !is_loopback(address)) {
+	    !address_is_loopback((const struct sockaddr *)address)) {
 		stat_add(&server->rejected, 1);
 		refuse(fd, protected_text, sizeof(protected_text) - 1);
 		return;

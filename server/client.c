@@ -2,8 +2,11 @@
 #include "server/client.h"
 
 #include "proto/mem.h"
+#include "server/multi.h"
 #include "server/worker.h"
 
+#include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 bool client_text_ok(struct slice text)
@@ -27,8 +30,12 @@ void client_set_text(char **field, struct slice text)
 
 static void format_flags(const struct conn *conn, char *out)
 {
+	if (conn->multi)
+		*out++ = 'x';
 	if (conn->wait & WAIT_BLOCKED)
 		*out++ = 'b';
+	if (conn->watching && watch_set_dirty(conn->watching))
+		*out++ = 'd';
 	if (conn->flags & CONN_CLOSE_AFTER)
 		*out++ = 'c';
 	if (conn->flags & CONN_UNIX)
@@ -40,11 +47,29 @@ static void format_flags(const struct conn *conn, char *out)
 	*out = 0;
 }
 
+/* Words of bounded length. */
+__attribute__((format(printf, 2, 3))) static void put(struct reply *out, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	int len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	assert(len >= 0 && len < (int)sizeof(text));
+	reply_raw(out, text, (size_t)len);
+}
+
+/* What clients gave themselves, of any length; NULL: nothing. */
+static void put_text(struct reply *out, const char *text)
+{
+	if (text)
+		reply_raw(out, text, strlen(text));
+}
+
 /* The values of a line, in Redis' order. */
 void client_format(const struct conn *conn, struct reply *out)
 {
 	char peer[CONN_ADDRESS_MAX], local[CONN_ADDRESS_MAX], flags[16];
-	char line[1024];
 	uv_os_fd_t fd = -1;
 	conn_peer_text(conn, peer);
 	conn_local_text(conn, local);
@@ -53,22 +78,24 @@ void client_format(const struct conn *conn, struct reply *out)
 	uint32_t in = conn_in_bytes(conn);
 	size_t block = conn->block ? conn->block->size : 0;
 	size_t waiting = conn_out_bytes(conn);
-	int len = snprintf(
-		line, sizeof(line),
-		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 "
-		"ssub=0 multi=-1 qbuf=%u qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=%zu rbp=%zu obl=%zu "
-		"oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d ",
-		(unsigned long long)conn->id, peer, local, (int)fd, conn->name ? conn->name : "",
-		(long long)((conn->worker->now - conn->created_ms) / 1000),
-		(long long)((conn->worker->now - conn->active_ms) / 1000), flags[0] ? flags : "N",
-		conn->db, in, block > in ? block - in : 0, conn->out.cap, conn->out.cap,
-		conn->out.len, conn->op != NULL, waiting, sizeof(*conn) + block + waiting,
-		conn->writing ? "rw" : "r", conn->last_cmd ? conn->last_cmd->name : "NULL",
-		conn->resp);
-	reply_raw(out, line, (size_t)(len < (int)sizeof(line) ? len : (int)sizeof(line) - 1));
-	len = snprintf(line, sizeof(line), "lib-name=%.400s lib-ver=%.400s\n",
-		       conn->lib_name ? conn->lib_name : "", conn->lib_ver ? conn->lib_ver : "");
-	reply_raw(out, line, (size_t)len);
+	put(out, "id=%llu addr=%s laddr=%s fd=%d name=", (unsigned long long)conn->id, peer, local,
+	    (int)fd);
+	put_text(out, conn->name);
+	put(out,
+	    " age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 "
+	    "ssub=0 multi=%lld qbuf=%u qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=%zu rbp=%zu obl=%zu "
+	    "oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d lib-name=",
+	    (long long)((conn->worker->now - conn->created_ms) / 1000),
+	    (long long)((conn->worker->now - conn->active_ms) / 1000), flags[0] ? flags : "N",
+	    conn->db, conn->multi ? (long long)conn->multi->count : -1, in,
+	    block > in ? block - in : 0, conn->multi ? conn->multi->args_bytes : 0, conn->out.cap,
+	    conn->out.cap, conn->out.len, conn->op != NULL, waiting,
+	    sizeof(*conn) + block + waiting + multi_bytes(conn), conn->writing ? "rw" : "r",
+	    conn->last_cmd ? conn->last_cmd->name : "NULL", conn->resp);
+	put_text(out, conn->lib_name);
+	put(out, " lib-ver=");
+	put_text(out, conn->lib_ver);
+	put(out, "\n");
 }
 
 static bool id_matches(const struct client_filter *filter, uint64_t id)

@@ -1,6 +1,7 @@
 /* Commands on the connection itself: PING ECHO HELLO AUTH SELECT QUIT RESET. */
 #include "server/client.h"
 #include "server/handlers.h"
+#include "server/multi.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -170,6 +171,7 @@ void cmd_reset(struct conn *conn, struct ctx *ctx)
 	conn->flags &= ~cleared;
 	if (config_string_empty(config, &config->requirepass))
 		conn->flags |= CONN_AUTHENTICATED;
+	multi_discard(conn);
 	conn->db = 0;
 	client_set_text(&conn->name, SLICE(""));
 	conn_set_resp(conn, 2);

@@ -1,6 +1,6 @@
 /*
- * DEBUG, as far as it touches no keys (those: shard/cmd_debug.c). Whether it is allowed at all is asked
- * where requests are admitted (serve.c).
+ * DEBUG, as far as it touches no keys (those: shard/cmd_debug.c, cmd_populate.c). Whether it is allowed
+ * at all is asked where requests are admitted (serve.c).
  */
 #include "proto/glob.h"
 #include "proto/mem.h"

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -47,18 +48,27 @@ static enum output_class output_class(struct slice word)
 	return slice_is(word, "replica") ? OUTPUT_REPLICA : OUTPUT_CLASS_COUNT;
 }
 
+/* Bytes that fit the signed numbers they are compared with. */
+static bool parse_limit(struct slice word, int64_t *out)
+{
+	uint64_t bytes;
+	if (!number_parse_memory(word, &bytes) || bytes > INT64_MAX)
+		return false;
+	*out = (int64_t)bytes;
+	return true;
+}
+
 /* One class with its three numbers. */
 static const char *parse_output_class(const struct slice *words, struct output_limits *limits)
 {
-	uint64_t hard, soft;
-	int64_t seconds;
+	int64_t hard, soft, seconds;
 	enum output_class class = output_class(words[0]);
 	if (class == OUTPUT_CLASS_COUNT)
 		return "Invalid client class specified in buffer limit configuration.";
-	if (!number_parse_memory(words[1], &hard) || !number_parse_memory(words[2], &soft) ||
+	if (!parse_limit(words[1], &hard) || !parse_limit(words[2], &soft) ||
 	    !number_parse(words[3], &seconds) || seconds < 0)
 		return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
-	limits[class] = (struct output_limits){(int64_t)hard, (int64_t)soft, seconds};
+	limits[class] = (struct output_limits){hard, soft, seconds};
 	return NULL;
 }
 
@@ -69,8 +79,8 @@ static const char *parse_output_limits(const char *text, struct output_limits *l
 	char *scratch;
 	const char *error = NULL;
 	if (!args_split(text, strlen(text), &args, &scratch))
-		return "Unbalanced quotes";
-	if (args.count == 0 || args.count % 4 != 0)
+		error = "Unbalanced quotes";
+	else if (args.count == 0 || args.count % 4 != 0)
 		error = "Wrong number of arguments in buffer limit configuration.";
 	for (uint32_t i = 0; !error && i < args.count; i += 4)
 		error = parse_output_class(args.v + i, limits);
@@ -87,7 +97,7 @@ static const char *check_output_limits(const char *text)
 
 static const char *check_dir(const char *text)
 {
-	return text[0] == 0 || chdir(text) == 0 ? NULL : strerror(errno);
+	return chdir(text) == 0 ? NULL : strerror(errno);
 }
 
 static const char *check_empty(const char *text)
@@ -296,6 +306,14 @@ static void store_output_limits(struct config *config, const char *text)
 	atomic_store(&config->output_limit_normal_seconds, limits[OUTPUT_NORMAL].seconds);
 }
 
+/* `dir` is the working directory's path, however it was named. */
+static void store_dir(struct config *config)
+{
+	char path[PATH_MAX];
+	if (getcwd(path, sizeof(path)))
+		store_string(config, &config->dir, copy_text(slice_of(path)));
+}
+
 void config_init(struct config *config)
 {
 	pthread_mutex_init(&config->mutex, NULL);
@@ -306,9 +324,7 @@ void config_init(struct config *config)
 		else if (o->kind != KIND_ALIAS)
 			atomic_store(number_field(config, o), o->def);
 	}
-	char directory[4096];
-	if (getcwd(directory, sizeof(directory)))
-		store_string(config, &config->dir, copy_text(slice_of(directory)));
+	store_dir(config);
 }
 
 void config_deinit(struct config *config)
@@ -351,6 +367,18 @@ void config_format(struct config *config, const struct config_option *o, struct 
 	}
 }
 
+/* Permissions: octal digits, no more than fit into mode_t. */
+static bool parse_octal(struct slice text, int64_t *out)
+{
+	*out = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '7' || *out > 0777777)
+			return false;
+		*out = *out * 8 + (text.ptr[i] - '0');
+	}
+	return text.len > 0;
+}
+
 static bool set_number(struct config *config, const struct config_option *o, struct slice value,
 		       char error[CONFIG_ERROR_MAX])
 {
@@ -359,11 +387,7 @@ static bool set_number(struct config *config, const struct config_option *o, str
 	bool octal = o->offset == offsetof(struct config, unixsocketperm);
 	bool ok = true;
 	if (octal) {
-		for (size_t i = 0; i < value.len; i++) {
-			ok &= value.ptr[i] >= '0' && value.ptr[i] <= '7' && n < 0777777;
-			n = n * 8 + (value.ptr[i] - '0');
-		}
-		ok &= value.len > 0;
+		ok = parse_octal(value, &n);
 	} else if (o->kind == KIND_MEMORY) {
 		ok = number_parse_memory(value, &bytes) && bytes <= INT64_MAX;
 		n = (int64_t)bytes;
@@ -425,11 +449,15 @@ bool config_set(struct config *config, const struct config_option *o, struct sli
 		mem_free_unsized(text);
 		return false;
 	}
-	if (string_field(config, o) != &config->output_limits) {
-		store_string(config, string_field(config, o), text);
+	struct config_string *field = string_field(config, o);
+	if (field == &config->output_limits)
+		store_output_limits(config, text);
+	else if (field == &config->dir)
+		store_dir(config);
+	else {
+		store_string(config, field, text);
 		return true;
 	}
-	store_output_limits(config, text);
 	mem_free_unsized(text);
 	return true;
 }

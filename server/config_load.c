@@ -73,9 +73,11 @@ static int load_line(struct config *config, const struct source *source, struct 
 	}
 	if (line.len == 0 || line.ptr[0] == '#')
 		return 0;
+	int result = 0;
 	if (!args_split(line.ptr, line.len, &args, &scratch))
-		return fail(source, line, "Unbalanced quotes in configuration line");
-	int result = args.count ? load_words(config, source, line, args.v, args.count) : 0;
+		result = fail(source, line, "Unbalanced quotes in configuration line");
+	else if (args.count)
+		result = load_words(config, source, line, args.v, args.count);
 	args_deinit(&args);
 	mem_free_unsized(scratch);
 	return result;
@@ -113,31 +115,47 @@ static int load_file(struct config *config, const char *path, unsigned depth)
 	return result;
 }
 
-/* `--name value...`: the words up to the next that begins with two dashes are one line. */
+/* The words as a line, to be shown when something is wrong with it; cut to fit. */
+static struct slice line_of(const struct args *words, char *text, size_t size)
+{
+	size_t len = 0;
+	for (uint32_t i = 0; i < words->count && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, i ? " \"%s\"" : "%s",
+					words->v[i].ptr);
+	return (struct slice){text, len < size ? len : size - 1};
+}
+
+/* Takes an option's name and its values off: the words up to the next that begins with two dashes. */
+static int take_option(char **argv, int argc, struct args *words)
+{
+	int taken = 1;
+	words->count = 0;
+	args_push(words, slice_of(argv[0] + 2));
+	while (taken < argc && (taken == 1 || strncmp(argv[taken], "--", 2) != 0))
+		args_push(words, slice_of(argv[taken++]));
+	return taken;
+}
+
+/* `--name value...` is what a line of a file is. */
 static int load_arguments(struct config *config, int argc, char **argv)
 {
 	struct source source = {"command line", 0, 0};
-	for (int i = 0; i < argc;) {
-		struct slice words[64];
-		char text[1024];
-		struct slice line = {text, 0};
-		uint32_t count = 0;
-		if (strncmp(argv[i], "--", 2) != 0)
-			return fail(&source, slice_of(argv[i]),
-				    "Bad directive or wrong number of arguments");
-		words[count++] = slice_of(argv[i++] + 2);
-		while (i < argc && count < 64 && (count == 1 || strncmp(argv[i], "--", 2) != 0))
-			words[count++] = slice_of(argv[i++]);
+	struct args words = {0};
+	char text[1024];
+	int result = 0;
+	for (int i = 0; i < argc && result == 0;) {
 		source.line++;
-		for (uint32_t w = 0; w < count && line.len < sizeof(text); w++)
-			line.len += (size_t)snprintf(text + line.len, sizeof(text) - line.len,
-						     w ? " \"%s\"" : "%s", words[w].ptr);
-		if (line.len >= sizeof(text))
-			line.len = sizeof(text) - 1;
-		if (load_words(config, &source, line, words, count))
-			return -1;
+		if (strncmp(argv[i], "--", 2) != 0) {
+			result = fail(&source, slice_of(argv[i]),
+				      "Bad directive or wrong number of arguments");
+			break;
+		}
+		i += take_option(argv + i, argc - i, &words);
+		result = load_words(config, &source, line_of(&words, text, sizeof(text)), words.v,
+				    words.count);
 	}
-	return 0;
+	args_deinit(&words);
+	return result;
 }
 
 static void print_help(void)

@@ -3,6 +3,7 @@
  *
  * Lines of comments, includes and anything unknown stay as they are. The first line of an option gets the
  * value of now, later ones of the same go. What differs from its default and has no line is appended.
+ * A file that has gone is made again.
  */
 #include "server/config.h"
 
@@ -41,7 +42,7 @@ static bool needs_quotes(struct slice text)
 	for (size_t i = 0; i < text.len; i++)
 		if (text.ptr[i] <= ' ' || text.ptr[i] > '~' || strchr("\"'\\#", text.ptr[i]))
 			return true;
-	return text.len == 0;
+	return false;
 }
 
 static void append_option(struct config *config, const struct config_option *option,
@@ -53,7 +54,7 @@ static void append_option(struct config *config, const struct config_option *opt
 	struct slice text = {value.len ? value.buf : "", value.len};
 	reply_raw(out, config_name(option), strlen(config_name(option)));
 	reply_raw(out, " ", 1);
-	if (!is_list(config_name(option)) && needs_quotes(text))
+	if (text.len == 0 || (!is_list(config_name(option)) && needs_quotes(text)))
 		append_quoted(out, text);
 	else
 		reply_raw(out, text.ptr, text.len);
@@ -73,9 +74,12 @@ static const struct config_option *line_option(struct slice line)
 	return config_find((struct slice){line.ptr + start, end - start});
 }
 
+/* Where the next start happens nobody knows: the directory is never what it would be anyway. */
 static bool is_default(struct config *config, struct config *fresh,
 		       const struct config_option *option)
 {
+	if (option == config_find(SLICE("dir")))
+		return false;
 	struct reply now, then;
 	reply_init(&now, 2);
 	reply_init(&then, 2);
@@ -116,15 +120,15 @@ static void append_missing(struct config *config, const bool *written, bool has_
 
 int config_rewrite(struct config *config)
 {
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 	bool written[128] = {false};
 	bool has_mark = false;
 	struct reply out;
 	if (!config->file)
 		return -ENOENT;
 	int error = file_read(config->file, CONFIG_FILE_MAX, &text, &len);
-	if (error)
+	if (error && error != -ENOENT)
 		return error;
 	reply_init(&out, 2);
 	for (size_t at = 0; at < len;) {

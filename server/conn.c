@@ -8,6 +8,7 @@
 
 #include "proto/mem.h"
 #include "server/log.h"
+#include "server/multi.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -119,7 +120,8 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	conn->bytes_in += (uint64_t)n;
 	stat_add(&stats->bytes_in, (uint64_t)n);
 	stat_add(&stats->reads, 1);
-	if (conn_in_bytes(conn) > config_int(&conn->worker->server->config.client_query_buffer_limit)) {
+	if (conn_in_bytes(conn) + multi_bytes(conn) >
+	    (uint64_t)config_int(&conn->worker->server->config.client_query_buffer_limit)) {
 		log_write(LOG_WARNING, "Closing client %llu that reached max query buffer length",
 			  (unsigned long long)conn->id);
 		stat_add(&stats->clients_query_limit, 1);
@@ -214,7 +216,7 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival)
 
 static void conn_free(struct conn *conn)
 {
-	assert(!conn->op);
+	assert(!conn->op && !conn->multi && !conn->watching);
 	resp_parser_deinit(&conn->parser);
 	reply_deinit(&conn->out);
 	read_block_unref(conn->worker, conn->block);
@@ -238,6 +240,12 @@ static void conn_on_close(uv_handle_t *handle)
 	conn_release(conn);
 }
 
+bool conn_authenticated(const struct conn *conn)
+{
+	struct config *config = &conn->worker->server->config;
+	return (conn->flags & CONN_AUTHENTICATED) || config_string_empty(config, &config->requirepass);
+}
+
 void conn_close(struct conn *conn)
 {
 	if (conn->flags & CONN_CLOSING)
@@ -245,12 +253,14 @@ void conn_close(struct conn *conn)
 	conn_set_reading(conn, false);
 	conn->flags |= CONN_CLOSING;
 	conn_unlink(conn);
+	multi_discard(conn);
 	uv_close(&conn->handle, conn_on_close);
 }
 
 void conn_close_after(struct conn *conn)
 {
 	conn->flags |= CONN_CLOSE_AFTER;
+	conn_set_reading(conn, false);
 	conn_flush_later(conn);
 }
 
@@ -332,14 +342,18 @@ void conn_local_text(const struct conn *conn, char *out)
 	address_text(conn, &conn->local, out);
 }
 
-bool conn_is_local(const struct conn *conn)
+bool address_is_loopback(const struct sockaddr *address)
 {
-	if (conn->flags & CONN_UNIX)
-		return true;
-	if (conn->peer.sin6_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&conn->peer;
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
 		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
 	}
-	const struct in6_addr *v6 = &conn->peer.sin6_addr;
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
 	return IN6_IS_ADDR_V4MAPPED(v6) ? v6->s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(v6);
+}
+
+bool conn_is_local(const struct conn *conn)
+{
+	return (conn->flags & CONN_UNIX) ||
+	       address_is_loopback((const struct sockaddr *)&conn->peer);
 }

@@ -74,6 +74,9 @@ struct conn_link {
 	struct conn *prev, *next;
 };
 
+struct multi;
+struct watch_set;
+
 /* What is being sent when the socket did not take all at once. */
 struct conn_write;
 
@@ -94,6 +97,8 @@ struct conn {
 	struct read_block *block;
 	uint32_t at; /* the next byte to parse in it */
 	struct resp_parser parser;
+	struct multi *multi;        /* the transaction that is being queued or run; NULL without */
+	struct watch_set *watching; /* the keys it watches; NULL without */
 	/* out */
 	struct op *op; /* the request that isn't answered yet; NULL without */
 	struct reply out;
@@ -126,6 +131,9 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival);
 /* Closes now; replies that were not sent are lost. Idempotent. */
 void conn_close(struct conn *conn);
 
+/* It gave the password, or there was none when it came, or there is none now. */
+bool conn_authenticated(const struct conn *conn);
+
 /* Closes when everything is answered and sent; runs no further request. */
 void conn_close_after(struct conn *conn);
 
@@ -157,6 +165,9 @@ void conn_flush_later(struct conn *conn);
 
 /* The connection's operation is over: its reply is put out, its requests go on. May free conn. */
 void conn_answer(struct conn *conn);
+/* The two halves of it: */
+void conn_take_answer(struct conn *conn);
+void conn_go_on(struct conn *conn);
 
 /* Sets a reason to wait. */
 static inline void conn_wait(struct conn *conn, enum conn_wait reason)
@@ -182,6 +193,9 @@ void read_block_unref(struct worker *worker, struct read_block *block);
 #define CONN_ADDRESS_MAX 128
 void conn_peer_text(const struct conn *conn, char *out);
 void conn_local_text(const struct conn *conn, char *out);
+
+/* An IPv4 or IPv6 address of this machine's loopback interface. Any thread. */
+bool address_is_loopback(const struct sockaddr *address);
 
 /* From this machine: by the Unix socket or a loopback address. */
 bool conn_is_local(const struct conn *conn);

@@ -9,6 +9,7 @@
 
 #include "proto/mem.h"
 #include "server/log.h"
+#include "server/multi.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -40,7 +41,7 @@ size_t conn_out_bytes(const struct conn *conn)
 	return conn->writing_bytes + reply_size(&conn->out);
 }
 
-void conn_answer(struct conn *conn)
+void conn_take_answer(struct conn *conn)
 {
 	struct op *op = conn->op;
 	assert(op);
@@ -48,6 +49,10 @@ void conn_answer(struct conn *conn)
 	if (!op->mute && !(conn->flags & CONN_CLOSING))
 		reply_move(&conn->out, &op->reply);
 	op_free(op);
+}
+
+void conn_go_on(struct conn *conn)
+{
 	if (conn->flags & CONN_CLOSING) {
 		conn_release(conn);
 		return;
@@ -56,9 +61,15 @@ void conn_answer(struct conn *conn)
 	conn_flush_later(conn);
 }
 
+void conn_answer(struct conn *conn)
+{
+	conn_take_answer(conn);
+	conn_go_on(conn);
+}
+
 /* --- sending --- */
 
-/* The pieces of a reply: bytes and pinned values in turn. `pieces` has 2 * pin_count + 1 places. */
+/* The pieces of a reply (uv_buf_init can't say 4 GB): bytes and pinned values in turn. `pieces` has 2 * pin_count + 1 places. */
 static unsigned reply_pieces(const struct reply *r, uv_buf_t *pieces)
 {
 	unsigned n = 0;
@@ -66,12 +77,12 @@ static unsigned reply_pieces(const struct reply *r, uv_buf_t *pieces)
 	for (uint32_t i = 0; i < r->pin_count; i++) {
 		const struct reply_pin *pin = &r->pins[i];
 		if (pin->at > at)
-			pieces[n++] = uv_buf_init(r->buf + at, (unsigned)(pin->at - at));
-		pieces[n++] = uv_buf_init((char *)pin->bytes.ptr, (unsigned)pin->bytes.len);
+			pieces[n++] = (uv_buf_t){.base = r->buf + at, .len = pin->at - at};
+		pieces[n++] = (uv_buf_t){.base = (char *)pin->bytes.ptr, .len = pin->bytes.len};
 		at = pin->at;
 	}
 	if (r->len > at)
-		pieces[n++] = uv_buf_init(r->buf + at, (unsigned)(r->len - at));
+		pieces[n++] = (uv_buf_t){.base = r->buf + at, .len = r->len - at};
 	return n;
 }
 
@@ -192,7 +203,8 @@ static bool conn_check_output_limit(struct conn *conn)
 
 void conn_flush(struct conn *conn)
 {
-	if (conn->flags & CONN_CLOSING)
+	/* what EXEC has done is told when all of it is done */
+	if ((conn->flags & CONN_CLOSING) || multi_running(conn))
 		return;
 	conn_drop_block(conn);
 	if (!conn->writing && reply_size(&conn->out) == 0)

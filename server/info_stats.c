@@ -117,6 +117,8 @@ void info_errorstats(const struct info *info)
 /* The percentiles are upper bounds: those of their histogram's buckets. */
 void info_latencystats(const struct info *info)
 {
+	if (!config_int(&info->server->config.latency_tracking))
+		return;
 	for (uint32_t id = 0; id < CMD_COUNT; id++) {
 		struct command_totals t;
 		totals_read_command(info->server, id, &t);
@@ -155,9 +157,23 @@ static void worker_line(const struct info *info, const struct worker *worker)
 		  load(&s->path_waits), load(&s->mail_sent), load(&s->mail_wakes));
 }
 
+/* Slots that are held at this moment, slots with watched keys. */
+static void slots_lines(const struct info *info)
+{
+	unsigned held = 0, watched = 0;
+	for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+		const struct slot *slot = &info->server->ks->slots[i];
+		held += slot_seq_begin(slot) & 1;
+		watched += slot_watchers(slot) != NULL;
+	}
+	info_line(info, "slots_held:%u", held);
+	info_line(info, "slots_watched:%u", watched);
+}
+
 void info_workers(const struct info *info)
 {
 	info_line(info, "workers:%u", info->server->worker_count);
+	slots_lines(info);
 	for (uint32_t i = 0; i < info->server->worker_count; i++)
 		worker_line(info, &info->server->workers[i]);
 }

@@ -2,7 +2,7 @@
 #include "server/op.h"
 
 #include "proto/mem.h"
-#include "server/conn.h"
+#include "server/worker.h"
 
 struct op *op_new(struct conn *conn, const struct request *request, char *scratch)
 {
@@ -20,11 +20,13 @@ struct op *op_new(struct conn *conn, const struct request *request, char *scratc
 	reply_init(&op->reply, request->resp);
 	if (op->block)
 		op->block->refs++;
+	conn->worker->ops++;
 	return op;
 }
 
 void op_free(struct op *op)
 {
+	op->conn->worker->ops--;
 	reply_deinit(&op->reply);
 	read_block_unref(op->conn->worker, op->block);
 	mem_free_unsized(op->scratch);

@@ -17,9 +17,11 @@
 #include "server/gather.h"
 #include "server/handlers.h"
 #include "server/log.h"
+#include "server/multi.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 #include "shard/execute.h"
+#include "shard/hold.h"
 
 #include <assert.h>
 
@@ -46,7 +48,7 @@ void serve_deinit(struct worker *worker)
 
 /* --- running a handler --- */
 
-static struct ctx ctx_make(struct worker *worker, const struct request *request,
+struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			   struct reply *reply)
 {
 	return (struct ctx){.cmd = request->cmd,
@@ -69,17 +71,25 @@ void serve_count_errors(struct worker *worker, const struct reply *reply)
 	stats_error(&worker->stats, reply->code);
 }
 
-/* Takes the time since the last command and books it on this one. */
-static uint64_t account(struct worker *worker, const struct command *cmd, const struct reply *reply,
+void serve_book(struct worker *worker, const struct command *cmd, uint64_t cycles)
+{
+	const struct config *config = &worker->server->config;
+	stats_command(&worker->stats, cmd, cycles);
+	stat_add(&worker->stats.commands_run, 1);
+	if (config_int(&config->latency_tracking))
+		stats_latency(&worker->stats, cmd,
+			      (uint64_t)clock_cycles_us(&worker->server->clock, cycles));
+	if (config_int(&config->latency_monitor_threshold) > 0)
+		latency_note(worker, cmd, cycles);
+}
+
+uint64_t serve_account(struct worker *worker, const struct command *cmd, const struct reply *reply,
 			uint32_t errors_before)
 {
 	uint64_t now = clock_cycles();
 	uint64_t cycles = now - worker->cycles;
 	worker->cycles = now;
-	stats_command(&worker->stats, cmd, cycles, worker->server->clock.us_per_cycle);
-	stat_add(&worker->stats.commands_run, 1);
-	if (config_int(&worker->server->config.latency_monitor_threshold) > 0)
-		latency_note(worker, cmd, cycles);
+	serve_book(worker, cmd, cycles);
 	if (reply->errors != errors_before) {
 		stat_add(&worker->stats.commands[cmd->id].failed, 1);
 		serve_count_errors(worker, reply);
@@ -87,16 +97,29 @@ static uint64_t account(struct worker *worker, const struct command *cmd, const 
 	return cycles;
 }
 
-/* Runs the handler as the holder of these slots (NULL: all); false when one is held by another. */
-static bool run_held(struct worker *worker, struct ctx *ctx, struct slot *const *slots,
-		     uint32_t count)
+/* By which path a request has come to be run, or that it has to wait. */
+static void count_path(struct worker *worker, struct slot *const *slots, uint32_t count, bool held)
 {
 	struct stats *stats = &worker->stats;
-	bool held = execute_holding(ctx, slots, count);
 	_Atomic uint64_t *path = !slots	     ? &stats->path_held_all
 				 : count > 1 ? &stats->path_held_several
 					     : &stats->path_held;
 	stat_add(held ? path : &stats->path_waits, 1);
+}
+
+bool serve_hold(struct worker *worker, struct slot *const *slots, uint32_t count)
+{
+	bool held = slots_try_hold(worker->server->ks, slots, count);
+	count_path(worker, slots, count, held);
+	return held;
+}
+
+/* Runs the handler as the holder of these slots (NULL: all); false when one is held by another. */
+static bool run_held(struct worker *worker, struct ctx *ctx, struct slot *const *slots,
+		     uint32_t count)
+{
+	bool held = execute_holding(ctx, slots, count);
+	count_path(worker, slots, count, held);
 	return held;
 }
 
@@ -116,7 +139,7 @@ static bool run_observed(struct worker *worker, struct ctx *ctx)
 static void finish_here(struct worker *worker, struct pending *p, const struct ctx *ctx,
 			uint32_t errors_before)
 {
-	uint64_t cycles = account(worker, p->request.cmd, ctx->reply, errors_before);
+	uint64_t cycles = serve_account(worker, p->request.cmd, ctx->reply, errors_before);
 	slowlog_note(worker, p->conn, &p->request, cycles);
 }
 
@@ -137,7 +160,10 @@ struct op *serve_detach(struct conn *conn)
 void serve_answer(struct worker *worker, struct op *op)
 {
 	slowlog_note(worker, op->conn, &op->request, op->cycles);
-	conn_answer(op->conn);
+	if (multi_running(op->conn))
+		multi_answered(op->conn);
+	else
+		conn_answer(op->conn);
 }
 
 /* --- routes: false when a slot is held by another worker, and nothing has been done --- */
@@ -146,7 +172,7 @@ void serve_answer(struct worker *worker, struct op *op)
 static bool route_key(struct worker *worker, struct pending *p, struct reply *reply)
 {
 	struct slot *slot = p->request.key.slot;
-	struct ctx ctx = ctx_make(worker, &p->request, reply);
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
 	bool read = p->request.cmd->flags & CMD_READONLY;
 	if (!(read && run_observed(worker, &ctx)) && !run_held(worker, &ctx, &slot, 1))
@@ -166,7 +192,7 @@ static void keys_room(struct worker *worker, uint32_t count)
 }
 
 /* The keys of a request, prepared, in the worker's scratch. Returns how many. */
-static uint32_t prepare_keys(struct worker *worker, const struct request *request)
+uint32_t serve_keys(struct worker *worker, const struct request *request)
 {
 	uint32_t inline_positions[64];
 	uint32_t *positions = inline_positions;
@@ -195,10 +221,10 @@ static uint32_t prepare_keys(struct worker *worker, const struct request *reques
 /* A request on several keys. */
 static bool route_keys(struct worker *worker, struct pending *p, struct reply *reply)
 {
-	struct ctx ctx = ctx_make(worker, &p->request, reply);
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
 	bool read = p->request.cmd->flags & CMD_READONLY;
-	ctx.key_count = prepare_keys(worker, &p->request);
+	ctx.key_count = serve_keys(worker, &p->request);
 	ctx.keys = worker->keys;
 	if (!(read && run_observed(worker, &ctx))) {
 		uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
@@ -209,12 +235,19 @@ static bool route_keys(struct worker *worker, struct pending *p, struct reply *r
 	return true;
 }
 
+/* A flush waits until few entries of earlier ones are left: who fills and flushes takes no more and more. */
+static bool must_free_first(const struct worker *worker, const struct command *cmd)
+{
+	return (cmd->id == CMD_flushall || cmd->id == CMD_flushdb) &&
+	       worker->shard->retire.flushed > FLUSHED_MAX;
+}
+
 /* A request on every slot. */
 static bool route_all(struct worker *worker, struct pending *p, struct reply *reply)
 {
-	struct ctx ctx = ctx_make(worker, &p->request, reply);
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
-	if (!run_held(worker, &ctx, NULL, SLOT_COUNT))
+	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
 	finish_here(worker, p, &ctx, errors);
 	return true;
@@ -223,7 +256,7 @@ static bool route_all(struct worker *worker, struct pending *p, struct reply *re
 static void route_observe(struct worker *worker, struct pending *p, struct reply *reply)
 {
 	uint32_t errors = reply->errors;
-	struct ctx ctx = ctx_make(worker, &p->request, reply);
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	run_observed(worker, &ctx);
 	finish_here(worker, p, &ctx, errors);
 }
@@ -232,16 +265,51 @@ static void route_none(struct worker *worker, struct pending *p, struct reply *r
 {
 	uint32_t errors = reply->errors;
 	struct reply_mark mark = reply_mark(reply);
-	struct ctx ctx = ctx_make(worker, &p->request, reply);
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	worker->current = p;
 	conn_handlers[p->request.cmd->id](p->conn, &ctx);
 	if (!worker->current) {
 		reply_rollback(reply, mark);
-		account(worker, p->request.cmd, reply, reply->errors);
+		serve_account(worker, p->request.cmd, reply, reply->errors);
 		return;
 	}
 	worker->current = NULL;
 	finish_here(worker, p, &ctx, errors);
+}
+
+/* A request that holds its slots by itself; EXEC may be answered later. */
+static bool route_holder(struct worker *worker, struct pending *p, struct reply *reply)
+{
+	uint32_t errors = reply->errors;
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
+	if (!holder_handlers[p->request.cmd->id](p->conn, &ctx))
+		return false;
+	if (!p->conn->op)
+		finish_here(worker, p, &ctx, errors);
+	return true;
+}
+
+void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
+		    bool *stored)
+{
+	struct worker *worker = p->conn->worker;
+	struct reply *reply = &p->conn->out;
+	uint32_t errors = reply->errors;
+	if (p->request.cmd->route == ROUTE_NONE) {
+		route_none(worker, p, reply);
+		reply->errors = errors;
+		return;
+	}
+	assert(p->request.cmd->route != ROUTE_HOLDER);
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
+	ctx.keys = keys;
+	ctx.key_count = key_count;
+	ctx.now = now;
+	ctx.clock = NULL;
+	execute(&ctx);
+	*stored |= ctx.stored;
+	finish_here(worker, p, &ctx, errors);
+	reply->errors = errors; /* counted: it is no error of the larger request */
 }
 
 static bool route(struct worker *worker, struct pending *p, struct reply *reply)
@@ -253,6 +321,8 @@ static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 		return route_keys(worker, p, reply);
 	case ROUTE_ALL:
 		return route_all(worker, p, reply);
+	case ROUTE_HOLDER:
+		return route_holder(worker, p, reply);
 	case ROUTE_OBSERVE:
 		route_observe(worker, p, reply);
 		break;
@@ -277,7 +347,7 @@ static void rewind_to(struct conn *conn, const struct pending *p)
 static uint8_t reason_to_wait(const struct worker *worker, const struct conn *conn,
 			      const struct command *cmd)
 {
-	if (server_paused(worker->server, cmd, worker->now))
+	if (server_paused(worker->server, multi_flags(conn, cmd), worker->now))
 		return WAIT_PAUSE;
 	if (conn_out_bytes(conn) > CONN_OUT_MAX && conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
@@ -328,6 +398,7 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		    struct reply *reply)
 {
 	const struct command *cmd = request->cmd;
+	struct reply_mark mark = reply_mark(reply);
 	if (!cmd && is_http(request->argv)) {
 		warn_of_http(worker->server, conn);
 		conn_close_after(conn);
@@ -335,20 +406,19 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 	}
 	if (!cmd)
 		cmd = command_resolve(request->argv, request->argc, reply);
-	if (!cmd) {
-		const struct command *row = command_lookup(request->argv, request->argc);
-		if (row)
-			stat_add(&worker->stats.commands[row->id].rejected, 1);
-		serve_count_errors(worker, reply);
-		return true;
-	}
-	if (!(conn->flags & CONN_AUTHENTICATED) && !(cmd->flags & CMD_NO_AUTH))
-		reply_error(reply, "NOAUTH Authentication required.");
+	if (!cmd)
+		cmd = command_lookup(request->argv, request->argc);
 	else if ((cmd->flags & CMD_PROTECTED) && !may_debug(worker, conn))
 		reply_error(reply, error_debug);
+	else if (!conn_authenticated(conn) && !(cmd->flags & CMD_NO_AUTH))
+		reply_error(reply, "NOAUTH Authentication required.");
+	else if (conn->multi && (cmd->flags & CMD_NO_MULTI))
+		reply_error(reply, "ERR Command not allowed inside a transaction");
 	else
 		return false;
-	stat_add(&worker->stats.commands[cmd->id].rejected, 1);
+	multi_refused(conn, cmd, reply, mark);
+	if (cmd)
+		stat_add(&worker->stats.commands[cmd->id].rejected, 1);
 	serve_count_errors(worker, reply);
 	return true;
 }
@@ -372,6 +442,8 @@ static void put_off(struct conn *conn, const struct pending *p, bool mute)
 		conn->flags |= CONN_REPLY_SKIP_NEXT;
 	rewind_to(conn, p);
 	conn_wait(conn, WAIT_SLOT);
+	if (conn_in_bytes(conn) > CONN_IN_MAX)
+		conn_set_reading(conn, false);
 	conn_ready_later(conn);
 }
 
@@ -398,8 +470,12 @@ static void serve_request(struct worker *worker, struct pending *p)
 	struct reply *reply = &conn->out;
 	bool mute = is_mute(conn);
 	struct reply_mark mark = reply_mark(reply);
-	if (!refused(worker, conn, &p->request, reply) && !route(worker, p, reply))
-		put_off(conn, p, mute);
+	if (!refused(worker, conn, &p->request, reply)) {
+		if (multi_takes(conn, p->request.cmd))
+			multi_queue(conn, &p->request, reply);
+		else if (!route(worker, p, reply))
+			put_off(conn, p, mute);
+	}
 	if (mute && (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP)))
 		reply_rollback(reply, mark);
 	conn_flush_later(conn);
@@ -482,7 +558,7 @@ static bool parse_one(struct worker *worker, struct conn *conn)
 {
 	struct resp_limits limits = {
 		.bulk_max = (size_t)config_int(&worker->server->config.proto_max_bulk_len),
-		.authenticated = conn->flags & CONN_AUTHENTICATED,
+		.authenticated = conn_authenticated(conn),
 	};
 	struct resp_request out;
 	uint32_t args_at = worker->args.count;

@@ -9,6 +9,7 @@
  *	a write, a read of an owner-only value, a read that met a writer
  *	time and again: as the holder of its slot                            path_held
  *	... of its slots, of all slots                   path_held_several, path_held_all
+ * EXEC runs many requests as the holder of all their slots (multi.h).
  * Where a slot is held by another worker the request stays in the read block and is tried again in
  * the next tick                                                             path_waits
  *
@@ -40,5 +41,30 @@ struct op *serve_detach(struct conn *conn);
 
 /* Counts error replies by their first word (INFO errorstats). */
 void serve_count_errors(struct worker *worker, const struct reply *reply);
+
+/* --- for those who hold slots by themselves --- */
+
+/* What a handler gets for this request: key 0 if it has one, a reader as yet. */
+struct ctx serve_ctx(struct worker *worker, const struct request *request, struct reply *reply);
+
+/* The keys of a request, prepared, in worker->keys; worker->slots has room for as many. Returns how many. */
+uint32_t serve_keys(struct worker *worker, const struct request *request);
+
+/* Becomes the holder of these slots (NULL: of all), or of none: false, and the request is to be put off. */
+bool serve_hold(struct worker *worker, struct slot *const *slots, uint32_t count);
+
+/*
+ * Runs a request that is part of a larger one. The slots of its keys are held; `now` is the moment of it
+ * all; *stored is set when it has stored something. Its answer is still to come if conn->op is set.
+ */
+void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
+		    bool *stored);
+
+/* Counts a command that has taken so long. */
+void serve_book(struct worker *worker, const struct command *cmd, uint64_t cycles);
+
+/* Counts a command that has taken all the time since the last one, and its error. Returns the cycles. */
+uint64_t serve_account(struct worker *worker, const struct command *cmd, const struct reply *reply,
+		       uint32_t errors_before);
 
 #endif

@@ -5,6 +5,7 @@
 #include "server/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,32 @@ static void make_run_id(struct server *server)
 	random_bytes(bytes, sizeof(bytes));
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(server->run_id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* The process' number, for whoever started us; false: none is wanted. */
+static bool pid_path(struct server *server, char *path)
+{
+	config_string_copy(&server->config, &server->config.pidfile, path, PATH_MAX);
+	return *path;
+}
+
+static void write_pid(struct server *server)
+{
+	char path[PATH_MAX];
+	if (!pid_path(server, path))
+		return;
+	FILE *file = fopen(path, "w");
+	if (file)
+		fprintf(file, "%d\n", (int)getpid());
+	if (!file || fclose(file))
+		log_write(LOG_WARNING, "Failed to write PID file: %s", strerror(errno));
+}
+
+static void remove_pid(struct server *server)
+{
+	char path[PATH_MAX];
+	if (pid_path(server, path))
+		unlink(path);
 }
 
 static uint32_t wanted_workers(struct server *server)
@@ -142,8 +169,10 @@ int server_run(struct server *server)
 	sample_start(server);
 	log_write(LOG_NOTICE, "Ready to accept connections (sherd %s, %u workers)", SHERD_VERSION,
 		  server->worker_count);
+	write_pid(server);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	close_all(server);
+	remove_pid(server);
 	log_write(LOG_NOTICE, "Sherd is now ready to exit, bye bye...");
 	return 0;
 }

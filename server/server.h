@@ -47,6 +47,7 @@ struct server {
 	_Atomic uint32_t pause_mode; /* enum pause_mode; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
 	_Atomic bool warned_of_http; /* the log has its line about it */
+	_Atomic uint32_t quiet; /* workers that have stopped and wait for the others */
 	struct reclaimer reclaimer;
 	struct samples samples;
 	/* main thread only */
@@ -68,15 +69,14 @@ int server_run(struct server *server);
 /* Asks the server to stop. Any thread. */
 void server_stop(struct server *server);
 
-/* True when CLIENT PAUSE holds this command (NULL: an unknown one) back now. Any thread. */
-static inline bool server_paused(const struct server *server, const struct command *cmd,
-				 int64_t now)
+/* True when CLIENT PAUSE holds commands with these flags back now. Any thread. */
+static inline bool server_paused(const struct server *server, uint32_t cmd_flags, int64_t now)
 {
 	uint32_t mode = atomic_load_explicit(&server->pause_mode, memory_order_acquire);
 	if (mode == PAUSE_NONE ||
 	    atomic_load_explicit(&server->pause_until, memory_order_relaxed) <= now)
 		return false;
-	return mode == PAUSE_ALL || (cmd && (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)));
+	return mode == PAUSE_ALL || (cmd_flags & (CMD_WRITE | CMD_MAY_REPLICATE));
 }
 
 /* Clients connected now, over all workers. Any thread. */

@@ -45,16 +45,21 @@ void stats_error(struct stats *stats, const char *code);
 /* Sets all counters to zero. The worker's thread. */
 void stats_reset(struct stats *stats);
 
-/* A command has run. */
-static inline void stats_command(struct stats *stats, const struct command *cmd, uint64_t cycles,
-				 double us_per_cycle)
+/* A command has run in so many cycles. The worker's thread. */
+static inline void stats_command(struct stats *stats, const struct command *cmd, uint64_t cycles)
 {
 	struct command_stats *c = &stats->commands[cmd->id];
 	stat_add(&c->calls, 1);
 	stat_add(&c->cycles, cycles);
-	uint64_t us = (uint64_t)((double)cycles * us_per_cycle);
+}
+
+/* ... which was so long; with latency-tracking. The worker's thread. */
+static inline void stats_latency(struct stats *stats, const struct command *cmd, uint64_t us)
+{
 	int bucket = us ? 64 - __builtin_clzll(us) : 0;
-	stat_add(&c->latency[bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1], 1);
+	if (bucket >= LATENCY_BUCKETS)
+		bucket = LATENCY_BUCKETS - 1;
+	stat_add(&stats->commands[cmd->id].latency[bucket], 1);
 }
 
 #endif

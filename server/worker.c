@@ -9,6 +9,7 @@
 
 #include "proto/mem.h"
 #include "server/log.h"
+#include "server/multi.h"
 #include "server/serve.h"
 #include "server/server.h"
 #include "server/slowlog.h"
@@ -142,7 +143,8 @@ struct conns_sum {
 static void conns_sum_add(struct conns_sum *sum, const struct conn *conn)
 {
 	uint64_t in = conn_in_bytes(conn), out = conn_out_bytes(conn);
-	sum->bytes += sizeof(*conn) + (conn->block ? conn->block->size : 0) + out;
+	sum->bytes += sizeof(*conn) + (conn->block ? conn->block->size : 0) + out +
+		      multi_bytes(conn);
 	sum->in_max = in > sum->in_max ? in : sum->in_max;
 	sum->out_max = out > sum->out_max ? out : sum->out_max;
 	sum->blocked += (conn->wait & WAIT_BLOCKED) != 0;
@@ -163,7 +165,7 @@ static void cron(struct worker *worker)
 	int64_t timeout_ms = config_int(&server->config.timeout) * 1000;
 	worker->cron_due = false;
 	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
-	if (worker->paused && !server_paused(server, NULL, worker->now) &&
+	if (worker->paused && !server_paused(server, 0, worker->now) &&
 	    atomic_load(&server->pause_until) <= worker->now)
 		worker_resume_paused(worker);
 	struct conns_sum sum = {0};
@@ -182,8 +184,9 @@ static void cron(struct worker *worker)
 	publish_conns(worker, &sum);
 }
 
-static void begin_stop(struct worker *worker)
+static void close_connections(struct worker *worker)
 {
+	worker->stopping = true;
 	struct conn *next;
 	for (struct conn *conn = worker->conns; conn; conn = next) {
 		next = conn->all.next;
@@ -196,11 +199,15 @@ static void begin_stop(struct worker *worker)
 static void worker_tick(struct worker *worker)
 {
 	struct retire *retire = &worker->shard->retire;
+	/* before the mail: all connections there will ever be are in it then */
+	bool stop = atomic_load_explicit(&worker->stop, memory_order_acquire);
 	worker->tick++;
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
 	serve_mail(worker);
+	if (worker->unwatching)
+		multi_unwatch_step(worker);
 	if (retire->bytes < RETIRED_BYTES_MAX)
 		serve_ready(worker);
 	if (worker->cron_due)
@@ -210,10 +217,8 @@ static void worker_tick(struct worker *worker)
 	stamp_retired(worker);
 	worker->busy = background(worker);
 	post_mail(worker);
-	if (atomic_load_explicit(&worker->stop, memory_order_relaxed) && !worker->stopping) {
-		worker->stopping = true;
-		begin_stop(worker);
-	}
+	if (stop && !worker->stopping)
+		close_connections(worker);
 	reclaimer_reader_done(&worker->server->reclaimer);
 	urcu_qsbr_thread_offline();
 }
@@ -225,10 +230,18 @@ static void worker_on_check(uv_check_t *check)
 	worker_tick(worker);
 }
 
-/* A stopping worker is done when its connections are closed and nothing it has sent is under way. */
-static bool worker_done(const struct worker *worker)
+/* Whether a stopping worker may end: it has nothing to wait for, and nobody waits for it. */
+static bool worker_done(struct worker *worker)
 {
-	return worker->stopping && !worker->conns;
+	struct server *server = worker->server;
+	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching;
+	if (quiet && !worker->quiet) {
+		worker->quiet = true;
+		if (atomic_fetch_add(&server->quiet, 1) + 1 == server->worker_count)
+			for (uint32_t i = 0; i < server->worker_count; i++)
+				mailbox_wake(&server->workers[i].mailbox);
+	}
+	return worker->quiet && atomic_load(&server->quiet) == server->worker_count;
 }
 
 static void worker_on_idle(uv_idle_t *idle)
@@ -242,9 +255,9 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
 	/* who holds the slot may be waiting for this core */
-	if (worker->ready_later.first)
+	if (worker->ready_later.first || worker->unwatching)
 		sched_yield();
-	bool work = worker->busy || worker->ready.first || worker->ready_later.first || worker->flush_first ||
+	bool work = worker->busy || worker->unwatching || worker->ready.first || worker->ready_later.first || worker->flush_first ||
 		    worker->cron_due || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
@@ -353,4 +366,19 @@ void worker_add_job(struct worker *worker, struct job *job)
 {
 	job->next = worker->jobs;
 	worker->jobs = job;
+}
+
+bool worker_finish_job(struct worker *worker, const struct op *op)
+{
+	struct job **at = &worker->jobs;
+	while (*at && (*at)->op != op)
+		at = &(*at)->next;
+	struct job *job = *at;
+	if (!job)
+		return false;
+	while (!job->step(worker, job))
+		;
+	*at = job->next;
+	job->free(job);
+	return true;
 }

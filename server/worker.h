@@ -40,6 +40,8 @@ struct slowlog;
 #define GRACE_BYTES (1024 * 1024)
 /* Retired and not freed: above this the worker serves nobody until the reclaimer has caught up. */
 #define RETIRED_BYTES_MAX (64ull * 1024 * 1024)
+/* Entries of flushed databases: while more wait here to be freed, the next flush does, too. */
+#define FLUSHED_MAX (1024 * 1024)
 
 /* One request of a batch, not yet run. */
 struct pending {
@@ -88,7 +90,8 @@ struct worker {
 	uv_timer_t cron;
 	bool busy;      /* more to do: don't sleep */
 	bool cron_due;
-	bool stopping;
+	bool stopping;  /* no connection any more */
+	bool quiet;     /* ... and nothing unanswered: counted in server->quiet */
 	int64_t now;    /* ms, of this tick */
 	uint64_t tick;
 	struct conn *conns;        /* all, newest first */
@@ -107,7 +110,9 @@ struct worker {
 	struct key *keys; /* scratch for requests with several keys */
 	uint32_t keys_cap;
 	struct slot **slots; /* the same */
+	uint32_t ops;   /* requests that are answered later */
 	struct job *jobs;
+	struct watch_set *unwatching; /* watches of who doesn't need them any more (multi.h) */
 	struct slowlog *slowlog;
 	struct latency_event latency[LATENCY_KIND_COUNT];
 	uint64_t retired_since_ns; /* when the oldest that waits was stamped, 0 = nothing waits */
@@ -121,7 +126,10 @@ int worker_start(struct worker *worker);
 /* After its thread has ended. */
 void worker_deinit(struct worker *worker);
 
-/* Asks the worker to close its connections and end. Any thread. */
+/*
+ * Asks the worker to close its connections and end. It ends when every worker has nothing unanswered: until
+ * then it answers what others ask. Any thread; nobody sends it connections any more.
+ */
 void worker_stop(struct worker *worker);
 
 /* Sends a letter to another worker, or to itself, with this tick's mail. */
@@ -132,5 +140,7 @@ void worker_resume_paused(struct worker *worker);
 
 /* Puts a job on the worker's list. */
 void worker_add_job(struct worker *worker, struct job *job);
+/* Does the op's job to its end; false when it has none. The reply is in the op. */
+bool worker_finish_job(struct worker *worker, const struct op *op);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * DEBUG on keys: OBJECT, DIGEST, DIGEST-VALUE, POPULATE.
+ * DEBUG on keys: OBJECT, DIGEST, DIGEST-VALUE.
  */
 #include "proto/mem.h"
 #include "shard/execute.h"
@@ -46,7 +46,10 @@ static void digest_visit(void *arg, struct entry *e)
 	digest_join(&walk->digest, &digest);
 }
 
-/* Holds every slot: tables don't change, so the walk shows each entry once. */
+/*
+ * Holds every slot: a digest is one of all keys at one moment, and as tables don't change the walk shows
+ * each entry once. So it makes everybody wait, as it does in Redis.
+ */
 void cmd_debug_digest(struct ctx *ctx)
 {
 	struct digest_walk walk = {.now = ctx->now};
@@ -91,77 +94,4 @@ void cmd_debug_object(struct ctx *ctx)
 		 (const void *)e, entry_encoding_name(entry_encoding(e)), value_serialized(e),
 		 entry_access(e), (unsigned long long)ctx_idle_seconds(ctx, e));
 	reply_status(ctx->reply, text);
-}
-
-/* --- POPULATE --- */
-
-/* Keys of one request: it holds all slots meanwhile. */
-#define POPULATE_KEYS_MAX 100000000
-
-struct populate {
-	int64_t count;
-	int64_t size; /* 0: that of the text */
-	struct slice prefix;
-};
-
-static bool populate_parse(struct ctx *ctx, struct populate *p)
-{
-	*p = (struct populate){.prefix = SLICE("key")};
-	if (ctx->argc > 5) {
-		command_error_subcommand(ctx->cmd, ctx->argv[1], ctx->reply);
-		return false;
-	}
-	if (!ctx_arg_positive(ctx, 2, &p->count))
-		return false;
-	if (ctx->argc >= 4)
-		p->prefix = ctx->argv[3];
-	if (ctx->argc >= 5 && !ctx_arg_positive(ctx, 4, &p->size))
-		return false;
-	if (p->count > POPULATE_KEYS_MAX) {
-		reply_errorf(ctx->reply, "ERR no more than %d keys at a time", POPULATE_KEYS_MAX);
-		return false;
-	}
-	return string_check_length(ctx, 0, (size_t)p->size);
-}
-
-/* Puts one key unless it exists. `value` has room for the size. */
-static void populate_one(struct ctx *ctx, const struct populate *p, int64_t i, char *name,
-			 char *value)
-{
-	struct key key;
-	size_t len = p->prefix.len;
-	name[len] = ':';
-	len += 1 + number_format(name + len + 1, i);
-	key_prepare(&key, ctx->ks, (struct slice){name, len});
-	ctx->keys = &key;
-	ctx->key_count = 1;
-	if (ctx_peek(ctx, 0, false))
-		return;
-	char text[6 + NUMBER_TEXT_MAX] = "value:";
-	size_t text_len = 6 + number_format(text + 6, i);
-	size_t size = p->size ? (size_t)p->size : text_len;
-	memcpy(value, text, text_len < size ? text_len : size);
-	ctx_put(ctx, 0,
-		entry_new_string(key.name, (struct slice){value, size}, EXPIRE_NEVER,
-				 ctx_access_new(ctx)));
-}
-
-/* The numbers of the values grow, so what one leaves in `value` the next covers. */
-void cmd_debug_populate(struct ctx *ctx)
-{
-	struct populate p;
-	if (!populate_parse(ctx, &p))
-		return;
-	size_t name_size = p.prefix.len + 1 + NUMBER_TEXT_MAX;
-	size_t value_size = (size_t)p.size + 6 + NUMBER_TEXT_MAX;
-	char *name = mem_alloc(name_size), *value = mem_zalloc(value_size);
-	const struct key *keys = ctx->keys;
-	memcpy(name, p.prefix.ptr, p.prefix.len);
-	for (int64_t i = 0; i < p.count; i++)
-		populate_one(ctx, &p, i, name, value);
-	ctx->keys = keys;
-	ctx->key_count = 0;
-	mem_free(value, value_size);
-	mem_free(name, name_size);
-	reply_ok(ctx->reply);
 }

@@ -8,9 +8,6 @@
 
 #include <assert.h>
 
-/* The last time that can be kept, for the next one means never; it is shown as that one. */
-#define EXPIRE_LAST (EXPIRE_NEVER - 1)
-
 /* What EXPIRE and its kin may be told to look at first. */
 enum expire_option {
 	EXPIRE_NX = 1, /* only without an expiry */

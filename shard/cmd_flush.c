@@ -8,6 +8,7 @@
  * ASYNC are the same, and cost a millisecond however many keys there were.
  */
 #include "shard/handlers.h"
+#include "shard/watch.h"
 
 static void count_add(_Atomic int64_t *count, int64_t n)
 {
@@ -39,12 +40,16 @@ static void flush_database(struct ctx *ctx, uint32_t db)
 	int64_t keys = keyspace_keys(ctx->ks, db);
 	if (keys == 0)
 		return;
-	ctx_open(ctx);
+	ctx_store(ctx);
 	for (uint32_t i = 0; i < SLOT_COUNT; i++) {
-		struct table *table = slot_table(&ctx->ks->slots[i], db);
+		struct slot *slot = &ctx->ks->slots[i];
+		struct table *table = slot_table(slot, db);
+		if (slot_watchers(slot))
+			watch_replace(slot, db, NULL, ctx->now);
 		if (table)
 			retire_table(&ctx->shard->retire, table_take(table));
 	}
+	retire_flushed(&ctx->shard->retire, (uint64_t)keys);
 	database_add(ctx, db, -keys, -keyspace_expires(ctx->ks, db));
 	ctx->dirty += (uint64_t)keys;
 }
@@ -108,6 +113,10 @@ static void slot_swap(struct ctx *ctx, struct slot *slot, uint32_t a, uint32_t b
 		return; /* both are empty */
 	struct table *table_a = slot_table_make(ctx->ks, slot, a);
 	struct table *table_b = slot_table_make(ctx->ks, slot, b);
+	if (slot_watchers(slot)) {
+		watch_replace(slot, a, table_b, ctx->now);
+		watch_replace(slot, b, table_a, ctx->now);
+	}
 	atomic_store_explicit(&table_a->root, root_b, memory_order_release);
 	atomic_store_explicit(&table_b->root, root_a, memory_order_release);
 }
@@ -120,7 +129,7 @@ void cmd_swapdb(struct ctx *ctx)
 	int64_t keys = keyspace_keys(ctx->ks, b) - keyspace_keys(ctx->ks, a);
 	int64_t expires = keyspace_expires(ctx->ks, b) - keyspace_expires(ctx->ks, a);
 	if (a != b && (keyspace_keys(ctx->ks, a) || keyspace_keys(ctx->ks, b))) {
-		ctx_open(ctx);
+		ctx_store(ctx);
 		for (uint32_t i = 0; i < SLOT_COUNT; i++)
 			slot_swap(ctx, &ctx->ks->slots[i], a, b);
 		database_add(ctx, a, keys, expires);

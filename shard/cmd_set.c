@@ -18,11 +18,11 @@ void cmd_sadd(struct ctx *ctx)
 
 	if (!ctx_peek_typed(ctx, 0, ENTRY_SET, &e))
 		return;
-	set_edit_begin(&edit, ctx, e);
+	set_edit_begin(&edit, ctx, 0, e);
 	set_edit_expect(&edit, ctx->argv[2], ctx->argc - 2);
 	for (uint32_t i = 2; i < ctx->argc; i++)
 		added += set_edit_add(&edit, argument_member(ctx, i));
-	set_edit_end(&edit, 0);
+	set_edit_end(&edit);
 	ctx->dirty += added;
 	reply_int(ctx->reply, (int64_t)added);
 }
@@ -36,10 +36,10 @@ void cmd_srem(struct ctx *ctx)
 	if (!ctx_peek_typed(ctx, 0, ENTRY_SET, &e))
 		return;
 	if (e) {
-		set_edit_begin(&edit, ctx, e);
+		set_edit_begin(&edit, ctx, 0, e);
 		for (uint32_t i = 2; i < ctx->argc; i++)
 			removed += set_edit_remove(&edit, argument_member(ctx, i));
-		set_edit_end(&edit, 0);
+		set_edit_end(&edit);
 	}
 	ctx->dirty += removed;
 	reply_int(ctx->reply, (int64_t)removed);
@@ -51,13 +51,13 @@ static bool move_member(struct ctx *ctx, const struct entry *from, const struct 
 {
 	struct set_edit source, target;
 
-	set_edit_begin(&source, ctx, from);
+	set_edit_begin(&source, ctx, 0, from);
 	if (!set_edit_remove(&source, member))
 		return false;
-	set_edit_end(&source, 0);
-	set_edit_begin(&target, ctx, to);
+	set_edit_end(&source);
+	set_edit_begin(&target, ctx, 1, to);
 	ctx->dirty += 1 + set_edit_add(&target, member);
-	set_edit_end(&target, 1);
+	set_edit_end(&target);
 	return true;
 }
 
@@ -274,10 +274,10 @@ static void pop_members(struct ctx *ctx, const struct entry *e, uint64_t count)
 		return;
 	}
 	reply_set(ctx->reply, count);
-	set_edit_begin(&edit, ctx, e);
+	set_edit_begin(&edit, ctx, 0, e);
 	for (uint64_t i = 0; i < count; i++)
 		pop_member(&edit);
-	set_edit_end(&edit, 0);
+	set_edit_end(&edit);
 }
 
 void cmd_spop(struct ctx *ctx)
@@ -300,9 +300,9 @@ void cmd_spop(struct ctx *ctx)
 		else
 			reply_set(ctx->reply, 0);
 	} else if (e) {
-		set_edit_begin(&edit, ctx, e);
+		set_edit_begin(&edit, ctx, 0, e);
 		pop_member(&edit);
-		set_edit_end(&edit, 0);
+		set_edit_end(&edit);
 	} else {
 		reply_null(ctx->reply);
 	}

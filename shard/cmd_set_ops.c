@@ -105,7 +105,7 @@ static void show_union(struct set_job *job)
 {
 	struct set_edit edit;
 
-	set_edit_begin(&edit, job->ctx, NULL);
+	set_edit_begin(&edit, job->ctx, 0, NULL);
 	job->edit = &edit;
 	job_run(job, SET_UNION);
 	struct set all = set_edit_set(&edit);
@@ -158,12 +158,12 @@ static void store(struct ctx *ctx, enum set_operation operation)
 
 	if (!job_begin(&job, ctx, 1))
 		return;
-	set_edit_begin(&edit, ctx, NULL);
+	set_edit_begin(&edit, ctx, 0, NULL);
 	job.edit = &edit;
 	job_run(&job, operation);
 	if (job.found > 0 || ctx_peek(ctx, 0, false))
 		ctx->dirty++;
-	set_edit_end(&edit, 0);
+	set_edit_end(&edit);
 	reply_int(ctx->reply, (int64_t)job.found);
 	job_end(&job);
 }

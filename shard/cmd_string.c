@@ -12,9 +12,6 @@
 #include "shard/handlers.h"
 #include "shard/string.h"
 
-/* The last time that can be kept, for the next one means never; it is shown as that one. */
-#define EXPIRE_LAST (EXPIRE_NEVER - 1)
-
 /* --- storing --- */
 
 /* Under LFU a key's counter outlives its value; a new value is otherwise as good as just used. */

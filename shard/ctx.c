@@ -3,11 +3,12 @@
  *
  * A lookup by the holder that meets an expired entry removes it on the spot; a reader under RCU calls
  * it a miss and leaves it to the sweep. All counting of keys and expiries goes through put_entry() and
- * drop_entry(), so the sums can't drift.
+ * drop_entry(), so the sums can't drift; who watches the key is told there.
  */
 #include "shard/ctx.h"
 
 #include "shard/value.h"
+#include "shard/watch.h"
 
 #include <assert.h>
 
@@ -15,10 +16,23 @@
 #define LFU_START 5
 #define LFU_MAX 255
 
-void ctx_open(struct ctx *ctx)
+void ctx_store(struct ctx *ctx)
 {
 	assert(ctx->holder);
 	ctx->stored = true;
+}
+
+/* A store under a key; `expired`: what was stored there had expired and goes. */
+static void store_under(struct ctx *ctx, const struct key *key, uint32_t db, bool expired)
+{
+	ctx_store(ctx);
+	if (slot_watchers(key->slot))
+		watch_touch(key->slot, db, key->hash, key->name, expired);
+}
+
+void ctx_open(struct ctx *ctx, uint32_t k)
+{
+	store_under(ctx, &ctx->keys[k], ctx->db, false);
 }
 
 static void count_add(_Atomic int64_t *count, int64_t n)
@@ -35,9 +49,10 @@ static void count_entry(struct ctx *ctx, uint32_t db, const struct entry *e, int
 }
 
 /* Takes the entry out of its table: its retiring is the caller's. */
-static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, struct table *table)
+static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, struct table *table,
+		       bool expired)
 {
-	ctx_open(ctx);
+	store_under(ctx, key, db, expired);
 	struct entry *e = table_remove(table, &ctx->ks->seed, key->hash, key->name,
 				       &ctx->shard->retire);
 	assert(e);
@@ -52,7 +67,7 @@ static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t 
 	if (!e || !value_expired(e, ctx->now))
 		return e;
 	if (ctx->holder) {
-		drop_entry(ctx, key, db, table);
+		drop_entry(ctx, key, db, table, true);
 		retire_entry(&ctx->shard->retire, e);
 		stat_add(&ctx->shard->stats.expired, 1);
 	}
@@ -191,7 +206,7 @@ static void slot_note_due(struct slot *slot, int64_t due)
 static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
 	const struct key *key = &ctx->keys[k];
-	ctx_open(ctx);
+	store_under(ctx, key, db, false);
 	struct table *table = slot_table_make(ctx->ks, key->slot, db);
 	struct entry *old =
 		table_put(table, &ctx->ks->seed, key->hash, e, &ctx->shard->retire);
@@ -205,7 +220,7 @@ static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct 
 void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due)
 {
 	const struct key *key = &ctx->keys[k];
-	ctx_open(ctx);
+	ctx_store(ctx);
 	table_note_due(slot_table(key->slot, ctx->db), key->hash, key->name, due);
 	slot_note_due(key->slot, due);
 }
@@ -235,7 +250,7 @@ bool ctx_remove(struct ctx *ctx, uint32_t k)
 	struct entry *e = find_live(ctx, key, ctx->db);
 	if (!e)
 		return false;
-	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db));
+	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db), false);
 	retire_entry(&ctx->shard->retire, e);
 	return true;
 }
@@ -246,7 +261,7 @@ bool ctx_remove_shallow(struct ctx *ctx, uint32_t k)
 	struct entry *e = find_live(ctx, key, ctx->db);
 	if (!e)
 		return false;
-	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db));
+	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db), false);
 	retire_entry_shallow(&ctx->shard->retire, e);
 	return true;
 }

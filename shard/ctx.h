@@ -112,8 +112,10 @@ bool ctx_remove_shallow(struct ctx *ctx, uint32_t k);
 /* What is in key k, changed in place, expires at `due` for the first time: slot and table take note. */
 void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due);
 
-/* Before a store that doesn't go through ctx_put or ctx_remove. Holder only. Idempotent. */
-void ctx_open(struct ctx *ctx);
+/* Before the value of key k is changed in place (an owner-only one). Holder only. Idempotent. */
+void ctx_open(struct ctx *ctx, uint32_t k);
+/* Something is stored that is no matter of one key; touching who watches it is the caller's (watch.h). */
+void ctx_store(struct ctx *ctx);
 
 /* The access bits for an entry made now. */
 uint32_t ctx_access_new(const struct ctx *ctx);

@@ -74,6 +74,11 @@ enum entry_flag {
  * "Never", where the time of expiry is asked for. Larger than every real one, so min() just works.
  */
 #define EXPIRE_NEVER INT64_MAX
+/*
+ * The last time that can be kept. It is shown as the one after it, which may be asked for but means
+ * never: of the two only one can come back as it was, and clients ask for the largest number.
+ */
+#define EXPIRE_LAST (EXPIRE_NEVER - 1)
 
 #define ENTRY_ACCESS_BITS 24
 #define ENTRY_ACCESS_MASK ((1u << ENTRY_ACCESS_BITS) - 1)

@@ -29,17 +29,22 @@ static int compare_slots(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+uint32_t slots_unique(struct slot **slots, uint32_t count)
+{
+	if (count > 1)
+		qsort(slots, count, sizeof(*slots), compare_slots);
+	uint32_t unique = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (unique == 0 || slots[unique - 1] != slots[i])
+			slots[unique++] = slots[i];
+	return unique;
+}
+
 uint32_t keys_slots(const struct key *keys, uint32_t key_count, struct slot **slots)
 {
 	for (uint32_t i = 0; i < key_count; i++)
 		slots[i] = keys[i].slot;
-	if (key_count > 1)
-		qsort(slots, key_count, sizeof(*slots), compare_slots);
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < key_count; i++)
-		if (count == 0 || slots[count - 1] != slots[i])
-			slots[count++] = slots[i];
-	return count;
+	return slots_unique(slots, key_count);
 }
 
 static void load_clock(struct ctx *ctx)
@@ -48,8 +53,11 @@ static void load_clock(struct ctx *ctx)
 		ctx->now = atomic_load_explicit(ctx->clock, memory_order_relaxed);
 }
 
+/* Whether a key that it may touch expires. Without keys of its own it holds every slot. */
 static bool has_expiries(const struct ctx *ctx)
 {
+	if (ctx->key_count == 0)
+		return true;
 	for (uint32_t i = 0; i < ctx->key_count; i++)
 		if (slot_expire_earliest(ctx->keys[i].slot) != EXPIRE_NEVER)
 			return true;
@@ -94,6 +102,30 @@ static bool observe_once(struct ctx *ctx, uint32_t *seqs)
 	return true;
 }
 
+/* What a try has written and counted, before it is known to stand. */
+struct attempt {
+	struct reply_mark reply;
+	uint64_t hits, misses;
+};
+
+static struct attempt attempt_begin(const struct ctx *ctx)
+{
+	const struct shard_stats *stats = &ctx->shard->stats;
+	return (struct attempt){.reply = reply_mark(ctx->reply),
+				.hits = atomic_load_explicit(&stats->hits, memory_order_relaxed),
+				.misses =
+					atomic_load_explicit(&stats->misses, memory_order_relaxed)};
+}
+
+/* Takes it back: who tries three times has still looked each key up once. */
+static void attempt_undo(struct ctx *ctx, const struct attempt *attempt)
+{
+	struct shard_stats *stats = &ctx->shard->stats;
+	reply_rollback(ctx->reply, attempt->reply);
+	atomic_store_explicit(&stats->hits, attempt->hits, memory_order_relaxed);
+	atomic_store_explicit(&stats->misses, attempt->misses, memory_order_relaxed);
+}
+
 enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 {
 	assert(!ctx->holder);
@@ -102,25 +134,20 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 	size_t bytes = ctx->key_count * sizeof(*seqs);
 	if (ctx->key_count > OBSERVE_SEQS_INLINE)
 		seqs = mem_alloc(bytes);
-	struct reply_mark mark = reply_mark(ctx->reply);
+	struct attempt attempt = attempt_begin(ctx);
 	enum observed result = OBSERVED_BUSY;
 	int tries = ctx->key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
-	while (tries-- > 0) {
+	while (result == OBSERVED_BUSY && tries-- > 0) {
 		ctx->need_holder = false;
-		bool stands = observe_once(ctx, seqs);
-		if (ctx->need_holder) {
-			result = OBSERVED_HOLDER;
-			break;
-		}
-		if (stands) {
+		if (observe_once(ctx, seqs))
 			result = OBSERVED;
-			break;
-		}
-		reply_rollback(ctx->reply, mark);
-		++*retries;
+		if (ctx->need_holder)
+			result = OBSERVED_HOLDER;
+		if (result != OBSERVED)
+			attempt_undo(ctx, &attempt);
+		if (result == OBSERVED_BUSY)
+			++*retries;
 	}
-	if (result != OBSERVED)
-		reply_rollback(ctx->reply, mark);
 	if (seqs != inline_seqs)
 		mem_free(seqs, bytes);
 	return result;

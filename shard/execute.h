@@ -17,6 +17,9 @@ void key_prepare(struct key *key, struct keyspace *ks, struct slice name);
 /* The slots of the keys, each once, in rising order; `slots` has room for key_count. Returns how many. */
 uint32_t keys_slots(const struct key *keys, uint32_t key_count, struct slot **slots);
 
+/* Puts slots in rising order, each once. Returns how many are left. */
+uint32_t slots_unique(struct slot **slots, uint32_t count);
+
 /*
  * Runs the handler; the caller holds the slots of its keys, and releases them when its unit of work is
  * done (ctx->stored says how).
@@ -45,7 +48,7 @@ enum observed {
  * Runs a read-only handler under RCU on whatever slots its keys are in: notes the even seq of each
  * key's slot, runs it, then checks that none has changed. When all are the same there was a moment,
  * between the two passes, at which every answer was true. Counts the tries that failed in *retries.
- * On anything but OBSERVED the reply is as it was.
+ * On anything but OBSERVED the reply is as it was; hits and misses count for the try that stands.
  */
 enum observed execute_observed(struct ctx *ctx, uint64_t *retries);
 

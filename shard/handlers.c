@@ -4,6 +4,7 @@
 
 #define KEY_COMMAND(symbol, ...) [CMD_##symbol] = cmd_##symbol,
 #define CONN_COMMAND(symbol, ...)
+#define HOLDER_COMMAND(symbol, ...)
 #define CONTAINER(symbol, ...)
 void (*const key_handlers[CMD_COUNT])(struct ctx *ctx) = {
 #include "proto/command.def"

@@ -6,10 +6,12 @@
 
 #define KEY_COMMAND(symbol, ...) void cmd_##symbol(struct ctx *ctx);
 #define CONN_COMMAND(symbol, ...)
+#define HOLDER_COMMAND(symbol, ...)
 #define CONTAINER(symbol, ...)
 #include "proto/command.def"
 #undef KEY_COMMAND
 #undef CONN_COMMAND
+#undef HOLDER_COMMAND
 #undef CONTAINER
 
 #endif

@@ -53,7 +53,7 @@ static bool edit_in_place(const struct hash_edit *edit)
 static void edit_change(struct hash_edit *edit)
 {
 	if (!edit->changed && edit_in_place(edit)) {
-		ctx_open(edit->ctx);
+		ctx_open(edit->ctx, edit->k);
 		dict_sweep(edit->dict, edit->ctx->shard, edit->ctx->now, EDIT_SWEEP_MAX);
 	}
 	edit->changed = true;
@@ -61,18 +61,10 @@ static void edit_change(struct hash_edit *edit)
 
 /* --- forms --- */
 
-static void edit_adopt(void *arg, const struct hash_field *field)
-{
-	struct hash_edit *edit = arg;
-	struct shard *shard = edit->ctx->shard;
-
-	dict_put(edit->dict, shard, dict_hash(shard, field->name),
-		 dict_element_new(field->name, field->value, field->expire));
-}
-
 static void edit_make_dict(struct hash_edit *edit)
 {
 	const char *lp = edit->packed;
+	struct shard *shard = edit->ctx->shard;
 	struct packed_field packed;
 	struct hash_field field;
 
@@ -80,7 +72,8 @@ static void edit_make_dict(struct hash_edit *edit)
 	for (size_t at = listpack_first(lp), end = listpack_end(lp); at < end;) {
 		at = packed_read(lp, at, edit->field_ttl, &packed);
 		packed_show(&packed, &field);
-		edit_adopt(edit, &field);
+		dict_put(edit->dict, shard, dict_hash(shard, field.name),
+			 dict_element_new(field.name, field.value, field.expire));
 	}
 }
 
@@ -216,7 +209,7 @@ static void edit_check_limits(struct hash_edit *edit, struct slice name, struct 
 		edit->encoding = ENCODING_HASHTABLE;
 }
 
-/* False where there is no room: nothing has changed then. */
+/* False where there is no room: then the field is not there any more, or has its old value. */
 static bool packed_set(struct hash_edit *edit, struct slice name, struct slice value,
 		       int64_t expire, bool *new)
 {
@@ -245,6 +238,20 @@ static bool element_set(struct hash_edit *edit, struct slice name, struct slice 
 	return new;
 }
 
+/* Sets a field in whatever form there is room for. True when it is new. */
+static bool edit_put(struct hash_edit *edit, struct slice name, struct slice value, int64_t expire)
+{
+	bool new;
+
+	if (edit->dict)
+		return element_set(edit, name, value, expire);
+	if (!packed_set(edit, name, value, expire, &new)) {
+		edit_make_dict(edit);
+		element_set(edit, name, value, expire);
+	}
+	return new;
+}
+
 bool hash_edit_set(struct hash_edit *edit, struct slice name, struct slice value, int64_t expire)
 {
 	bool new;
@@ -252,12 +259,7 @@ bool hash_edit_set(struct hash_edit *edit, struct slice name, struct slice value
 	edit_change(edit);
 	if (expire != EXPIRE_NEVER)
 		edit_need_ttl(edit);
-	if (edit->dict) {
-		new = element_set(edit, name, value, expire);
-	} else if (!packed_set(edit, name, value, expire, &new)) {
-		edit_make_dict(edit);
-		element_set(edit, name, value, expire);
-	}
+	new = edit_put(edit, name, value, expire);
 	edit_check_limits(edit, name, value);
 	return new;
 }
@@ -272,16 +274,16 @@ static void element_expire(struct hash_edit *edit, struct slice name, int64_t ex
 	dict_put(edit->dict, shard, hash, entry_with_expire(old, expire));
 }
 
-static bool packed_expire(struct hash_edit *edit, struct slice name, int64_t expire)
+/* Puts it again, so the value must stand elsewhere meanwhile. */
+static void packed_expire(struct hash_edit *edit, struct slice name, int64_t expire)
 {
 	char copy[PACKED_BYTES_MAX];
 	struct hash_field field;
-	bool new;
 
 	if (!hash_edit_find(edit, name, &field))
 		assert(!"a field that isn't there");
 	memcpy(copy, field.value.ptr, field.value.len);
-	return packed_set(edit, name, (struct slice){copy, field.value.len}, expire, &new);
+	edit_put(edit, name, (struct slice){copy, field.value.len}, expire);
 }
 
 void hash_edit_expire(struct hash_edit *edit, struct slice name, int64_t expire)
@@ -291,8 +293,8 @@ void hash_edit_expire(struct hash_edit *edit, struct slice name, int64_t expire)
 		edit_need_ttl(edit);
 	if (edit->dict)
 		element_expire(edit, name, expire);
-	else if (!packed_expire(edit, name, expire))
-		assert(!"an expiry that doesn't fit");
+	else
+		packed_expire(edit, name, expire);
 }
 
 bool hash_edit_remove(struct hash_edit *edit, struct slice name)

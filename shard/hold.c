@@ -32,6 +32,25 @@ bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t cou
 	return true;
 }
 
+bool slots_note(struct slot *const *slots, uint32_t count, uint32_t *seqs)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		seqs[i] = slot_seq_begin(slots[i]);
+		if (seqs[i] & 1)
+			return false;
+	}
+	return true;
+}
+
+bool slots_unchanged(struct slot *const *slots, uint32_t count, const uint32_t *seqs)
+{
+	atomic_thread_fence(memory_order_acquire);
+	for (uint32_t i = 0; i < count; i++)
+		if (!slot_seq_same(slots[i], seqs[i]))
+			return false;
+	return true;
+}
+
 void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored)
 {
 	if (!slots)

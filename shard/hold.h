@@ -28,6 +28,13 @@
  */
 bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count);
 
+/*
+ * A reader's look at several slots: notes their seqs (`seqs` has room for them); false when one is held.
+ * If all are unchanged after it has read, all of it was true at one moment between the two.
+ */
+bool slots_note(struct slot *const *slots, uint32_t count, uint32_t *seqs);
+bool slots_unchanged(struct slot *const *slots, uint32_t count, const uint32_t *seqs);
+
 /* Releases them; `stored`: something was stored in at least one of them. */
 void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored);
 

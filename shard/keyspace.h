@@ -42,13 +42,15 @@
 #define SHARDS_MAX 256
 #define DATABASES_MAX 1024
 
+struct watch_index;
+
 struct slot {
 	struct table table;            /* database 0: the common one, at hand */
 	_Atomic(struct table *) more;  /* databases 1 to databases-1; NULL until one is used; freed never */
 	_Atomic uint32_t seq;
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
 	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
-	void *watchers;                /* for optimistic transactions; holder only */
+	_Atomic(struct watch_index *) watchers; /* of keys here (watch.h); NULL: nobody; holder only */
 	uint64_t spare[3];
 } __attribute__((aligned(64)));
 
@@ -142,6 +144,12 @@ static inline struct table *slot_table(const struct slot *slot, uint32_t db)
 
 /* The same for the holder, who gets one made. */
 struct table *slot_table_make(struct keyspace *ks, struct slot *slot, uint32_t db);
+
+/* Who watches keys of the slot, NULL without. The holder; to anybody else not more than a yes or no. */
+static inline struct watch_index *slot_watchers(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->watchers, memory_order_relaxed);
+}
 
 /* One attempt to become the slot's holder. */
 static inline bool slot_try_hold(struct slot *slot)

@@ -53,6 +53,8 @@ bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget)
 	}
 	if (rope->present > 0)
 		return false;
+	if (rope->base)
+		blob_unref(rope->base);
 	mem_free(rope->leaves, rope->cap * sizeof(*rope->leaves));
 	mem_free(rope, sizeof(*rope));
 	return true;
@@ -70,6 +72,10 @@ struct rope *rope_copy(const struct rope *rope)
 		copy->present++;
 	}
 	assert(copy->present == rope->present);
+	copy->base = rope->base ? blob_ref(rope->base) : NULL;
+	copy->base_leaves = rope->base_leaves;
+	copy->base_left = rope->base_left;
+	copy->base_at = rope->base_at;
 	return copy;
 }
 
@@ -100,17 +106,47 @@ static bool all_zero(const char *bytes, size_t len)
 	return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
 }
 
+/* The base's bytes of a leaf that has none of its own; NULL: it is all zero. */
+static const char *base_bytes(const struct rope *rope, size_t i)
+{
+	return rope->base && i < rope->base_leaves ? rope->base->bytes + i * ROPE_LEAF : NULL;
+}
+
+/* Gives an absent leaf bytes: those of the base, or zeros; none where all will be overwritten. */
+static void make_leaf(struct rope *rope, size_t i, bool overwritten)
+{
+	const char *shared = base_bytes(rope, i);
+	char *bytes = mem_alloc(ROPE_LEAF);
+	if (shared && !overwritten)
+		memcpy(bytes, shared, ROPE_LEAF);
+	else if (!overwritten)
+		memset(bytes, 0, ROPE_LEAF);
+	rope->leaves[i].bytes = bytes;
+	rope->present++;
+	if (!shared || --rope->base_left > 0)
+		return;
+	blob_unref(rope->base);
+	rope->base = NULL;
+}
+
 /* Writes within one leaf. Zeros don't make one. */
 static void write_piece(struct rope *rope, size_t offset, const char *bytes, size_t len)
 {
-	struct rope_leaf *leaf = &rope->leaves[offset / ROPE_LEAF];
-	if (!leaf->bytes) {
-		if (all_zero(bytes, len))
+	size_t i = offset / ROPE_LEAF;
+	if (!rope->leaves[i].bytes) {
+		if (!base_bytes(rope, i) && all_zero(bytes, len))
 			return;
-		leaf->bytes = len == ROPE_LEAF ? mem_alloc(ROPE_LEAF) : mem_zalloc(ROPE_LEAF);
-		rope->present++;
+		make_leaf(rope, i, len == ROPE_LEAF);
 	}
-	memcpy(leaf->bytes + offset % ROPE_LEAF, bytes, len);
+	memcpy(rope->leaves[i].bytes + offset % ROPE_LEAF, bytes, len);
+}
+
+/* One more leaf leaves the base. */
+static void move_leaf(struct rope *rope)
+{
+	while (rope->leaves[rope->base_at].bytes)
+		rope->base_at++;
+	make_leaf(rope, rope->base_at, false);
 }
 
 void rope_write(struct rope *rope, size_t offset, struct slice bytes)
@@ -122,6 +158,20 @@ void rope_write(struct rope *rope, size_t offset, struct slice bytes)
 		write_piece(rope, offset + done, bytes.ptr + done, n);
 		done += n;
 	}
+	if (rope->base)
+		move_leaf(rope);
+}
+
+struct rope *rope_over(struct blob *blob, size_t len)
+{
+	size_t leaves = blob->len / ROPE_LEAF;
+	size_t shared = leaves * ROPE_LEAF;
+	struct rope *rope = rope_new(len > blob->len ? len : blob->len);
+	rope_write(rope, shared, (struct slice){blob->bytes + shared, blob->len - shared});
+	if (leaves > 0)
+		rope->base = blob_ref(blob);
+	rope->base_leaves = rope->base_left = leaves;
+	return rope;
 }
 
 void rope_read(const struct rope *rope, size_t offset, size_t len, char *out)
@@ -142,6 +192,8 @@ struct slice rope_piece(const struct rope *rope, size_t offset)
 {
 	assert(offset < rope->len);
 	const char *bytes = rope->leaves[offset / ROPE_LEAF].bytes;
+	if (!bytes)
+		bytes = base_bytes(rope, offset / ROPE_LEAF);
 	return (struct slice){bytes ? bytes + offset % ROPE_LEAF : NULL,
 			      piece_length(offset, rope->len - offset)};
 }
@@ -149,5 +201,6 @@ struct slice rope_piece(const struct rope *rope, size_t offset)
 size_t rope_memory(const struct rope *rope)
 {
 	size_t array = rope->cap ? mem_class(rope->cap * sizeof(*rope->leaves)) : 0;
-	return mem_class(sizeof(*rope)) + array + rope->present * mem_class(ROPE_LEAF);
+	size_t base = rope->base ? mem_class(sizeof(*rope->base) + rope->base->len) : 0;
+	return mem_class(sizeof(*rope)) + array + base + rope->present * mem_class(ROPE_LEAF);
 }

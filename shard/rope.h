@@ -14,6 +14,11 @@
  * Invariants: a rope never shrinks; the bytes of the last leaf beyond `len`, and the leaves of
  * the array beyond the last, are zero (absent). So growing by zeros only moves `len`.
  *
+ * A rope may begin as the bytes of a blob, whose whole leaves it shares until they are written:
+ * a leaf that is absent there is the blob's. So the first write to a large value copies one leaf,
+ * not all of them. Each write moves one more leaf over, so that the blob goes in the end and
+ * value and copy don't stand side by side for ever.
+ *
  * Steps: a write touches the leaves it covers. Growing makes the array larger by factors of two
  * and never moves a leaf.
  *
@@ -32,6 +37,7 @@
 #define SHARD_ROPE_H
 
 #include "proto/slice.h"
+#include "shard/blob.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,15 +47,19 @@
 #define ROPE_LEAF (16 * 1024)
 
 struct rope_leaf {
-	char *bytes;   /* ROPE_LEAF of them; NULL: all zero */
+	char *bytes;   /* ROPE_LEAF of them; NULL: the base's, beyond that all zero */
 	uint64_t mark; /* epoch of the last change */
 };
 
 struct rope {
 	size_t len;
 	struct rope_leaf *leaves;
-	size_t cap;     /* leaves that the array has room for */
-	size_t present; /* leaves that have bytes */
+	size_t cap;         /* leaves that the array has room for */
+	size_t present;     /* leaves that have bytes */
+	struct blob *base;  /* what it began as, a reference; NULL without, or when all has moved */
+	size_t base_leaves; /* so many of its leaves are, or were, the base's */
+	size_t base_left;   /* so many of them still are, */
+	size_t base_at;     /* ... none before this one */
 };
 
 /* `len` zero bytes, and what it takes to free them. free(NULL) is fine. */
@@ -58,7 +68,10 @@ void rope_free(struct rope *rope);
 /* As a structure (value.h), leaf by leaf. */
 bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget);
 
-/* The same bytes, in leaves of their own; absent ones stay absent. */
+/* The bytes of the blob, of which it takes a reference, and zeros up to `len` if that is more. */
+struct rope *rope_over(struct blob *blob, size_t len);
+
+/* The same bytes, in leaves of their own; absent ones stay absent, the base is shared. */
 struct rope *rope_copy(const struct rope *rope);
 
 static inline size_t rope_length(const struct rope *rope)
@@ -81,7 +94,7 @@ void rope_read(const struct rope *rope, size_t offset, size_t len, char *out);
  */
 struct slice rope_piece(const struct rope *rope, size_t offset);
 
-/* The bytes of memory that it takes: only leaves that exist count. */
+/* The bytes of memory that it takes: only leaves that exist count, and all of the base. */
 size_t rope_memory(const struct rope *rope);
 
 #endif

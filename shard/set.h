@@ -71,6 +71,7 @@ void set_reply_member(struct reply *r, struct listpack_item member);
  */
 struct set_edit {
 	struct ctx *ctx;
+	uint32_t k;
 	const struct entry *e; /* what stands at the key; NULL: nothing */
 	struct dict *dict;     /* NULL: the members are in `packed` */
 	enum entry_encoding encoding;
@@ -78,8 +79,8 @@ struct set_edit {
 	char packed[PACKED_BYTES_MAX];
 };
 
-/* `e`: the set that is to be changed; NULL: a new one. */
-void set_edit_begin(struct set_edit *edit, struct ctx *ctx, const struct entry *e);
+/* `e`: the set at key k that is to be changed; NULL: a new one that will be put there. */
+void set_edit_begin(struct set_edit *edit, struct ctx *ctx, uint32_t k, const struct entry *e);
 
 /*
  * Up to `count` members are about to be added, of a new set with this one first: the encoding is chosen
@@ -95,8 +96,8 @@ bool set_edit_add(struct set_edit *edit, struct listpack_item member);
 /* False where there is none. The member may stand in the set, and does so no more. */
 bool set_edit_remove(struct set_edit *edit, struct listpack_item member);
 
-/* Puts the set at key k: that of the entry it began with, or any for a new one. */
-void set_edit_end(struct set_edit *edit, uint32_t k);
+/* Puts the set at its key. */
+void set_edit_end(struct set_edit *edit);
 /* Forgets a new set. */
 void set_edit_drop(struct set_edit *edit);
 

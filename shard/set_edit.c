@@ -16,9 +16,10 @@
 
 static const struct slice empty_intset = {INTSET_EMPTY, INTSET_HEADER};
 
-void set_edit_begin(struct set_edit *edit, struct ctx *ctx, const struct entry *e)
+void set_edit_begin(struct set_edit *edit, struct ctx *ctx, uint32_t k, const struct entry *e)
 {
 	edit->ctx = ctx;
+	edit->k = k;
 	edit->e = e;
 	edit->dict = e ? entry_dict(e) : NULL;
 	edit->encoding = e ? entry_encoding(e) : ENCODING_INTSET;
@@ -45,7 +46,7 @@ static bool edit_in_place(const struct set_edit *edit)
 static void edit_change(struct set_edit *edit)
 {
 	if (!edit->changed && edit_in_place(edit))
-		ctx_open(edit->ctx);
+		ctx_open(edit->ctx, edit->k);
 	edit->changed = true;
 }
 
@@ -312,9 +313,10 @@ static struct entry *edit_entry(const struct set_edit *edit, struct slice key)
 	return entry_new(&spec);
 }
 
-void set_edit_end(struct set_edit *edit, uint32_t k)
+void set_edit_end(struct set_edit *edit)
 {
 	struct ctx *ctx = edit->ctx;
+	uint32_t k = edit->k;
 	struct set set = set_edit_set(edit);
 
 	if (edit->e && !edit->changed)

@@ -3,7 +3,8 @@
  *
  * Reading asks string_rope() once and goes to the rope or to the entry's bytes. Writing is an
  * edit: a small string is copied to a fresh entry and worked on there; one that is large enough
- * becomes a rope in a fresh entry, once; a rope is changed where it stands.
+ * becomes a rope in a fresh entry, once, over its blob if it has one, so that little is copied; a
+ * rope is changed where it stands.
  */
 #include "shard/string.h"
 
@@ -112,7 +113,7 @@ void string_edit_begin(struct ctx *ctx, uint32_t k, struct entry *e, size_t len,
 {
 	*edit = (struct string_edit){.rope = e ? string_rope(e) : NULL};
 	if (edit->rope) {
-		ctx_open(ctx);
+		ctx_open(ctx, k);
 		rope_grow(edit->rope, len);
 		return;
 	}
@@ -120,15 +121,17 @@ void string_edit_begin(struct ctx *ctx, uint32_t k, struct entry *e, size_t len,
 	if (len < old.len)
 		len = old.len;
 	struct entry_spec spec = spec_after(ctx, k, e, len);
+	struct blob *blob = e ? entry_blob(e) : NULL;
 	if (len >= ENTRY_BLOB_MIN) {
-		edit->rope = rope_new(len);
+		edit->rope = blob ? rope_over(blob, len) : rope_new(len);
 		edit->fresh = entry_new_owner_only(&spec, edit->rope);
 	} else {
 		edit->fresh = entry_new(&spec);
 		edit->bytes = entry_value_room(edit->fresh);
 		memset(edit->bytes + old.len, 0, len - old.len);
 	}
-	string_edit_write(edit, 0, old);
+	if (!blob)
+		string_edit_write(edit, 0, old);
 }
 
 void string_edit_read(const struct string_edit *edit, size_t offset, size_t len, char *out)

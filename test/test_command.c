@@ -152,7 +152,8 @@ static void check_parent(const struct command *cmd)
 
 static void check_route(const struct command *cmd)
 {
-	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS;
+	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS ||
+		     (cmd->route == ROUTE_HOLDER && cmd->first_key > 0);
 
 	assert_true(keyed == (cmd->first_key > 0));
 	assert_true(keyed == (*command_info_table[cmd->id].keys != 0));
@@ -164,7 +165,7 @@ static void check_route(const struct command *cmd)
 	assert_true((cmd->numkeys > 0) == !!(cmd->flags & CMD_MOVABLEKEYS));
 	if (cmd->numkeys > 0)
 		assert_true(cmd->first_key == cmd->numkeys + 1 || cmd->first_key < cmd->numkeys);
-	if (cmd->route != ROUTE_NONE)
+	if (cmd->route == ROUTE_KEY || cmd->route == ROUTE_OBSERVE)
 		assert_true(!(cmd->flags & CMD_WRITE) != !(cmd->flags & CMD_READONLY));
 	if (keyed) /* every request of the right arity has its first key */
 		assert_true(abs(cmd->arity) > cmd->first_key);
@@ -269,6 +270,9 @@ static void key_positions(void **state)
 		{"bitop and d a", "2 3"},
 		{"bitop and d a b c", "2 3 4 5"},
 		{"bitfield a get u8 0", "1"},
+		{"sinterstore d a b", "1 2 3"},
+		{"sintercard 1 a", "2"},
+		{"sintercard 2 a b limit 1", "2 3"},
 		{"object encoding a", "2"},
 		{"memory usage a samples 5", "2"},
 		{"client kill a", ""},
@@ -301,6 +305,46 @@ static void key_positions_in_little_room(void **state)
 	assert_int_equal(keys[0], 1);
 	assert_int_equal(keys[1], 2);
 	assert_int_equal(keys[2], 99);
+}
+
+/* What says how many keys follow: behind the command's name, or behind a key of another kind. */
+static void counted_key_positions(void **state)
+{
+	static const struct {
+		const char *request;
+		int16_t first, numkeys;
+		int32_t count;
+		uint32_t keys[3];
+	} rows[] = {
+		{"x 1 a", 2, 1, 1, {2}},
+		{"x 2 a b limit", 2, 1, 2, {2, 3}},
+		{"x d 1 a", 1, 2, 2, {1, 3}},
+		{"x d 2 a b weights", 1, 2, 3, {1, 3, 4}},
+		{"x timeout 2 a b left", 3, 2, 2, {3, 4}},
+		{"x 2 a", 2, 1, -1, {0}},
+		{"x 0 a", 2, 1, -1, {0}},
+		{"x -1 a", 2, 1, -1, {0}},
+		{"x a a", 2, 1, -1, {0}},
+		{"x 4294967297 a", 2, 1, -1, {0}},
+		{"x 9223372036854775807 a", 2, 1, -1, {0}},
+		{"x d 2 a", 1, 2, -1, {0}},
+		{"x d", 1, 2, -1, {0}},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct request req = split(rows[i].request);
+		struct command cmd = {.first_key = rows[i].first,
+				      .last_key = rows[i].first,
+				      .step = 1,
+				      .numkeys = rows[i].numkeys};
+		uint32_t keys[3] = {0}, one = 0;
+
+		print_message("# %s\n", rows[i].request);
+		assert_int_equal(command_keys(&cmd, req.argv, req.argc, keys, 3), rows[i].count);
+		assert_int_equal(command_keys(&cmd, req.argv, req.argc, &one, 1), rows[i].count);
+		assert_memory_equal(keys, rows[i].keys, sizeof(keys));
+		assert_int_equal(one, rows[i].keys[0]);
+	}
 }
 
 #define A50  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -572,6 +616,7 @@ static void getkeys(void **state)
 #define NO_SUCH   "-ERR Invalid command specified|"
 #define NO_KEYS   "-ERR The command has no key arguments|"
 #define BAD_COUNT "-ERR Invalid number of arguments specified for command|"
+#define BAD_ARGS  "-ERR Invalid arguments specified for command|"
 	static const struct {
 		const char *request;
 		const char *expected;
@@ -587,6 +632,8 @@ static void getkeys(void **state)
 		{"command getkeys client id x", NO_KEYS},
 		{"command getkeys get", BAD_COUNT},
 		{"command getkeys get a b", BAD_COUNT},
+		{"command getkeys sintercard 2 a b", "*2|$1|a|$1|b|"},
+		{"command getkeys sintercard 2 a", BAD_ARGS},
 		{"command getkeys object encoding", BAD_COUNT},
 		{"command getkeysandflags nosuch a", NO_SUCH},
 		{"command getkeysandflags get a", "*1|*2|$1|a|*2|+RO|+access|"},
@@ -652,6 +699,7 @@ int main(void)
 		cmocka_unit_test(arity),
 		cmocka_unit_test(key_positions),
 		cmocka_unit_test(key_positions_in_little_room),
+		cmocka_unit_test(counted_key_positions),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(zero_bytes_end_what_an_error_repeats),
 		cmocka_unit_test(every_row_is_described),

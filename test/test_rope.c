@@ -104,6 +104,87 @@ static void test_memory_follows_leaves(void **state)
 	rope_free(rope);
 }
 
+/* A blob of which the caller has a reference, with bytes that differ from leaf to leaf. */
+static struct blob *some_blob(size_t len)
+{
+	struct blob *blob = blob_new(len);
+
+	for (size_t i = 0; i < len; i++)
+		blob->bytes[i] = (char)(1 + i / 7 % 250 + i / ROPE_LEAF);
+	return blob;
+}
+
+/* Over a blob only what is written, one leaf more, and the piece at its end are copied. */
+static void test_over_a_blob(void **state)
+{
+	static const struct {
+		const char *label;
+		size_t blob, len, offset, count;
+		size_t leaves; /* afterwards */
+	} rows[] = {
+		{"nothing", 4 * ROPE_LEAF, 0, 0, 0, 1},
+		{"a byte at the start", 4 * ROPE_LEAF, 0, 0, 1, 2},
+		{"a byte in the last leaf", 4 * ROPE_LEAF, 0, 4 * ROPE_LEAF - 1, 1, 2},
+		{"across a border", 4 * ROPE_LEAF, 0, 2 * ROPE_LEAF - 1, 2, 3},
+		{"a whole leaf", 4 * ROPE_LEAF, 0, 2 * ROPE_LEAF, ROPE_LEAF, 2},
+		{"behind its end", 4 * ROPE_LEAF, 0, 4 * ROPE_LEAF, 1, 2},
+		{"behind its end, within the leaf", 4 * ROPE_LEAF + 5, 0, 4 * ROPE_LEAF + 5, 1, 2},
+		{"far behind its end", 4 * ROPE_LEAF, 9 * ROPE_LEAF, 8 * ROPE_LEAF, 1, 2},
+		{"all of it", 4 * ROPE_LEAF, 0, 0, 4 * ROPE_LEAF, 4},
+		{"less than a leaf", 5, 100, 50, 1, 1},
+	};
+	static char bytes[4 * ROPE_LEAF];
+	static char model[11 * ROPE_LEAF];
+
+	(void)state;
+	memset(bytes, 'x', sizeof(bytes));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct blob *blob = some_blob(rows[i].blob);
+		struct rope *rope = rope_over(blob, rows[i].len);
+		size_t len = rows[i].len > rows[i].blob ? rows[i].len : rows[i].blob;
+		memset(model, 0, sizeof(model));
+		memcpy(model, blob->bytes, rows[i].blob);
+		check_equal(rope, model, len);
+		memcpy(model + rows[i].offset, bytes, rows[i].count);
+		if (rows[i].offset + rows[i].count > len)
+			len = rows[i].offset + rows[i].count;
+		rope_write(rope, rows[i].offset, (struct slice){bytes, rows[i].count});
+		check_equal(rope, model, len);
+		if (rope->present != rows[i].leaves)
+			fail_msg("%s: %zu leaves", rows[i].label, rope->present);
+		rope_free(rope);
+		assert_int_equal(blob->refs, 1);
+		blob_unref(blob);
+	}
+}
+
+/* Whatever is written: after as many writes as it has leaves the blob is gone. */
+static void test_blob_goes(void **state)
+{
+	enum { LEAVES = 50 };
+	struct blob *blob = some_blob(LEAVES * ROPE_LEAF + 3);
+	struct rope *rope = rope_over(blob, 0);
+	char *model = mem_alloc(blob->len);
+
+	(void)state;
+	memcpy(model, blob->bytes, blob->len);
+	assert_int_equal(blob->refs, 2);
+	size_t with_base = rope_memory(rope);
+	for (int i = 0; i < LEAVES; i++) {
+		assert_int_equal(blob->refs, 2);
+		rope_write(rope, 3 * ROPE_LEAF + i, SLICE("y"));
+		model[3 * ROPE_LEAF + i] = 'y';
+		if (rope->present == LEAVES + 1)
+			break;
+	}
+	assert_int_equal(blob->refs, 1);
+	assert_true(rope_memory(rope) < with_base + ROPE_LEAF * 2);
+	check_equal(rope, model, blob->len);
+	mem_free(model, blob->len);
+	rope_free(rope);
+	blob_unref(blob);
+}
+
 /* An offset likely to stand at a border of leaves. */
 static size_t random_offset(struct check_random *random, size_t max)
 {
@@ -148,6 +229,19 @@ static void step_read(struct check_random *random, const struct rope *rope, cons
 		assert_int_equal(piece.ptr ? piece.ptr[i] : 0, model[offset + i]);
 }
 
+/* Zeros, or over a blob that nobody else holds. */
+static struct rope *start_rope(struct check_random *random, char *model, size_t len)
+{
+	memset(model, 0, MODEL_MAX);
+	if (check_random_below(random, 2))
+		return rope_new(len);
+	struct blob *blob = some_blob(check_random_below(random, len + 1));
+	struct rope *rope = rope_over(blob, len);
+	memcpy(model, blob->bytes, blob->len);
+	blob_unref(blob);
+	return rope;
+}
+
 static void test_model(void **state)
 {
 	struct check_random random = check_random_start();
@@ -160,8 +254,7 @@ static void test_model(void **state)
 		case 0:
 			rope_free(rope);
 			len = check_random_below(&random, MODEL_MAX / 2);
-			rope = rope_new(len);
-			memset(model, 0, sizeof(model));
+			rope = start_rope(&random, model, len);
 			break;
 		case 1: {
 			size_t to = check_random_below(&random, MODEL_MAX);
@@ -191,8 +284,9 @@ static void test_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_writes), cmocka_unit_test(test_zeros_take_no_leaf),
-		cmocka_unit_test(test_sparse), cmocka_unit_test(test_memory_follows_leaves),
+		cmocka_unit_test(test_writes),      cmocka_unit_test(test_zeros_take_no_leaf),
+		cmocka_unit_test(test_sparse),      cmocka_unit_test(test_memory_follows_leaves),
+		cmocka_unit_test(test_over_a_blob), cmocka_unit_test(test_blob_goes),
 		cmocka_unit_test(test_model),
 	};
 

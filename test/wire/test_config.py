@@ -195,6 +195,23 @@ def test_no_tcp_port(kind, start):
         assert b"tcp_port:0\r\n" in client("INFO server")
 
 
+def test_pidfile(kind, start, tmp_path):
+    path = tmp_path / "pid"
+    server = start(kind, ("pidfile", str(path)))
+    assert int(path.read_text()) == server.process.pid
+    server.process.terminate()
+    assert server.process.wait(TIMEOUT_S) == 0
+    assert not path.exists()
+
+
+@pytest.mark.sherd_only
+def test_pidfile_that_cannot_be_written(kind, start):
+    server = start(kind, ("pidfile", "/nosuch/directory/pid"))
+    assert "Failed to write PID file" in server.log()
+    with server.connect() as client:
+        assert client("PING") == Status("PONG")
+
+
 def has_ipv6():
     try:
         free_port("::1")

@@ -278,6 +278,19 @@ def test_auth_with_a_password(server, client):
         assert other("PING") == Status("PONG")
 
 
+def test_the_password_is_taken_away(server, client):
+    """Who came while there was one, and didn't give it, may talk now (but for HELLO)."""
+    with_password(server, client)
+    try:
+        with server.connect() as other:
+            assert other("PING") == NOAUTH
+            assert client('CONFIG SET requirepass ""') == Status("OK")
+            assert other("PING") == Status("PONG")
+            assert HELLO_NOAUTH.fullmatch(notation.render(other("HELLO 3")))
+    finally:
+        client('CONFIG SET requirepass ""')
+
+
 # 7.2 says where the version stands.
 HELLO_NOAUTH = re.compile(
     "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "

@@ -108,6 +108,29 @@ def test_output_buffer_limit_spares_who_reads(server, client):
             assert len(reader("GET big")) == MB
 
 
+@pytest.mark.sherd_only
+def test_a_client_that_is_being_closed_is_not_read(kind, start):
+    """After a protocol error it is closed as soon as it has read its replies; what it sends
+    until then is left where it is."""
+    server = start(kind)
+    with server.connect() as client, server.connect() as other:
+        client.command("SET", "k", "x" * 100000)
+        number = str(client("CLIENT ID"))
+        while b" omem=0 " in other.command("CLIENT", "LIST", "ID", number):
+            client.send(b"GET k\r\n")
+        client.send(b"*1\r\nx\r\n")
+        before = resident(server)
+        taken = 0
+        client.socket.settimeout(.2)
+        try:
+            while taken < 200 * MB:
+                taken += client.socket.send(b"x" * MB)
+        except OSError:
+            pass
+        assert taken < 100 * MB
+        assert resident(server) < before + 100 * MB
+
+
 def test_query_buffer_limit(server, client):
     client("CONFIG SET client-query-buffer-limit 1mb")
     with server.connect() as other:

@@ -74,6 +74,7 @@ def disagreement(reference, ours, protocol, commands, rng=None):
     `rng` every command is sent alone."""
     portions = chunks(rng, commands) if rng else (([args], ()) for args in commands)
     at = 0
+    conversation = generator.Conversation()
     with Pair(reference, ours, protocol) as pair:
         for chunk, cuts in portions:
             try:
@@ -81,9 +82,11 @@ def disagreement(reference, ours, protocol, commands, rng=None):
             except (Closed, OSError) as e:
                 return at + len(chunk) - 1, None, e
             for args, one, two in zip(chunk, *replies):
-                if not generator.agree(one, two, args):
+                if not conversation.agree(one, two, args):
                     return at, one, two
                 at += 1
+        for client in pair.clients:
+            client.command("DISCARD")
         dumps = [generator.dump(client, DATABASES) for client in pair.clients]
         lines = generator.same_dump(*dumps)
         if lines:
@@ -164,7 +167,7 @@ def test_random_commands(server, pool, reference_usable, number):
     reference = pool.get("reference")
     rng = random.Random("%d %d" % (SEED, number))
     protocol = 2 + number % 2
-    commands = [generator.command(rng) for _ in range(LENGTH)]
+    commands = generator.sequence(rng, LENGTH)
     try:
         found = disagreement(reference, server, protocol, commands, rng)
         if found:

@@ -1,11 +1,15 @@
 """Sets: each command with its options, its limits and its errors."""
 
+import os
 import random
 
 import pytest
 
-from resp import Error
+import workers
+from resp import Client, Error
 from table import table
+
+SCALE = float(os.environ.get("SCALE", "1"))
 
 test_add_remove = table(r"""
 ## sadd and smembers
@@ -492,6 +496,27 @@ def test_full_scan(server, size):
             assert set(found) == members
 
 
+@pytest.mark.parametrize("stay, others", [(20, 2000), (1500, 40), (1500, 1500)])
+def test_scan_keeps_what_stays(server, stay, others):
+    """Between two steps others are added and removed, so that the set changes its form and its
+    table grows, splits and shrinks under the cursor."""
+    rng = random.Random(stay)
+    members = {b"stays:%d" % i for i in range(stay)}
+    with server.connect_unix() as client:
+        client.command("SADD", "s", *members)
+        for _ in range(4):
+            found, cursor = set(), b"0"
+            while True:
+                cursor, some = client.command("SSCAN", "s", cursor, "COUNT", rng.choice([1, 10, 100]))
+                found |= set(some)
+                if cursor == b"0":
+                    break
+                start = rng.randrange(others)
+                client.command(rng.choice(["SADD", "SREM"]), "s",
+                               *[b"goes:%d" % i for i in range(start, start + others)])
+            assert members <= found
+
+
 @pytest.mark.parametrize("size", [5, 200, 2000])
 def test_random_members_are_members(server, size):
     members = {b"%d" % i for i in range(size)}
@@ -539,3 +564,66 @@ def test_moves_keep_the_number(server):
         assert sum(client.pipeline([["SCARD", k] for k in keys])) == len(members)
         assert client.command("SINTERCARD", 2, "a", "b") == 0
         assert sorted(client.command("SUNION", *keys)) == sorted(members)
+
+
+# Writers move members about while readers look: nobody sees one twice, or not at all.
+
+HOMES = ["a", "b", "c", "{t}d"]
+
+
+def movers(number, address, members, count):
+    rng = random.Random(number)
+    with Client(address) as client:
+        for _ in range(count):
+            moves = [["SMOVE", *rng.sample(HOMES, 2), rng.choice(members)] for _ in range(20)]
+            assert set(client.pipeline(moves)) <= {0, 1}
+
+
+def onlookers(number, address, members, count):
+    rng = random.Random(number)
+    with Client(address) as client:
+        for _ in range(count):
+            assert sorted(client.command("SUNION", *HOMES)) == members
+            assert client.command("SINTERCARD", 2, *rng.sample(HOMES, 2)) == 0
+            one, two = rng.sample(HOMES, 2)
+            both = client.pipeline([["SDIFF", one, two], ["SRANDMEMBER", one, 5], ["SPOP", one, 0]])
+            assert set(both[0] + both[1]) <= set(members)
+            assert len(set(both[1])) == len(both[1])
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("size", [8, 60, 700])
+def test_members_move_at_one_moment(server, size):
+    members = sorted([b"%d" % i for i in range(size // 2)] + [b"m%d" % i for i in range(size // 2)])
+    with server.connect_unix() as client:
+        client.command("SADD", HOMES[0], *members)
+    rounds = int(SCALE * 3000 / (10 + size // 4))
+    workers.run([(movers, (server.path, members, rounds))] * 2 +
+                [(onlookers, (server.path, members, rounds))] * 3)
+    with server.connect_unix() as client:
+        assert sum(client.pipeline([["SCARD", x] for x in HOMES])) == len(members)
+
+
+def changers(number, address, count):
+    """Each has members of its own in one set, and knows which of them are in it."""
+    rng = random.Random(number)
+    mine, present = [b"%d:%d" % (number, i) for i in range(400)], set()
+    with Client(address) as client:
+        for _ in range(count):
+            some = set(rng.sample(mine, rng.randrange(1, 60)))
+            if rng.random() < .5:
+                assert client.command("SADD", "big", *some) == len(some - present)
+                present |= some
+            else:
+                assert client.command("SREM", "big", *some) == len(some & present)
+                present -= some
+            assert client.command("SMISMEMBER", "big", *mine) == [x in present for x in mine]
+            found = client.command("SMEMBERS", "big")
+            assert len(set(found)) == len(found)
+            assert {x for x in found if x.startswith(b"%d:" % number)} == present
+
+
+@pytest.mark.stress
+def test_one_set_for_all(server):
+    """What one has added or removed is so for all its later reads, from whatever worker."""
+    workers.run([(changers, (server.path, int(150 * SCALE)))] * 4)
