@@ -275,6 +275,7 @@ static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greates
 	uint64_t length = zset_value_count(e);
 
 	count = count < length ? count : length;
+	ctx_effect_pop(ctx, greatest ? "ZPOPMAX" : "ZPOPMIN", k, count);
 	reply_array(ctx->reply, zset_show_length(&show, count));
 	zset_value_walk(e, greatest ? length - 1 : 0, count, greatest, zset_show_element, &show);
 	remove_ranks(ctx, k, e, (struct zset_ranks){greatest ? length - count : 0, count});

@@ -70,11 +70,19 @@ void ctx_effect(struct ctx *ctx, const struct slice *argv, uint32_t argc)
 {
 	struct journal *journal = &ctx->shard->journal;
 	ctx->own_effects = true;
+	ctx->by_state = false;
 	if (!journal->on)
 		return;
 	effect_begin(journal, ctx->db, argc);
 	for (uint32_t i = 0; i < argc; i++)
 		effect_arg(journal, argv[i]);
+}
+
+void ctx_effect_pop(struct ctx *ctx, const char *name, uint32_t k, uint64_t count)
+{
+	char text[NUMBER_TEXT_MAX];
+	struct slice number = {text, number_format_unsigned(text, count)};
+	ctx_effect(ctx, (struct slice[]){slice_of(name), ctx->keys[k].name, number}, 3);
 }
 
 void ctx_effect_expire(struct ctx *ctx, int64_t when)

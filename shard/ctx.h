@@ -124,11 +124,13 @@ void ctx_store(struct ctx *ctx);
  * the request itself. So who depends on the time, on luck or on floating point says otherwise, before
  * its first store:
  *  - ctx_by_state(): each entry put is an effect "make the key so", each key removed one "DEL". Wrong for
- *    what is changed in place. Commands with keys in several slots are always done so;
- *  - ctx_effect(): a command of one key, given as its arguments; as often as needed.
+ *    what is changed in place. Commands with keys in several slots are always done so, unless
+ *  - ctx_effect() says it: a command of one key, given as its arguments; as often as needed.
  */
 void ctx_by_state(struct ctx *ctx);
 void ctx_effect(struct ctx *ctx, const struct slice *argv, uint32_t argc);
+/* "LPOP key count" and its like, of key k. */
+void ctx_effect_pop(struct ctx *ctx, const char *name, uint32_t k, uint64_t count);
 /* "PEXPIREAT key when", or "PERSIST key" with EXPIRE_NEVER. Key 0. */
 void ctx_effect_expire(struct ctx *ctx, int64_t when);
 

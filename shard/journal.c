@@ -127,6 +127,17 @@ void effect_remove(struct journal *journal, uint32_t db, struct slice key)
 	effect_arg(journal, key);
 }
 
+void effect_remove_part(struct journal *journal, uint32_t db, const char *name, struct slice key,
+			struct slice part)
+{
+	if (!journal->on)
+		return;
+	effect_begin(journal, db, 3);
+	effect_arg(journal, slice_of(name));
+	effect_arg(journal, key);
+	effect_arg(journal, part);
+}
+
 void effect_state(struct journal *journal, uint32_t db, const struct entry *e)
 {
 	char *scratch;

@@ -107,6 +107,9 @@ void effect_arg_int(struct journal *journal, int64_t n);
 
 /* "DEL key", and what makes a key as this entry is. */
 void effect_remove(struct journal *journal, uint32_t db, struct slice key);
+/* "HDEL key field" and its like: a part of a value goes. Nothing when the journal is off. */
+void effect_remove_part(struct journal *journal, uint32_t db, const char *name, struct slice key,
+			struct slice part);
 void effect_state(struct journal *journal, uint32_t db, const struct entry *e);
 
 /*

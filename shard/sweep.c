@@ -64,7 +64,7 @@ static void remove_fields(struct sweep *sweep, struct entry *e)
 	struct shard *shard = sweep->shard;
 	struct slice key = entry_key(e);
 	struct entry *fresh;
-	size_t removed = hash_expire_fields(shard, e, sweep->now, sweep->left, &fresh);
+	size_t removed = hash_expire_fields(shard, sweep->db, e, sweep->now, sweep->left, &fresh);
 
 	sweep->left -= removed < sweep->left ? removed : sweep->left;
 	stat_add(&shard->stats.expired_fields, removed);

@@ -4,10 +4,11 @@
 #include "persist/merge.h"
 #include "persist/replay.h"
 #include "proto/mem.h"
+#include "shard/sweep.h"
 
 #define WORKERS 3
 #define ROUNDS 40
-#define REQUESTS 300
+#define REQUESTS 1500
 
 struct journals {
 	char *bytes[WORKERS];
@@ -50,8 +51,12 @@ static void recover(struct store *s, const struct journals *j, uint64_t limit,
 	replay_end(replay);
 }
 
+/* Of what is alive: what has expired may be there or not. */
 static void digest(struct store *s, char out[64])
 {
+	for (uint32_t i = 0; i < s->ks->shard_count; i++)
+		for (int slices = 0; slices < 2 * SLOT_COUNT / SWEEP_SLOTS;)
+			slices += !sweep_slice(s->ks->shards[i], s->now);
 	snprintf(out, 64, "%s", store_run(s, "DEBUG DIGEST"));
 }
 
@@ -63,18 +68,42 @@ static const char *const requests[] = {
 	"FLUSHDB", "SWAPDB 0 1",
 };
 
+/* Keys of one type each, all in one slot. */
+static const char *const collections[] = {
+	"HSET {t}h%c f%d %d g%d 1", "HSETNX {t}h%c f%d %d", "HDEL {t}h%c f%d", "HINCRBY {t}h%c f%d %d",
+	"HINCRBYFLOAT {t}h%c f%d %d.25", "HPEXPIRE {t}h%c %d FIELDS 2 f%d g%d",
+	"HPEXPIRE {t}h%c %d NX FIELDS 1 f%d", "HPERSIST {t}h%c FIELDS 2 f%d g%d",
+	"HGETEX {t}h%c PX %d FIELDS 1 f%d", "HGETEX {t}h%c PERSIST FIELDS 1 f%d",
+	"HGETDEL {t}h%c FIELDS 2 f%d g%d", "HSETEX {t}h%c FNX PX %d FIELDS 1 f%d %d",
+	"HSETEX {t}h%c KEEPTTL FIELDS 1 f%d %d", "HSETEX {t}h%c FXX FIELDS 2 f%d 1 f%d %d",
+	"LPUSH {t}l%c %d x%d", "RPUSH {t}l%c %d y%d %d", "LPOP {t}l%c", "RPOP {t}l%c 2", "LSET {t}l%c %d z",
+	"LMPOP 2 {t}l%c {t}l%c LEFT COUNT 2", "LMOVE {t}l%c {t}l%c LEFT RIGHT", "LTRIM {t}l%c 0 %d",
+	"RPOPLPUSH {t}l%c {t}l%c", "LINSERT {t}l%c BEFORE x%d new", "LREM {t}l%c 0 x%d",
+	"SADD {t}s%c %d m%d %d", "SREM {t}s%c %d", "SPOP {t}s%c", "SPOP {t}s%c %d", "SMOVE {t}s%c {t}s%c m%d",
+	"SUNIONSTORE {t}s%c {t}s%c {t}s%c", "SINTERSTORE {t}s%c {t}s%c {t}s%c",
+	"ZADD {t}z%c %d m%d %d.5 n%d", "ZADD {t}z%c GT %d m%d", "ZINCRBY {t}z%c 0.1 m%d", "ZREM {t}z%c m%d",
+	"ZPOPMIN {t}z%c", "ZPOPMAX {t}z%c 2", "ZMPOP 2 {t}z%c {t}z%c MAX COUNT 3",
+	"ZUNIONSTORE {t}z%c 2 {t}z%c {t}z%c", "ZREMRANGEBYRANK {t}z%c 0 %d", "ZRANGESTORE {t}z%c {t}z%c 0 %d",
+	"RENAME {t}h%c {t}h%c", "COPY {t}s%c {t}s%c REPLACE", "PEXPIRE {t}h%c %d", "DEL {t}z%c", "EXPIRE {t}l%c 1",
+};
+
+#define STRING_REQUESTS (sizeof(requests) / sizeof(requests[0]))
+#define COLLECTION_REQUESTS (sizeof(collections) / sizeof(collections[0]))
+
 /* One random request; letters are keys. Unsuitable ones fail, and that is as good as any. */
 static void run_random(struct store *s, struct check_random *random)
 {
 	char text[128], *at = text;
-	uint64_t which = check_random_below(random, sizeof(requests) / sizeof(requests[0]));
-	if (which >= 22 && check_random_below(random, 8) > 0)
+	uint64_t which = check_random_below(random, STRING_REQUESTS + COLLECTION_REQUESTS);
+	if (which >= 22 && which < STRING_REQUESTS && check_random_below(random, 8) > 0)
 		which = 0;
-	for (const char *c = requests[which]; *c; c++) {
+	for (const char *c = which < STRING_REQUESTS ? requests[which]
+						     : collections[which - STRING_REQUESTS];
+	     *c; c++) {
 		if (c[0] == '%' && c[1] == 'c')
 			*at++ = (char)('a' + check_random_below(random, 6));
 		else if (c[0] == '%')
-			at += sprintf(at, "%d", (int)check_random_below(random, 30));
+			at += sprintf(at, "%d", (int)check_random_below(random, 80));
 		else
 			*at++ = *c;
 		c += c[0] == '%';
