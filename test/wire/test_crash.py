@@ -132,20 +132,22 @@ def check(server, writers, readers, least=None):
     return counts
 
 
+def wait_until_loaded(server):
+    with server.connect() as client:
+        while b"loading:1" in client.command("INFO", "persistence"):
+            pass
+
+
 def begin(start, kind, directory, policy):
-    return start(kind, ("appendonly", "yes"), ("appendfsync", policy), ("dir", str(directory)))
+    server = start(kind, ("appendonly", "yes"), ("appendfsync", policy), ("dir", str(directory)))
+    wait_until_loaded(server)
+    return server
 
 
 def seeded():
     seed = int(os.environ.get("SEED", "1"))
     print("SEED=%d" % seed)
     return random.Random(seed)
-
-
-def wait_until_loaded(server):
-    with server.connect() as client:
-        while b"loading:1" in client.command("INFO", "persistence"):
-            pass
 
 
 @pytest.mark.sherd_only
@@ -156,11 +158,9 @@ def test_killed(kind, start, tmp_path, policy):
     counts = [0] * WRITERS
     for _ in range(ROUNDS * SCALE):
         server = begin(start, kind, tmp_path, policy)
-        wait_until_loaded(server)
         assert [found(server, i) for i in range(WRITERS)] == counts
         writers, readers = load(server, rng, counts, rng.randrange(1, 1500))
         server = begin(start, kind, tmp_path, policy)
-        wait_until_loaded(server)
         counts = check(server, writers, readers)
         server.process.send_signal(rng.choice([signal.SIGTERM, signal.SIGKILL]))
         server.process.wait()
@@ -219,7 +219,6 @@ def test_power_loss(kind, start, tmp_path, policy):
     counts = [0] * WRITERS
     for _ in range(ROUNDS * SCALE):
         server = begin(start, kind, tmp_path, policy)
-        wait_until_loaded(server)
         with server.connect() as client:
             for i in range(WRITERS):
                 writer = Writer(server, i, counts[i])
@@ -231,7 +230,6 @@ def test_power_loss(kind, start, tmp_path, policy):
         lose_tails(tmp_path, rng, synced)
         other_boot(tmp_path)
         server = begin(start, kind, tmp_path, policy)
-        wait_until_loaded(server)
         counts = check(server, writers, readers, least=counts)
         server.process.kill()
         server.process.wait()
