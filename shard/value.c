@@ -3,6 +3,7 @@
 
 #include "shard/dict.h"
 #include "shard/hash_value.h"
+#include "shard/list_value.h"
 #include "shard/rope.h"
 #include "shard/set.h"
 #include "shard/string.h"
@@ -29,6 +30,7 @@
 							       noun##_free_slice_any}
 
 STRUCTURE(dict, dict_copy(structure, shard));
+STRUCTURE(list, list_copy(structure));
 STRUCTURE(rope, rope_copy(structure));
 
 /* --- types --- */
@@ -40,7 +42,7 @@ static const struct value_type {
 	size_t (*serialized)(const struct entry *e);
 } types[ENTRY_TYPE_COUNT] = {
 	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
-	[ENTRY_LIST] = {"list"},
+	[ENTRY_LIST] = {"list", &list_structure, list_digest, list_serialized},
 	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
 	[ENTRY_ZSET] = {"zset"},
 	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
