@@ -1,0 +1,138 @@
+/* Calls on files (io.h). */
+#include "persist/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int (*io_fault)(enum io_call call, size_t *len);
+
+static int fault(enum io_call call)
+{
+	return io_fault ? io_fault(call, NULL) : 0;
+}
+
+int io_open_dir(const char *path, int *dir)
+{
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *dir < 0 ? -errno : 0;
+}
+
+int io_open_append(int dir, const char *name, bool fresh, int *fd)
+{
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | (fresh ? O_TRUNC : 0);
+	*fd = openat(dir, name, flags, 0600);
+	return *fd < 0 ? -errno : 0;
+}
+
+int io_write(int fd, const char *bytes, size_t len, size_t *written)
+{
+	*written = 0;
+	while (*written < len) {
+		size_t part = len - *written;
+		int error = io_fault ? io_fault(IO_WRITE, &part) : 0;
+		ssize_t n = part > 0 ? write(fd, bytes + *written, part) : 0;
+		if (n > 0)
+			*written += (size_t)n;
+		if (error)
+			return error;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+int io_sync(int fd)
+{
+	int error = fault(IO_SYNC);
+	if (error)
+		return error;
+	return fdatasync(fd) ? -errno : 0;
+}
+
+int io_unlink(int dir, const char *name)
+{
+	int error = fault(IO_UNLINK);
+	if (error)
+		return error;
+	return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+static int rename_lastingly(int dir, const char *from, const char *to)
+{
+	int error = fault(IO_RENAME);
+	if (error)
+		return error;
+	if (renameat(dir, from, dir, to))
+		return -errno;
+	return io_sync(dir);
+}
+
+int io_replace(int dir, const char *name, const char *bytes, size_t len)
+{
+	char temporary[NAME_MAX + 1];
+	int fd;
+	size_t written;
+	if (snprintf(temporary, sizeof(temporary), "%s.tmp", name) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	int error = io_open_append(dir, temporary, true, &fd);
+	if (error)
+		return error;
+	error = io_write(fd, bytes, len, &written);
+	if (!error)
+		error = io_sync(fd);
+	close(fd);
+	if (!error)
+		error = rename_lastingly(dir, temporary, name);
+	if (error)
+		unlinkat(dir, temporary, 0);
+	return error;
+}
+
+int io_truncate(int dir, const char *name, uint64_t len)
+{
+	int error = fault(IO_TRUNCATE);
+	if (error)
+		return error;
+	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	error = ftruncate(fd, (off_t)len) ? -errno : io_sync(fd);
+	close(fd);
+	return error;
+}
+
+int io_map(int dir, const char *name, struct io_map *map)
+{
+	struct stat stat;
+	*map = (struct io_map){0};
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = fstat(fd, &stat) ? -errno : 0;
+	if (!error && stat.st_size > 0) {
+		void *bytes = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (bytes == MAP_FAILED)
+			error = -errno;
+		else
+			*map = (struct io_map){bytes, (size_t)stat.st_size};
+	}
+	close(fd);
+	return error;
+}
+
+void io_unmap(struct io_map *map)
+{
+	if (map->bytes)
+		munmap((void *)map->bytes, map->len);
+	*map = (struct io_map){0};
+}

@@ -1,0 +1,52 @@
+/*
+ * Calls on the files of the data directory, all in one place, so that tests can make any of them fail.
+ *
+ * Results are 0 or a negative errno. Names are relative to the directory `dir` (a descriptor). Files
+ * are made with permissions 0600. Any thread.
+ */
+#ifndef PERSIST_IO_H
+#define PERSIST_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What can fail. */
+enum io_call { IO_OPEN, IO_WRITE, IO_SYNC, IO_RENAME, IO_TRUNCATE, IO_UNLINK };
+
+/*
+ * For tests: asked before each call; a negative errno makes it fail. Of a write it may also lower *len:
+ * so much is written before it fails (or, with 0, is all that this write takes). NULL: nothing fails.
+ */
+extern int (*io_fault)(enum io_call call, size_t *len);
+
+/* Opens the directory, making it (0700) when it isn't there. */
+int io_open_dir(const char *path, int *dir);
+
+/* Opens for appending; `fresh`: makes a new file, an old one of that name is emptied. */
+int io_open_append(int dir, const char *name, bool fresh, int *fd);
+
+/* Writes all of it unless something fails; *written says how much is in the file. */
+int io_write(int fd, const char *bytes, size_t len, size_t *written);
+
+/* Makes a file's content last; of a directory its names. */
+int io_sync(int fd);
+
+/* Replaces a file as a whole, lastingly: temporary file, sync, rename, sync of the directory. */
+int io_replace(int dir, const char *name, const char *bytes, size_t len);
+
+/* Cuts a file. */
+int io_truncate(int dir, const char *name, uint64_t len);
+
+int io_unlink(int dir, const char *name);
+
+/* A file's bytes, mapped; io_unmap() ends it. An empty file: bytes NULL, len 0. */
+struct io_map {
+	const char *bytes;
+	size_t len;
+};
+int io_map(int dir, const char *name, struct io_map *map);
+void io_unmap(struct io_map *map);
+
+#endif
