@@ -17,6 +17,7 @@
 #include "shard/string.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* A collection that would take more is not packed for the occasion: Redis' limits, left alone, allow less. */
 #define PACK_BYTES_MAX (256 * 1024)
@@ -100,7 +101,7 @@ struct node {
 	size_t bytes_max;
 	uint64_t count;
 	/* the node that is being made: some elements from here on */
-	struct list_reader from;
+	struct list_iter from;
 	uint64_t elements;
 	size_t bytes;
 };
@@ -112,7 +113,7 @@ static void write_node(struct node *node)
 
 	rdb_write_length(node->out, NODE_LISTPACK);
 	packing_fill(&packing);
-	while (node->elements-- > 0 && list_reader_next(&node->from, &element))
+	while (node->elements-- > 0 && list_iter_next(&node->from, &element))
 		pack(&packing, element.item);
 	packing_write(&packing, node->out);
 }
@@ -142,12 +143,12 @@ static uint64_t walk_nodes(const struct entry *e, struct rdb_out *out)
 {
 	struct node node = {.out = out, .bytes_max = NODE_BYTES_MAX, .bytes = LISTPACK_BYTES_MIN};
 	struct list_element element;
-	struct list_reader reader, before;
+	struct list_iter reader, before;
 
 	if (entry_encoding(e) == ENCODING_LISTPACK)
 		node.bytes_max = PACK_BYTES_MAX; /* Redis would have one node */
-	list_reader_init(&reader, e, 0, LIST_BACK);
-	for (before = reader; list_reader_next(&reader, &element); before = reader) {
+	list_read(&reader, e, 0, LIST_BACK);
+	for (before = reader; list_iter_next(&reader, &element); before = reader) {
 		size_t bytes = listpack_item_bytes(element.item);
 		if (bytes > node.bytes_max - LISTPACK_BYTES_MIN) {
 			add_alone(&node, element);
