@@ -7,6 +7,7 @@
 #include "shard/rope.h"
 #include "shard/set.h"
 #include "shard/string.h"
+#include "shard/zset_value.h"
 
 #include <assert.h>
 
@@ -32,6 +33,7 @@
 STRUCTURE(dict, dict_copy(structure, shard));
 STRUCTURE(list, list_copy(structure));
 STRUCTURE(rope, rope_copy(structure));
+STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire));
 
 /* --- types --- */
 
@@ -44,7 +46,7 @@ static const struct value_type {
 	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
 	[ENTRY_LIST] = {"list", &list_structure, list_digest, list_serialized},
 	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
-	[ENTRY_ZSET] = {"zset"},
+	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest, zset_value_serialized},
 	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
 	[ENTRY_STREAM] = {"stream"},
 };
@@ -59,6 +61,8 @@ const struct structure_type *value_structure(const struct entry *e)
 {
 	if (e->flags & ENTRY_DICT)
 		return &dict_structure;
+	if (e->flags & ENTRY_ORDERED)
+		return &zset_structure;
 	return e->flags & ENTRY_OWNER_ONLY ? types[entry_type(e)].owner_only : NULL;
 }
 
