@@ -15,6 +15,7 @@
 #include "shard/rdb_value.h"
 #include "shard/set.h"
 #include "shard/string.h"
+#include "shard/zset_value.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -345,15 +346,63 @@ static void hash_encode(const struct entry *e, uint8_t type, struct rdb_out *out
 		write_pairs(e, out);
 }
 
+/* --- sorted sets --- */
+
+static void pack_scored(void *arg, const struct zset_element *element)
+{
+	char room[NUMBER_DOUBLE_TEXT_MAX];
+
+	pack(arg, listpack_item_of(element->member));
+	pack(arg, zset_score_item(element->score, room));
+}
+
+static void walk_zset(const struct entry *e, zset_visit *visit, void *arg)
+{
+	zset_value_walk(e, 0, UINT64_MAX, false, visit, arg);
+}
+
+static uint8_t zset_type(const struct entry *e)
+{
+	struct packing packing = {.bytes = LISTPACK_BYTES_MIN};
+
+	if (entry_encoding(e) != ENCODING_LISTPACK)
+		return RDB_ZSET_2;
+	if (!is_packed(e))
+		walk_zset(e, pack_scored, &packing);
+	return packing.bytes <= PACK_BYTES_MAX ? RDB_ZSET_LISTPACK : RDB_ZSET_2;
+}
+
+static void write_scored(void *arg, const struct zset_element *element)
+{
+	rdb_write_string(arg, element->member);
+	rdb_write_double(arg, element->score);
+}
+
+static void zset_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+{
+	struct packing packing = {.bytes = LISTPACK_BYTES_MIN};
+
+	if (type == RDB_ZSET_2) {
+		rdb_write_length(out, zset_value_count(e));
+		walk_zset(e, write_scored, out);
+	} else if (is_packed(e)) {
+		write_packed(e, out);
+	} else {
+		walk_zset(e, pack_scored, &packing);
+		packing_fill(&packing);
+		walk_zset(e, pack_scored, &packing);
+		packing_write(&packing, out);
+	}
+}
+
 /* --- all types --- */
 
 static const struct {
 	uint8_t (*type)(const struct entry *e);
 	void (*encode)(const struct entry *e, uint8_t type, struct rdb_out *out);
 } types[ENTRY_TYPE_COUNT] = {
-	[ENTRY_STRING] = {string_type, string_encode},
-	[ENTRY_LIST] = {list_type, list_encode},
-	[ENTRY_SET] = {set_type, set_encode},
+	[ENTRY_STRING] = {string_type, string_encode}, [ENTRY_LIST] = {list_type, list_encode},
+	[ENTRY_SET] = {set_type, set_encode},          [ENTRY_ZSET] = {zset_type, zset_encode},
 	[ENTRY_HASH] = {hash_type, hash_encode},
 };
 

@@ -78,6 +78,10 @@ VALUES = {
     "hash": [["HSET", "k", "a", "1", "1", "b", "", "", "n", "-5"]],
     "hash-of-a-few-kb": [["HSET", "k"] + [x for i in range(100) for x in ("field:%d" % i, "value of %d" % i)]],
     "hash-of-long": [["HSET", "k", "a", b"x" * 100, "b", "c"]],
+    "zset": [["ZADD", "k", "1", "a", "-2.5", "b", "inf", "c", "-inf", "d", "1e21", "7", "0", ""]],
+    "zset-of-a-few-kb": [["ZADD", "k"] + [x for i in range(100) for x in (str(i / 8), "member number %d" % i)]],
+    "large-zset": [["ZADD", "k"] + [x for i in range(1000) for x in (str(i * 7919 % 1000), "m%d" % i)]],
+    "zset-of-long": [["ZADD", "k", "1", b"x" * 100, "-0", "y"]],
     "large-hash": [["HSET", "k"] + [x for i in range(2000) for x in (str(i), "v%d" % i)]],
 }
 READS = {"string": ["GET"], "list": ["LRANGE", "0", "-1"], "set": ["SMEMBERS"], "hash": ["HGETALL"],
@@ -122,7 +126,7 @@ def test_there_and_back(client, other, name):
         assert read(b, "copy") == made
 
 
-SAME_BYTES = ["number", "number-of-64-bits", "no-number", "empty-string", "text", "text-that-does-not",
+SAME_BYTES = ["number", "zset", "number-of-64-bits", "no-number", "empty-string", "text", "text-that-does-not",
               "intset", "wide-intset", "hash", "large-intset"]
 
 
@@ -163,6 +167,18 @@ BY_HAND = {
     "set": (rdb.SET, strings(b"a", b"", b"7"), ("set", [b"", b"7", b"a"]), 6),
     "hash": (rdb.HASH, b"\2" + string(b"a") + string(b"1") + string(b"b") + string(b""),
              ("hash", {b"a": b"1", b"b": b""}), 6),
+    "zset": (rdb.ZSET, b"\4" + string(b"a") + b"\x031.5" + string(b"b") + b"\xfe" + string(b"c") + b"\xff" +
+             string(b"d") + b"\x0217", ("zset", [b"c", b"-inf", b"a", b"1.5", b"d", b"17", b"b", b"inf"]), 6),
+    "zset-2": (rdb.ZSET_2, b"\2" + string(b"a") + struct.pack("<d", 1.5) + string(b"b") + struct.pack("<d", -3),
+               ("zset", [b"b", b"-3", b"a", b"1.5"]), 8),
+    "zset-ziplist": (rdb.ZSET_ZIPLIST, string(ziplist(b"a", -7, b"b", b"2.5")),
+                     ("zset", [b"a", b"-7", b"b", b"2.5"]), 6),
+    "zset-listpack": (rdb.ZSET_LISTPACK, string(listpack(b"a", -7, 5, b"2.5", b"c", b"inf")),
+                      ("zset", [b"a", b"-7", b"5", b"2.5", b"c", b"inf"]), 10),
+    "zset-without-number": (rdb.ZSET, b"\1" + string(b"a") + b"\xfd", None, 6),
+    "zset-2-without-number": (rdb.ZSET_2, b"\1" + string(b"a") + b"\xff" * 8, None, 8),
+    "zset-member-twice": (rdb.ZSET_2, b"\2" + (string(b"a") + b"\0" * 8) * 2, None, 8),
+    "zset-of-no-scores": (rdb.ZSET_LISTPACK, string(listpack(b"a", b"b")), None, 10),
     "zipmap": (rdb.ZIPMAP, string(rdb.zipmap((b"a", b"1", 0), (b"b" * 260, b"x" * 300, 3), (b"", b"", 1))),
                ("hash", {b"a": b"1", b"b" * 260: b"x" * 300, b"": b""}), 6),
     "list-ziplist": (rdb.LIST_ZIPLIST, string(ziplist(b"a", 0, 12, 13, -1, 128, 40000, -8388608, 1 << 30, -1 << 62,
@@ -211,7 +227,8 @@ BY_HAND = {
     "stream": (rdb.STREAM_2, b"\0" + b"\0" * 8 + b"\0", None, 10),
     "module": (rdb.MODULE_2, b"\x81" + b"\1" * 8 + b"\0", None, 10),
 }
-TAKEN_BY_REFERENCE = ("stream", "intset-out-of-order", "field-twice", "a-field-without-value")
+TAKEN_BY_REFERENCE = ("stream", "intset-out-of-order", "field-twice", "a-field-without-value",
+                      "zset-of-no-scores")
 
 
 @pytest.mark.parametrize("name", BY_HAND)
