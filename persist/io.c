@@ -51,6 +51,25 @@ int io_write(int fd, const char *bytes, size_t len, size_t *written)
 	return 0;
 }
 
+int io_open_new(int dir, const char *name, int *fd)
+{
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
+	*fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return *fd < 0 ? -errno : 0;
+}
+
+int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset)
+{
+	size_t written;
+	off_t end = lseek(fd, 0, SEEK_CUR);
+	if (end < 0 || lseek(fd, (off_t)offset, SEEK_SET) < 0)
+		return -errno;
+	int error = io_write(fd, bytes, len, &written);
+	return lseek(fd, end, SEEK_SET) < 0 && !error ? -errno : error;
+}
+
 int io_sync(int fd)
 {
 	int error = fault(IO_SYNC);

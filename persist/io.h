@@ -30,6 +30,10 @@ int io_open_append(int dir, const char *name, bool fresh, int *fd);
 /* Writes all of it unless something fails; *written says how much is in the file. */
 int io_write(int fd, const char *bytes, size_t len, size_t *written);
 
+/* The same for a new file that is not only appended to, and a write anywhere in it. */
+int io_open_new(int dir, const char *name, int *fd);
+int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset);
+
 /* Makes a file's content last; of a directory its names. */
 int io_sync(int fd);
 

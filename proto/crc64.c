@@ -45,3 +45,28 @@ uint64_t crc64(uint64_t crc, const void *bytes, size_t len)
 		crc = tables[0][(crc ^ *at++) & 255] ^ crc >> 8;
 	return crc;
 }
+
+/* What a linear change makes of a sum: matrix[i] is what it makes of bit i. */
+static uint64_t apply(const uint64_t matrix[64], uint64_t sum)
+{
+	uint64_t result = 0;
+	for (; sum; sum >>= 1, matrix++)
+		result ^= sum & 1 ? *matrix : 0;
+	return result;
+}
+
+/* Zero bytes change a sum linearly: so many of them are powers of two of them. */
+uint64_t crc64_join(uint64_t first, uint64_t second, uint64_t second_len)
+{
+	uint64_t zeros[64], twice[64];
+	for (int i = 0; i < 64; i++)
+		zeros[i] = crc64(1ull << i, "", 1);
+	for (; second_len > 0; second_len >>= 1) {
+		if (second_len & 1)
+			first = apply(zeros, first);
+		for (int i = 0; i < 64; i++)
+			twice[i] = apply(zeros, zeros[i]);
+		memcpy(zeros, twice, sizeof(zeros));
+	}
+	return first ^ second;
+}

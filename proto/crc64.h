@@ -13,4 +13,7 @@
 /* Goes on from `crc` (0 at the start). */
 uint64_t crc64(uint64_t crc, const void *bytes, size_t len);
 
+/* The sum of two pieces, one behind the other, from the sums of each. In the logarithm of `len`. */
+uint64_t crc64_join(uint64_t first, uint64_t second, uint64_t second_len);
+
 #endif

@@ -2,7 +2,8 @@
 # packages that are missing, and builds trees. Both do nothing, and quickly, when nothing is to do.
 
 # What it takes to build the server.
-BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libuv1-dev liburcu-dev libjemalloc-dev"
+BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libuv1-dev liburcu-dev libjemalloc-dev
+	liblzf-dev"
 
 # Prints those of the packages that aren't installed.
 missing_packages() {

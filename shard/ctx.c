@@ -177,6 +177,19 @@ uint32_t ctx_access_new(const struct ctx *ctx)
 	return uses_lfu(ctx) ? lfu_minutes(ctx) << 8 | LFU_START : lru_clock(ctx);
 }
 
+uint32_t ctx_access_past(const struct ctx *ctx, int64_t idle_seconds, int64_t frequency)
+{
+	if (uses_lfu(ctx))
+		return frequency < 0 ? ctx_access_new(ctx)
+				     : lfu_minutes(ctx) << 8 | (uint32_t)frequency;
+	if (idle_seconds < 0)
+		return ctx_access_new(ctx);
+	/* The clock wraps: what was longer ago is as long ago as it can tell. */
+	if (idle_seconds > ENTRY_ACCESS_MASK)
+		idle_seconds = ENTRY_ACCESS_MASK;
+	return (lru_clock(ctx) - (uint32_t)idle_seconds) & ENTRY_ACCESS_MASK;
+}
+
 uint64_t ctx_idle_seconds(const struct ctx *ctx, const struct entry *e)
 {
 	return (lru_clock(ctx) - entry_access(e)) & ENTRY_ACCESS_MASK;

@@ -136,6 +136,11 @@ void ctx_effect_expire(struct ctx *ctx, int64_t when);
 
 /* The access bits for an entry made now. */
 uint32_t ctx_access_new(const struct ctx *ctx);
+/*
+ * Those for one that was used so many seconds ago, or so often (LFU counter), whichever the policy asks
+ * for; -1 is not known, so new.
+ */
+uint32_t ctx_access_past(const struct ctx *ctx, int64_t idle_seconds, int64_t frequency);
 /* Seconds since the entry was last used (LRU), and its LFU counter decayed to now. */
 uint64_t ctx_idle_seconds(const struct ctx *ctx, const struct entry *e);
 uint32_t ctx_frequency(const struct ctx *ctx, const struct entry *e);

@@ -390,11 +390,11 @@ bool hash_edit_empty(const struct hash_edit *edit)
 }
 
 /* The hash anew: a packed one, or one that has become a dict. */
-static struct entry *edit_entry(const struct hash_edit *edit)
+static struct entry *edit_entry(const struct hash_edit *edit, int64_t expire)
 {
 	struct entry_spec spec = {
 		.key = edit->ctx->keys[edit->k].name,
-		.expire = edit->e ? entry_expire(edit->e) : EXPIRE_NEVER,
+		.expire = edit->e ? entry_expire(edit->e) : expire,
 		.type = ENTRY_HASH,
 		.encoding = edit->encoding,
 		.access = edit->e ? entry_access(edit->e) : ctx_access_new(edit->ctx),
@@ -439,7 +439,24 @@ void hash_edit_end(struct hash_edit *edit)
 	else if (edit_in_place(edit))
 		edit_end_in_place(edit);
 	else
-		ctx_put(edit->ctx, edit->k, edit_entry(edit));
+		ctx_put(edit->ctx, edit->k, edit_entry(edit, EXPIRE_NEVER));
+}
+
+struct entry *hash_edit_take(struct hash_edit *edit, int64_t expire)
+{
+	struct entry *e = edit_entry(edit, expire);
+
+	assert(!edit->e);
+	edit->dict = NULL;
+	return e;
+}
+
+void hash_edit_drop(struct hash_edit *edit)
+{
+	assert(!edit->e);
+	if (edit->dict)
+		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, EXPIRE_NEVER));
+	edit->dict = NULL;
 }
 
 /* --- the sweep --- */

@@ -99,6 +99,10 @@ bool hash_edit_remove(struct hash_edit *edit, struct slice name);
 /* True when the hash is empty, so that hash_edit_end will remove the key. */
 bool hash_edit_empty(const struct hash_edit *edit);
 void hash_edit_end(struct hash_edit *edit);
+/* A new hash that has fields, as an entry of the caller's: nothing is put. Ends the edit. */
+struct entry *hash_edit_take(struct hash_edit *edit, int64_t expire);
+/* Forgets a new hash. */
+void hash_edit_drop(struct hash_edit *edit);
 
 /* --- for all types (entry.h, value.h) and the sweep --- */
 

@@ -9,6 +9,7 @@
 #include "proto/mem.h"
 #include "proto/number.h"
 #include "shard/keyspace.h"
+#include "shard/rdb_value.h"
 #include "shard/string.h"
 
 #include <assert.h>
@@ -138,7 +139,8 @@ void effect_remove_part(struct journal *journal, uint32_t db, const char *name, 
 	effect_arg(journal, part);
 }
 
-void effect_state(struct journal *journal, uint32_t db, const struct entry *e)
+/* SET key value [PXAT when] */
+static void effect_set(struct journal *journal, uint32_t db, const struct entry *e)
 {
 	char *scratch;
 	bool expires = e->flags & ENTRY_EXPIRES;
@@ -151,6 +153,29 @@ void effect_state(struct journal *journal, uint32_t db, const struct entry *e)
 		return;
 	effect_arg(journal, SLICE("PXAT"));
 	effect_arg_int(journal, entry_expire(e));
+}
+
+/* RESTORE key when value REPLACE ABSTTL */
+static void effect_restore(struct journal *journal, uint32_t db, const struct entry *e)
+{
+	struct rdb_out out = {0};
+	rdb_write_payload(&out, e);
+	effect_begin(journal, db, 6);
+	effect_arg(journal, SLICE("RESTORE"));
+	effect_arg(journal, entry_key(e));
+	effect_arg_int(journal, e->flags & ENTRY_EXPIRES ? entry_expire(e) : 0);
+	effect_arg(journal, (struct slice){out.bytes, out.len});
+	effect_arg(journal, SLICE("REPLACE"));
+	effect_arg(journal, SLICE("ABSTTL"));
+	rdb_out_deinit(&out);
+}
+
+void effect_state(struct journal *journal, uint32_t db, const struct entry *e)
+{
+	if (entry_type(e) == ENTRY_STRING)
+		effect_set(journal, db, e);
+	else
+		effect_restore(journal, db, e);
 }
 
 void effects_put_by(struct journal *journal, struct effects *kept)

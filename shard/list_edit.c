@@ -216,12 +216,12 @@ static bool edit_pack(struct list_edit *edit)
 }
 
 /* What the key's entry is made of, but for the value. */
-static struct entry_spec edit_spec(const struct list_edit *edit)
+static struct entry_spec edit_spec(const struct list_edit *edit, int64_t expire)
 {
 	struct ctx *ctx = edit->ctx;
 	struct entry_spec spec = {
 		.key = ctx->keys[edit->k].name,
-		.expire = EXPIRE_NEVER,
+		.expire = expire,
 		.type = ENTRY_LIST,
 		.access = ctx_access_new(ctx),
 	};
@@ -232,18 +232,24 @@ static struct entry_spec edit_spec(const struct list_edit *edit)
 	return spec;
 }
 
+/* A new entry, packed where that is possible. The structure is a fresh one, or has been packed. */
+static struct entry *edit_entry(struct list_edit *edit, struct entry_spec *spec)
+{
+	if (edit->fresh && !edit_pack(edit))
+		return entry_new_owner_only(spec, edit->list);
+	if (edit->fresh)
+		list_free(edit->list);
+	spec->value = (struct slice){edit->packed, listpack_bytes(edit->packed)};
+	return entry_new(spec);
+}
+
 static void edit_put(struct list_edit *edit)
 {
 	struct ctx *ctx = edit->ctx;
-	struct entry_spec spec = edit_spec(edit);
+	struct entry_spec spec = edit_spec(edit, EXPIRE_NEVER);
 
-	if (!edit->list || edit_pack(edit)) {
-		spec.value = (struct slice){edit->packed, listpack_bytes(edit->packed)};
-		ctx_put(ctx, edit->k, entry_new(&spec));
-		if (edit->fresh)
-			list_free(edit->list);
-	} else if (edit->fresh) {
-		ctx_put(ctx, edit->k, entry_new_owner_only(&spec, edit->list));
+	if (!edit->list || edit->fresh || edit_pack(edit)) {
+		ctx_put(ctx, edit->k, edit_entry(edit, &spec));
 	} else if (entry_encoding(edit->e) != edit->encoding) {
 		ctx_put_shallow(ctx, edit->k, entry_new_owner_only(&spec, edit->list));
 	}
@@ -261,6 +267,23 @@ void list_edit_end(struct list_edit *edit)
 		list_free(edit->list);
 	if (edit->e)
 		ctx_remove(edit->ctx, edit->k);
+}
+
+struct entry *list_edit_take(struct list_edit *edit, int64_t expire)
+{
+	struct entry_spec spec = edit_spec(edit, expire);
+	struct entry *e = edit_entry(edit, &spec);
+
+	assert(!edit->e);
+	edit->list = NULL;
+	return e;
+}
+
+void list_edit_drop(struct list_edit *edit)
+{
+	assert(!edit->e);
+	retire_cut(edit, edit->list);
+	edit->list = NULL;
 }
 
 /* --- what LPOP and its like have in common with those that wait --- */

@@ -81,6 +81,10 @@ uint64_t list_edit_remove_equal(struct list_edit *edit, enum list_side side,
 				struct listpack_item item, uint64_t max);
 
 void list_edit_end(struct list_edit *edit);
+/* A new list that has elements, as an entry of the caller's: nothing is put. Ends the edit. */
+struct entry *list_edit_take(struct list_edit *edit, int64_t expire);
+/* Forgets a new list. */
+void list_edit_drop(struct list_edit *edit);
 
 /* --- what LPOP and its like have in common with those that wait --- */
 

@@ -98,6 +98,8 @@ bool set_edit_remove(struct set_edit *edit, struct listpack_item member);
 
 /* Puts the set at its key. */
 void set_edit_end(struct set_edit *edit);
+/* A new set that has members, as an entry of the caller's: nothing is put. Ends the edit. */
+struct entry *set_edit_take(struct set_edit *edit, int64_t expire);
 /* Forgets a new set. */
 void set_edit_drop(struct set_edit *edit);
 

@@ -295,9 +295,9 @@ bool set_edit_remove(struct set_edit *edit, struct listpack_item member)
 /* --- end --- */
 
 /* The set anew: a packed one, or one that has become a dict. */
-static struct entry *edit_entry(const struct set_edit *edit, struct slice key)
+static struct entry *edit_entry(const struct set_edit *edit, struct slice key, int64_t expire)
 {
-	struct entry_spec spec = {.expire = EXPIRE_NEVER,
+	struct entry_spec spec = {.expire = expire,
 				  .type = ENTRY_SET,
 				  .access = ctx_access_new(edit->ctx)};
 
@@ -326,16 +326,25 @@ void set_edit_end(struct set_edit *edit)
 		if (!edit_in_place(edit))
 			set_edit_drop(edit);
 	} else if (!edit_in_place(edit)) {
-		ctx_put(ctx, k, edit_entry(edit, ctx->keys[k].name));
+		ctx_put(ctx, k, edit_entry(edit, ctx->keys[k].name, EXPIRE_NEVER));
 	} else if (entry_encoding(edit->e) != edit->encoding) {
 		ctx_put_shallow(ctx, k, entry_with_encoding(edit->e, edit->encoding, false));
 	}
+}
+
+struct entry *set_edit_take(struct set_edit *edit, int64_t expire)
+{
+	struct entry *e = edit_entry(edit, edit->ctx->keys[edit->k].name, expire);
+
+	assert(!edit->e);
+	edit->dict = NULL;
+	return e;
 }
 
 /* A dict is freed in slices, as any other. */
 void set_edit_drop(struct set_edit *edit)
 {
 	if (edit->dict)
-		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, SLICE("")));
+		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, SLICE(""), EXPIRE_NEVER));
 	edit->dict = NULL;
 }

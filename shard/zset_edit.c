@@ -130,8 +130,7 @@ static void make_large(struct zset_edit *edit)
 	}
 }
 
-/* A score as it stands in a listpack. Text is written to `room`. */
-static struct listpack_item score_item(double score, char room[NUMBER_DOUBLE_TEXT_MAX])
+struct listpack_item zset_score_item(double score, char room[NUMBER_DOUBLE_TEXT_MAX])
 {
 	if (fabs(score) <= SCORE_WHOLE_MAX && score == trunc(score) &&
 	    !(score == 0 && signbit(score)))
@@ -151,7 +150,7 @@ static bool packed_insert(struct zset_edit *edit, struct slice member, double sc
 {
 	char room[NUMBER_DOUBLE_TEXT_MAX];
 	struct zset_cut cut = {.kind = CUT_ELEMENT, .score = score, .member = member};
-	struct listpack_item items[2] = {listpack_item_of(member), score_item(score, room)};
+	struct listpack_item items[2] = {listpack_item_of(member), zset_score_item(score, room)};
 	size_t bytes = listpack_bytes(edit->packed) + listpack_item_bytes(items[0]) +
 		       listpack_item_bytes(items[1]);
 
@@ -265,11 +264,11 @@ void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t coun
 /* --- end --- */
 
 /* The set anew: a packed one, or one that has become large. */
-static struct entry *edit_entry(const struct zset_edit *edit)
+static struct entry *edit_entry(const struct zset_edit *edit, int64_t expire)
 {
 	struct entry_spec spec = {
 		.key = edit->ctx->keys[edit->k].name,
-		.expire = edit->e ? entry_expire(edit->e) : EXPIRE_NEVER,
+		.expire = edit->e ? entry_expire(edit->e) : expire,
 		.type = ENTRY_ZSET,
 		.encoding = edit->encoding,
 		.access = edit->e ? entry_access(edit->e) : ctx_access_new(edit->ctx),
@@ -295,10 +294,19 @@ void zset_edit_end(struct zset_edit *edit)
 	if (zset_edit_count(edit) == 0)
 		edit_end_empty(edit);
 	else if (!edit_in_place(edit))
-		ctx_put(edit->ctx, edit->k, edit_entry(edit));
+		ctx_put(edit->ctx, edit->k, edit_entry(edit, EXPIRE_NEVER));
 	else if (entry_encoding(edit->e) != edit->encoding)
 		ctx_put_shallow(edit->ctx, edit->k,
 				entry_with_encoding(edit->e, edit->encoding, false));
+}
+
+struct entry *zset_edit_take(struct zset_edit *edit, int64_t expire)
+{
+	struct entry *e = edit_entry(edit, expire);
+
+	assert(!edit->e);
+	edit->zset = NULL;
+	return e;
 }
 
 void zset_edit_drop(struct zset_edit *edit)

@@ -87,8 +87,13 @@ void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t coun
 /* Visits all elements as they are now, in order. */
 void zset_edit_walk(const struct zset_edit *edit, zset_visit *visit, void *arg);
 void zset_edit_end(struct zset_edit *edit);
+/* A new set that has elements, as an entry of the caller's: nothing is put. Ends the edit. */
+struct entry *zset_edit_take(struct zset_edit *edit, int64_t expire);
 /* Forgets a new set; a reader may begin one for itself and end it so. */
 void zset_edit_drop(struct zset_edit *edit);
+
+/* A score as it stands in a listpack. Text is written to `room`. */
+struct listpack_item zset_score_item(double score, char room[NUMBER_DOUBLE_TEXT_MAX]);
 
 /* --- inside the forms: for zset_value.c and zset_edit.c alone --- */
 

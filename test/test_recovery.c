@@ -84,6 +84,10 @@ static const char *const collections[] = {
 	"ZADD {t}z%c %d m%d %d.5 n%d", "ZADD {t}z%c GT %d m%d", "ZINCRBY {t}z%c 0.1 m%d", "ZREM {t}z%c m%d",
 	"ZPOPMIN {t}z%c", "ZPOPMAX {t}z%c 2", "ZMPOP 2 {t}z%c {t}z%c MAX COUNT 3",
 	"ZUNIONSTORE {t}z%c 2 {t}z%c {t}z%c", "ZREMRANGEBYRANK {t}z%c 0 %d", "ZRANGESTORE {t}z%c {t}z%c 0 %d",
+	"RENAME h%c h%c", "COPY s%c l%c", "COPY {t}h%c h%c", "COPY {t}z%c z%c REPLACE", "COPY {t}l%c l%c REPLACE",
+	"COPY {t}s%c s%c", "SMOVE s%c {t}s%c m%d", "SMOVE {t}s%c s%c m%d", "LMOVE {t}l%c l%c LEFT RIGHT", "LMOVE l%c {t}l%c RIGHT LEFT",
+	"RPOPLPUSH l%c l%c", "LMPOP 2 l%c {t}l%c RIGHT COUNT 3", "ZMPOP 2 z%c {t}z%c MIN", "SDIFFSTORE s%c s%c {t}s%c",
+	"ZUNIONSTORE z%c 2 {t}z%c z%c", "RENAME {t}z%c z%c", "RENAME s%c s%c", "ZRANGESTORE z%c {t}z%c 0 %d",
 	"RENAME {t}h%c {t}h%c", "COPY {t}s%c {t}s%c REPLACE", "PEXPIRE {t}h%c %d", "DEL {t}z%c", "EXPIRE {t}l%c 1",
 };
 

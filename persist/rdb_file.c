@@ -1,0 +1,372 @@
+/*
+ * RDB files, written and read (rdb_file.h).
+ */
+#include "persist/rdb_file.h"
+
+#include "persist/io.h"
+#include "proto/crc64.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define MAGIC          "REDIS"
+#define VERSION_DIGITS 4
+#define HEADER_BYTES   (sizeof(MAGIC) - 1 + VERSION_DIGITS)
+
+/* Files of earlier versions end without a sum. */
+#define VERSION_SUM 5
+
+/* Bytes that are summed at a time while reading. */
+#define SUM_STEP (64 * 1024)
+
+/* What isn't the type of a value. */
+enum opcode {
+	OP_SLOT_INFO = 244,   /* of a cluster: slot, keys, those that expire */
+	OP_FUNCTIONS = 245,   /* a library */
+	OP_MODULE_DATA = 247, /* beside the keys: module, when to load it, parts */
+	OP_IDLE = 248,
+	OP_FREQUENCY = 249,
+	OP_AUX = 250,
+	OP_SIZES = 251,
+	OP_EXPIRE_MS = 252,
+	OP_EXPIRE_S = 253,
+	OP_DATABASE = 254,
+	OP_END = 255,
+};
+
+/* --- writing --- */
+
+static void drain(struct rdb_out *out)
+{
+	struct rdb_file *file = (struct rdb_file *)out;
+	size_t written;
+
+	if (!file->error)
+		file->error = io_write(file->fd, out->bytes, out->len, &written);
+	if (file->checksum)
+		file->sum = crc64(file->sum, out->bytes, out->len);
+	file->bytes += out->len;
+	out->len = 0;
+}
+
+static struct slice header_of(uint32_t version, char room[HEADER_BYTES + 1])
+{
+	snprintf(room, HEADER_BYTES + 1, MAGIC "%0*u", VERSION_DIGITS, version % 10000);
+	return (struct slice){room, HEADER_BYTES};
+}
+
+void rdb_file_begin(struct rdb_file *file, int fd, bool compress, bool checksum)
+{
+	char room[HEADER_BYTES + 1];
+	struct slice header = header_of(RDB_VERSION, room);
+	size_t written;
+
+	*file = (struct rdb_file){
+		.out = {.compress = compress, .drain = drain},
+		.fd = fd,
+		.checksum = checksum,
+		.version = RDB_VERSION,
+	};
+	file->error = io_write(fd, header.ptr, header.len, &written);
+}
+
+void rdb_file_aux(struct rdb_file *file, const char *name, struct slice value)
+{
+	rdb_write_byte(&file->out, OP_AUX);
+	rdb_write_string(&file->out, slice_of(name));
+	rdb_write_string(&file->out, value);
+}
+
+void rdb_file_database(struct rdb_file *file, uint32_t db, uint64_t keys, uint64_t expires)
+{
+	rdb_write_byte(&file->out, OP_DATABASE);
+	rdb_write_length(&file->out, db);
+	rdb_write_byte(&file->out, OP_SIZES);
+	rdb_write_length(&file->out, keys);
+	rdb_write_length(&file->out, expires);
+}
+
+void rdb_file_key(struct rdb_file *file, const struct entry *e, int64_t idle_seconds,
+		  int64_t frequency)
+{
+	struct rdb_out *out = &file->out;
+	uint8_t type = rdb_type_of(e);
+
+	if (rdb_type_version(type) > file->version)
+		file->version = rdb_type_version(type);
+	if (entry_expire(e) != EXPIRE_NEVER) {
+		rdb_write_byte(out, OP_EXPIRE_MS);
+		rdb_write_u64(out, (uint64_t)entry_expire(e));
+	}
+	if (idle_seconds >= 0) {
+		rdb_write_byte(out, OP_IDLE);
+		rdb_write_length(out, (uint64_t)idle_seconds);
+	}
+	if (frequency >= 0) {
+		rdb_write_byte(out, OP_FREQUENCY);
+		rdb_write_byte(out, (uint8_t)frequency);
+	}
+	rdb_write_byte(out, type);
+	rdb_write_string(out, entry_key(e));
+	rdb_encode(e, type, out);
+}
+
+/* The header with the version that it took. */
+static void end_header(struct rdb_file *file)
+{
+	char room[HEADER_BYTES + 1];
+	struct slice header = header_of(file->version, room);
+
+	if (file->version != RDB_VERSION && !file->error)
+		file->error = io_write_at(file->fd, header.ptr, header.len, 0);
+	if (file->checksum)
+		file->sum = crc64_join(crc64(0, header.ptr, header.len), file->sum, file->bytes);
+}
+
+int rdb_file_end(struct rdb_file *file)
+{
+	rdb_write_byte(&file->out, OP_END);
+	drain(&file->out);
+	end_header(file);
+	rdb_write_u64(&file->out, file->sum);
+	drain(&file->out);
+	rdb_out_deinit(&file->out);
+	return file->error;
+}
+
+void rdb_file_drop(struct rdb_file *file)
+{
+	rdb_out_deinit(&file->out);
+}
+
+/* --- reading --- */
+
+struct reading {
+	struct rdb_in in;
+	const struct rdb_file_events *events;
+	void *arg;
+	struct slice bytes;
+	const char *part;   /* the one that is being read begins here */
+	const char *summed; /* so far the sum goes */
+	uint64_t sum;
+	struct rdb_key key;
+	struct rdb_string name, value;
+	bool stopped;
+	bool ended;
+};
+
+static uint64_t part_offset(const struct reading *r)
+{
+	return (uint64_t)(r->part - r->bytes.ptr);
+}
+
+/* What an opcode says of a key is said of the next one only. */
+static void forget_key(struct reading *r)
+{
+	r->key.expire = EXPIRE_NEVER;
+	r->key.idle_seconds = -1;
+	r->key.frequency = -1;
+}
+
+static bool read_key(struct reading *r, uint8_t type)
+{
+	const char *from;
+
+	if (!rdb_read_string(&r->in, &r->name))
+		return false;
+	from = r->in.at;
+	if (!rdb_skip_value(&r->in, type))
+		return false;
+	r->key.type = type;
+	r->key.name = r->name.text;
+	r->key.value = (struct slice){from, (size_t)(r->in.at - from)};
+	r->key.offset = part_offset(r);
+	if (r->events->key && !r->events->key(r->arg, &r->key))
+		r->stopped = true;
+	forget_key(r);
+	return !r->stopped;
+}
+
+static bool read_aux(struct reading *r)
+{
+	if (!rdb_read_string(&r->in, &r->name) || !rdb_read_string(&r->in, &r->value))
+		return false;
+	if (r->events->aux)
+		r->events->aux(r->arg, r->name.text, r->value.text);
+	return true;
+}
+
+static bool read_database(struct reading *r)
+{
+	uint64_t db;
+
+	if (!rdb_read_length(&r->in, &db))
+		return false;
+	if (db > UINT32_MAX)
+		return rdb_fail(&r->in, "no such database");
+	r->key.db = (uint32_t)db;
+	return true;
+}
+
+static bool read_sizes(struct reading *r)
+{
+	uint64_t keys, expires;
+
+	if (!rdb_read_length(&r->in, &keys) || !rdb_read_length(&r->in, &expires))
+		return false;
+	if (r->events->database)
+		r->events->database(r->arg, r->key.db, keys, expires);
+	return true;
+}
+
+/* A time before 1970 has passed, as one at its begin has. */
+static bool read_expire_ms(struct reading *r)
+{
+	uint64_t ms;
+
+	if (!rdb_read_u64(&r->in, &ms))
+		return false;
+	r->key.expire = (int64_t)ms < 0 ? 0 : (int64_t)ms > EXPIRE_LAST ? EXPIRE_LAST : (int64_t)ms;
+	return true;
+}
+
+static bool read_expire_s(struct reading *r)
+{
+	struct slice bytes;
+	int32_t seconds;
+
+	if (!rdb_read_bytes(&r->in, sizeof(seconds), &bytes))
+		return false;
+	memcpy(&seconds, bytes.ptr, sizeof(seconds));
+	r->key.expire = seconds < 0 ? 0 : (int64_t)seconds * 1000;
+	return true;
+}
+
+static bool read_idle(struct reading *r)
+{
+	uint64_t seconds;
+
+	if (!rdb_read_length(&r->in, &seconds))
+		return false;
+	r->key.idle_seconds = seconds > INT64_MAX ? INT64_MAX : (int64_t)seconds;
+	return true;
+}
+
+static bool read_frequency(struct reading *r)
+{
+	uint8_t frequency;
+
+	if (!rdb_read_byte(&r->in, &frequency))
+		return false;
+	r->key.frequency = frequency;
+	return true;
+}
+
+static bool leave_out(struct reading *r, const char *parts, const char *what)
+{
+	if (!rdb_skip(&r->in, parts))
+		return false;
+	if (what && r->events->left_out)
+		r->events->left_out(r->arg, what, part_offset(r));
+	return true;
+}
+
+/* Adds up what has been read, while it is in the processor's cache. */
+static void sum_up(struct reading *r)
+{
+	r->sum = crc64(r->sum, r->summed, (size_t)(r->in.at - r->summed));
+	r->summed = r->in.at;
+}
+
+static bool read_end(struct reading *r, uint32_t version)
+{
+	uint64_t expected = 0;
+
+	sum_up(r);
+	if (version >= VERSION_SUM && !rdb_read_u64(&r->in, &expected))
+		return false;
+	if (expected != 0 && expected != r->sum)
+		return rdb_fail(&r->in, "the checksum is another: bytes have changed");
+	r->ended = true;
+	return true;
+}
+
+static bool read_part(struct reading *r, uint32_t version)
+{
+	uint8_t opcode;
+
+	r->part = r->in.at;
+	if (r->part - r->summed >= SUM_STEP)
+		sum_up(r);
+	if (!rdb_read_byte(&r->in, &opcode))
+		return false;
+	switch (opcode) {
+	case OP_SLOT_INFO:
+		return leave_out(r, "lll", NULL);
+	case OP_FUNCTIONS:
+		return leave_out(r, "s", "a library of functions");
+	case OP_MODULE_DATA:
+		return leave_out(r, "lllm", "a module's data");
+	case OP_IDLE:
+		return read_idle(r);
+	case OP_FREQUENCY:
+		return read_frequency(r);
+	case OP_AUX:
+		return read_aux(r);
+	case OP_SIZES:
+		return read_sizes(r);
+	case OP_EXPIRE_MS:
+		return read_expire_ms(r);
+	case OP_EXPIRE_S:
+		return read_expire_s(r);
+	case OP_DATABASE:
+		return read_database(r);
+	case OP_END:
+		return read_end(r, version);
+	default:
+		return read_key(r, opcode);
+	}
+}
+
+static bool read_header(struct reading *r, uint32_t *version)
+{
+	struct slice header;
+
+	if (!rdb_read_bytes(&r->in, HEADER_BYTES, &header) ||
+	    memcmp(header.ptr, MAGIC, sizeof(MAGIC) - 1) != 0)
+		return rdb_fail(&r->in, "this is no RDB file");
+	*version = 0;
+	for (size_t i = sizeof(MAGIC) - 1; i < HEADER_BYTES; i++) {
+		unsigned digit = (unsigned char)header.ptr[i] - '0';
+		if (digit > 9)
+			return rdb_fail(&r->in, "this is no RDB file");
+		*version = *version * 10 + digit;
+	}
+	return (*version >= 1 && *version <= RDB_VERSION_READ_MAX) ||
+	       rdb_fail(&r->in, "a version of RDB that is not known");
+}
+
+bool rdb_file_read(struct slice bytes, const struct rdb_file_events *events, void *arg,
+		   struct rdb_file_result *result)
+{
+	struct reading r = {
+		.in = rdb_in_of(bytes, UINT32_MAX),
+		.events = events,
+		.arg = arg,
+		.bytes = bytes,
+		.part = bytes.ptr,
+		.summed = bytes.ptr,
+	};
+	bool whole;
+
+	*result = (struct rdb_file_result){0};
+	forget_key(&r);
+	whole = read_header(&r, &result->version);
+	while (whole && !r.ended)
+		whole = read_part(&r, result->version);
+	result->error = r.stopped ? NULL : r.in.error;
+	result->offset = whole ? (uint64_t)(r.in.at - bytes.ptr) : part_offset(&r);
+	rdb_string_deinit(&r.name);
+	rdb_string_deinit(&r.value);
+	return whole;
+}

@@ -1,0 +1,533 @@
+/*
+ * Building values from RDB's bytes (rdb_value.h).
+ *
+ * A collection comes as strings, or as one string that holds all its elements in a packed format. Either
+ * is a `source` of texts, so that there is one function for each type of value, not for each of RDB's.
+ */
+#include "proto/crc64.h"
+#include "shard/hash_value.h"
+#include "shard/intset.h"
+#include "shard/list_value.h"
+#include "shard/rdb_value.h"
+#include "shard/set.h"
+#include "shard/ziplist.h"
+#include "shard/zset_value.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* Redis takes no later time for a field's. */
+#define FIELD_EXPIRE_LAST ((1ull << 48) - 1)
+
+/* What a quicklist's node is. */
+#define NODE_ELEMENT  1
+#define NODE_LISTPACK 2
+
+const char rdb_error_empty[] = "a collection without elements";
+const char rdb_error_unsupported[] = "values of this type are not supported";
+
+static const char error_packed[] = "a packed collection is damaged";
+static const char error_twice[] = "an element that is there already";
+
+/* --- sources --- */
+
+enum form { FORM_STRINGS, FORM_LISTPACK, FORM_ZIPLIST, FORM_ZIPMAP, FORM_INTSET, FORM_COUNT };
+
+struct source {
+	struct rdb_in *in;
+	enum form form;
+	uint64_t left; /* elements to come, of whatever strings they are */
+	/* where packed elements stand */
+	struct rdb_string packed;
+	size_t at;
+	/* what was read last: texts of different `place` don't get in each other's way */
+	struct rdb_string strings[3];
+};
+
+static void intset_read(struct source *s, struct listpack_item *item)
+{
+	*item = listpack_item_number(intset_get(s->packed.text.ptr, s->at++));
+}
+
+static void read_item(struct source *s, struct listpack_item *item)
+{
+	const char *bytes = s->packed.text.ptr;
+
+	switch (s->form) {
+	case FORM_LISTPACK:
+		s->at = listpack_read(bytes, s->at, item);
+		break;
+	case FORM_ZIPLIST:
+		s->at = ziplist_read(bytes, s->at, item);
+		break;
+	case FORM_ZIPMAP:
+		s->at = zipmap_read(bytes, s->at, s->left % 2, item);
+		break;
+	default:
+		intset_read(s, item);
+	}
+}
+
+/* The next element; there is one. */
+static bool source_item(struct source *s, unsigned place, struct listpack_item *item)
+{
+	struct rdb_string *string = &s->strings[place];
+
+	if (s->form != FORM_STRINGS) {
+		read_item(s, item);
+	} else {
+		if (!rdb_read_string(s->in, string))
+			return false;
+		*item = (struct listpack_item){.text = string->text};
+	}
+	s->left--;
+	return true;
+}
+
+static bool source_text(struct source *s, unsigned place, struct slice *text)
+{
+	struct listpack_item item;
+
+	if (!source_item(s, place, &item))
+		return false;
+	*text = listpack_item_text(item, s->strings[place].room);
+	return true;
+}
+
+static uint64_t count_ziplist(struct slice bytes)
+{
+	struct listpack_item item;
+	uint64_t count = 0;
+
+	for (size_t at = ZIPLIST_FIRST; at < bytes.len - 1; count++)
+		at = ziplist_read(bytes.ptr, at, &item);
+	return count;
+}
+
+static uint64_t count_zipmap(struct slice bytes)
+{
+	struct listpack_item item;
+	uint64_t count = 0;
+
+	for (size_t at = ZIPMAP_FIRST; at < bytes.len - 1; count++)
+		at = zipmap_read(bytes.ptr, at, count % 2, &item);
+	return count;
+}
+
+static uint64_t count_listpack(struct slice bytes)
+{
+	return listpack_count(bytes.ptr);
+}
+
+static uint64_t count_intset(struct slice bytes)
+{
+	return intset_count(bytes.ptr);
+}
+
+/* Begins to read the packed elements that were just read as a string. */
+static bool source_unpack(struct source *s)
+{
+	static const struct {
+		bool (*valid)(struct slice bytes);
+		uint64_t (*count)(struct slice bytes);
+		size_t first;
+	} forms[FORM_COUNT] = {
+		[FORM_LISTPACK] = {listpack_valid, count_listpack, LISTPACK_HEADER},
+		[FORM_ZIPLIST] = {ziplist_valid, count_ziplist, ZIPLIST_FIRST},
+		[FORM_ZIPMAP] = {zipmap_valid, count_zipmap, ZIPMAP_FIRST},
+		[FORM_INTSET] = {intset_valid, count_intset, 0},
+	};
+	struct slice bytes = s->packed.text;
+
+	if (!forms[s->form].valid(bytes))
+		return rdb_fail(s->in, error_packed);
+	s->at = forms[s->form].first;
+	s->left = forms[s->form].count(bytes);
+	return true;
+}
+
+/* Begins to read elements, each of so many parts: strings count elements, packed formats all parts. */
+static bool source_begin(struct source *s, unsigned parts)
+{
+	if (s->form != FORM_STRINGS) {
+		if (!rdb_read_string(s->in, &s->packed) || !source_unpack(s))
+			return false;
+		if (s->left % parts != 0)
+			return rdb_fail(s->in, error_packed);
+	} else {
+		if (!rdb_read_length(s->in, &s->left))
+			return false;
+		/* Each takes a byte at least: so no sum of them runs over. */
+		if (s->left > (size_t)(s->in->end - s->in->at))
+			return rdb_fail(s->in, "more elements than there are bytes");
+		s->left *= parts;
+	}
+	return s->left > 0 || rdb_fail(s->in, rdb_error_empty);
+}
+
+static void source_deinit(struct source *s)
+{
+	rdb_string_deinit(&s->packed);
+	for (size_t i = 0; i < sizeof(s->strings) / sizeof(*s->strings); i++)
+		rdb_string_deinit(&s->strings[i]);
+}
+
+/* --- types --- */
+
+/* How a hash's fields, a sorted set's members come with what else belongs to them. */
+enum extra {
+	EXTRA_NONE,
+	EXTRA_TTL_THIRD,    /* the third of three elements: unix ms */
+	EXTRA_TTL_ABSOLUTE, /* a length before the field: unix ms */
+	EXTRA_TTL_RELATIVE, /* the same, one more than what lies between it and the earliest */
+	EXTRA_SCORE_ELEMENT,
+	EXTRA_SCORE_TEXT,
+	EXTRA_SCORE_DOUBLE,
+};
+
+struct load {
+	struct ctx *ctx;
+	uint32_t k;
+	int64_t expire;
+	struct rdb_in *in;
+	struct source source;
+	enum extra extra;
+	uint64_t earliest; /* EXTRA_TTL_RELATIVE */
+};
+
+static struct entry *load_string(struct load *l)
+{
+	struct rdb_string string = {0};
+	struct entry *e = NULL;
+
+	if (rdb_read_string(l->in, &string))
+		e = entry_new_string(l->ctx->keys[l->k].name, string.text, l->expire,
+				     ctx_access_new(l->ctx));
+	rdb_string_deinit(&string);
+	return e;
+}
+
+/* --- lists --- */
+
+static void push(struct list_edit *edit, struct slice text)
+{
+	list_edit_expect(edit, text.len, 1);
+	list_edit_push(edit, LIST_BACK, list_element_of(text));
+}
+
+static bool push_all(struct load *l, struct list_edit *edit)
+{
+	struct slice text;
+
+	while (l->source.left > 0) {
+		if (!source_text(&l->source, 0, &text))
+			return false;
+		push(edit, text);
+	}
+	return true;
+}
+
+static struct entry *finish_list(struct load *l, struct list_edit *edit, bool whole)
+{
+	if (whole && list_edit_length(edit) > 0)
+		return list_edit_take(edit, l->expire);
+	if (whole)
+		rdb_fail(l->in, rdb_error_empty);
+	list_edit_drop(edit);
+	return NULL;
+}
+
+static struct entry *load_list(struct load *l)
+{
+	struct list_edit edit;
+
+	list_edit_begin(&edit, l->ctx, l->k, NULL);
+	return finish_list(l, &edit, source_begin(&l->source, 1) && push_all(l, &edit));
+}
+
+/* A node, which may be one element alone. */
+static bool load_node(struct load *l, struct list_edit *edit)
+{
+	struct source *s = &l->source;
+	uint64_t kind = NODE_LISTPACK;
+
+	if (s->form == FORM_LISTPACK && !rdb_read_length(l->in, &kind))
+		return false;
+	if (kind != NODE_LISTPACK && kind != NODE_ELEMENT)
+		return rdb_fail(l->in, "no such kind of a list's node");
+	if (!rdb_read_string(l->in, &s->packed))
+		return false;
+	if (kind == NODE_LISTPACK)
+		return source_unpack(s) && push_all(l, edit);
+	push(edit, s->packed.text);
+	return true;
+}
+
+static struct entry *load_quicklist(struct load *l)
+{
+	struct list_edit edit;
+	uint64_t nodes;
+	bool whole = rdb_read_length(l->in, &nodes);
+
+	list_edit_begin(&edit, l->ctx, l->k, NULL);
+	for (; whole && nodes > 0; nodes--)
+		whole = load_node(l, &edit);
+	return finish_list(l, &edit, whole);
+}
+
+/* --- sets --- */
+
+static bool add_all(struct load *l, struct set_edit *edit)
+{
+	struct source *s = &l->source;
+	struct slice text;
+
+	for (bool first = true; s->left > 0; first = false) {
+		uint64_t count = s->left;
+		if (!source_text(s, 0, &text))
+			return false;
+		if (first)
+			set_edit_expect(edit, text, count);
+		if (!set_edit_add(edit, listpack_item_of(text)))
+			return rdb_fail(l->in, error_twice);
+	}
+	return true;
+}
+
+static struct entry *load_set(struct load *l)
+{
+	struct set_edit edit;
+
+	set_edit_begin(&edit, l->ctx, l->k, NULL);
+	if (source_begin(&l->source, 1) && add_all(l, &edit))
+		return set_edit_take(&edit, l->expire);
+	set_edit_drop(&edit);
+	return NULL;
+}
+
+/* --- hashes --- */
+
+/* A time as it is written, 0: none. */
+static bool field_expire(struct load *l, uint64_t at, int64_t *expire)
+{
+	if (at > FIELD_EXPIRE_LAST)
+		return rdb_fail(l->in, "a field's time to live is out of range");
+	*expire = at == 0 ? EXPIRE_NEVER : (int64_t)at;
+	return true;
+}
+
+/* The time that stands before a field. */
+static bool expire_before(struct load *l, int64_t *expire)
+{
+	uint64_t at;
+
+	*expire = EXPIRE_NEVER;
+	if (l->extra != EXTRA_TTL_ABSOLUTE && l->extra != EXTRA_TTL_RELATIVE)
+		return true;
+	if (!rdb_read_length(l->in, &at))
+		return false;
+	if (l->extra == EXTRA_TTL_RELATIVE && at != 0) {
+		if (at > FIELD_EXPIRE_LAST || l->earliest > FIELD_EXPIRE_LAST)
+			return field_expire(l, UINT64_MAX, expire);
+		at += l->earliest - 1;
+	}
+	return field_expire(l, at, expire);
+}
+
+static bool expire_third(struct load *l, int64_t *expire)
+{
+	struct slice text;
+	uint64_t at;
+
+	if (l->extra != EXTRA_TTL_THIRD)
+		return true;
+	if (!source_text(&l->source, 2, &text))
+		return false;
+	if (!number_parse_unsigned(text, &at))
+		return rdb_fail(l->in, error_packed);
+	return field_expire(l, at, expire);
+}
+
+static bool set_all(struct load *l, struct hash_edit *edit)
+{
+	struct source *s = &l->source;
+	struct slice name, value;
+	int64_t expire;
+
+	while (s->left > 0) {
+		if (!expire_before(l, &expire) || !source_text(s, 0, &name) ||
+		    !source_text(s, 1, &value) || !expire_third(l, &expire))
+			return false;
+		if (!hash_edit_set(edit, name, value, expire))
+			return rdb_fail(l->in, error_twice);
+	}
+	return true;
+}
+
+static struct entry *load_hash(struct load *l)
+{
+	struct hash_edit edit;
+	unsigned parts = l->extra == EXTRA_TTL_THIRD ? 3 : 2;
+
+	hash_edit_begin(&edit, l->ctx, l->k, NULL);
+	if (source_begin(&l->source, parts) && set_all(l, &edit))
+		return hash_edit_take(&edit, l->expire);
+	hash_edit_drop(&edit);
+	return NULL;
+}
+
+static struct entry *load_hash_earliest(struct load *l)
+{
+	return rdb_read_u64(l->in, &l->earliest) ? load_hash(l) : NULL;
+}
+
+/* --- sorted sets --- */
+
+static bool read_score(struct load *l, double *score)
+{
+	struct slice text;
+
+	switch (l->extra) {
+	case EXTRA_SCORE_DOUBLE:
+		return rdb_read_double(l->in, score);
+	case EXTRA_SCORE_TEXT:
+		return rdb_read_double_text(l->in, score);
+	default:
+		return source_text(&l->source, 1, &text) &&
+		       (number_parse_double(text, score) || rdb_fail(l->in, error_packed));
+	}
+}
+
+static bool put_all(struct load *l, struct zset_edit *edit)
+{
+	struct slice member;
+	double score, other;
+
+	while (l->source.left > 0) {
+		if (!source_text(&l->source, 0, &member) || !read_score(l, &score))
+			return false;
+		if (isnan(score))
+			return rdb_fail(l->in, "a score that is no number");
+		if (zset_edit_find(edit, member, &other))
+			return rdb_fail(l->in, error_twice);
+		zset_edit_put(edit, member, score);
+	}
+	return true;
+}
+
+/* The longest member of those to come as strings; what is broken is for put_all() to find. */
+static size_t longest_member(const struct load *l)
+{
+	struct rdb_in ahead = *l->in;
+	struct rdb_string string = {0};
+	size_t longest = 0;
+
+	for (uint64_t left = l->source.left; left > 0; left--) {
+		if (!rdb_read_string(&ahead, &string) ||
+		    !rdb_skip(&ahead, l->extra == EXTRA_SCORE_TEXT ? "d" : "8"))
+			break;
+		if (string.text.len > longest)
+			longest = string.text.len;
+	}
+	rdb_string_deinit(&string);
+	return longest;
+}
+
+/*
+ * Redis makes it of the large kind and turns it into a small one at the end, where it can: so -0, which
+ * only the large one has, depends on the whole.
+ */
+static void expect_zset(struct load *l, struct zset_edit *edit, uint64_t count)
+{
+	zset_edit_expect(edit, count, 0);
+	if (edit->encoding == ENCODING_LISTPACK && l->source.form == FORM_STRINGS)
+		zset_edit_expect(edit, count, longest_member(l));
+}
+
+static struct entry *load_zset(struct load *l)
+{
+	struct zset_edit edit;
+	unsigned parts = l->extra == EXTRA_SCORE_ELEMENT ? 2 : 1;
+	bool whole = source_begin(&l->source, parts);
+
+	zset_edit_begin(&edit, l->ctx, l->k, NULL);
+	if (whole)
+		expect_zset(l, &edit, l->source.left / parts);
+	if (whole && put_all(l, &edit))
+		return zset_edit_take(&edit, l->expire);
+	zset_edit_drop(&edit);
+	return NULL;
+}
+
+/* --- all types --- */
+
+static const struct {
+	struct entry *(*load)(struct load *l);
+	enum form form;
+	enum extra extra;
+} types[RDB_TYPE_COUNT] = {
+	[RDB_STRING] = {load_string},
+	[RDB_LIST] = {load_list, FORM_STRINGS},
+	[RDB_LIST_ZIPLIST] = {load_list, FORM_ZIPLIST},
+	[RDB_LIST_QUICKLIST] = {load_quicklist, FORM_ZIPLIST},
+	[RDB_LIST_QUICKLIST_2] = {load_quicklist, FORM_LISTPACK},
+	[RDB_SET] = {load_set, FORM_STRINGS},
+	[RDB_SET_INTSET] = {load_set, FORM_INTSET},
+	[RDB_SET_LISTPACK] = {load_set, FORM_LISTPACK},
+	[RDB_ZSET] = {load_zset, FORM_STRINGS, EXTRA_SCORE_TEXT},
+	[RDB_ZSET_2] = {load_zset, FORM_STRINGS, EXTRA_SCORE_DOUBLE},
+	[RDB_ZSET_ZIPLIST] = {load_zset, FORM_ZIPLIST, EXTRA_SCORE_ELEMENT},
+	[RDB_ZSET_LISTPACK] = {load_zset, FORM_LISTPACK, EXTRA_SCORE_ELEMENT},
+	[RDB_HASH] = {load_hash, FORM_STRINGS},
+	[RDB_HASH_ZIPMAP] = {load_hash, FORM_ZIPMAP},
+	[RDB_HASH_ZIPLIST] = {load_hash, FORM_ZIPLIST},
+	[RDB_HASH_LISTPACK] = {load_hash, FORM_LISTPACK},
+	[RDB_HASH_FIELDS_OLD] = {load_hash, FORM_STRINGS, EXTRA_TTL_ABSOLUTE},
+	[RDB_HASH_LISTPACKEX_OLD] = {load_hash, FORM_LISTPACK, EXTRA_TTL_THIRD},
+	[RDB_HASH_FIELDS] = {load_hash_earliest, FORM_STRINGS, EXTRA_TTL_RELATIVE},
+	[RDB_HASH_LISTPACKEX] = {load_hash_earliest, FORM_LISTPACK, EXTRA_TTL_THIRD},
+};
+
+struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expire,
+			 struct rdb_in *in)
+{
+	struct entry *e;
+
+	if (type >= RDB_TYPE_COUNT || !types[type].load) {
+		rdb_fail(in, rdb_error_unsupported);
+		return NULL;
+	}
+	struct load l = {
+		.ctx = ctx,
+		.k = k,
+		.expire = expire,
+		.in = in,
+		.source = {.in = in, .form = types[type].form},
+		.extra = types[type].extra,
+	};
+	e = types[type].load(&l);
+	source_deinit(&l.source);
+	assert(!e == (in->error != NULL));
+	return e;
+}
+
+/* --- payloads --- */
+
+#define PAYLOAD_END 10 /* version and sum */
+
+bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in)
+{
+	uint16_t version;
+	uint64_t sum;
+
+	if (payload.len < PAYLOAD_END)
+		return false;
+	const char *end = payload.ptr + payload.len - PAYLOAD_END;
+	memcpy(&version, end, sizeof(version));
+	memcpy(&sum, end + sizeof(version), sizeof(sum));
+	if (version > RDB_VERSION_READ_MAX ||
+	    crc64(0, payload.ptr, payload.len - sizeof(sum)) != sum)
+		return false;
+	*in = rdb_in_of((struct slice){payload.ptr, payload.len - PAYLOAD_END}, string_max);
+	return true;
+}
