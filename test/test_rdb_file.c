@@ -84,8 +84,8 @@ static int write_file(struct store *s, bool compress, bool checksum)
 		rdb_file_database(&w.file, db, 12, 1);
 		for (uint32_t i = 0; i < SLOT_COUNT; i++) {
 			struct table *table = slot_table(&s->ks->slots[i], db);
-			if (table)
-				table_walk(table, write_entry, &w);
+			for (uint64_t at = table ? 0 : TABLE_END; at != TABLE_END;)
+				at = table_scan(table, at, write_entry, &w);
 		}
 	}
 	int error = rdb_file_end(&w.file);
@@ -430,8 +430,8 @@ static void test_damaged(void **state)
 			static const int changes[] = {1, 2, 4, 8, 16, 32, 64, 128, 255};
 			for (size_t i = 0; i < COUNT_OF(changes); i++)
 				if (read_copy(&s, map.bytes, map.len, at, changes[i]) && checksum)
-					/* the sum itself may be changed to none */
-					assert_true(at >= map.len - 8);
+					/* old versions have no sum */
+					assert_in_range(at, 5, 8);
 			store_collect(&s);
 		}
 		io_unmap(&map);
