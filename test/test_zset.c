@@ -362,7 +362,7 @@ static void test_fill(void **state)
 	} rows[] = {{"rising", 0, 1, 90}, {"falling", 0, -1, 90}, {"random", 0, 0, 75}};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		print_message("%s\n", rows[i].label);
+		print_message("# %s\n", rows[i].label);
 		model_init(MEMBERS_MAX);
 		for (uint32_t k = 0; k < MEMBERS_MAX; k++)
 			put(k, rows[i].step ? rows[i].first + k * rows[i].step
