@@ -23,9 +23,10 @@ bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget)
 {
 	uint64_t root = atomic_load_explicit(&z->members.table.root, memory_order_relaxed);
 	if (root) {
-		if (table_free_slice(root, at, budget, NULL, NULL))
-			table_take(&z->members.table);
-		return false;
+		table_free_slice(root, at, budget, NULL, NULL);
+		if (*at != TABLE_END)
+			return false;
+		table_take(&z->members.table);
 	}
 	if (!zset_tree_free_slice(&z->tree, budget))
 		return false;
