@@ -389,6 +389,35 @@ static void test_copy(void **state)
 	zset_free(NULL);
 }
 
+static struct entry *as_value(void)
+{
+	struct entry_spec spec = {.key = SLICE("key"), .expire = EXPIRE_NEVER, .type = ENTRY_ZSET};
+	struct entry *e = entry_new_ordered(&spec, m.z);
+
+	m.z = zset_new();
+	return e;
+}
+
+/* As the value of a key it goes at once when that is asked for, else bit by bit. */
+static void test_freed_with_its_entry(void **state)
+{
+	model_init(MEMBERS_MAX);
+	for (uint32_t i = 0; i < 3000; i++)
+		put(i, some_score());
+	entry_free(as_value());
+	for (uint32_t i = 0; i < 3000; i++)
+		zset_put(m.z, &m.seed, name(i), i, &m.r);
+	pass_grace();
+	retire_entry(&m.r, as_value());
+	retire_stamp(&m.r, &m.grace);
+	m.grace.completed = ++m.grace.started;
+	uint32_t slices = 1;
+	while (retire_collect(&m.r, &m.grace, 100))
+		slices++;
+	assert_in_range(slices, 25, 60);
+	model_deinit();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_lex),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_freed_with_its_entry),
 	};
 
 	seeds = check_random_start();
