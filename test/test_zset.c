@@ -1,6 +1,7 @@
 /*
- * Large sorted sets against a plain sorted array: whatever is done to both, they say the same, and the
- * tree stays as zset_tree.h wants it. Built twice: as it is, and with nodes so small that trees get deep.
+ * Large sorted sets against a plain sorted array: whatever is done to both, they say the same, and
+ * the tree stays as zset_tree.h wants it. Built twice: as it is, and with nodes so small that trees
+ * get deep.
  */
 #include "shard/zset.h"
 #include "shard/zset_node.h"
@@ -10,7 +11,10 @@
 
 #define MEMBERS_MAX 6000
 
-/* What should be in the set, in order; and the score of each member number, NaN where it isn't there. */
+/*
+ * What should be in the set, in order; and the score of each member number, NaN where it isn't
+ * there.
+ */
 struct model {
 	struct zset *z;
 	struct hash_seed seed;
