@@ -514,9 +514,19 @@ def command(rng):
     args = rng.choices(TEMPLATES, WEIGHTS)[0].generate(rng)
     if rng.random() < SPOILT:
         spoil(rng, args)
+        same_arity(args)
     if rng.random() < .1:
         args[0] = args[0].lower()
     return args
+
+
+def same_arity(args):
+    """Where 7.2 has changed how many arguments there may be, a number that both refuse or both take: what
+    is refused breaks a transaction."""
+    if args[0] in (b"ZRANK", b"ZREVRANK"):
+        del args[3:]
+    elif args[:2] == [b"COMMAND", b"GETKEYS"]:
+        args += [b"GET"] * (4 - len(args))
 
 
 TRANSACTION = 0.02
