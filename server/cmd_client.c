@@ -376,12 +376,16 @@ void cmd_client_pause(struct conn *conn, struct ctx *ctx)
 			return;
 		}
 	}
-	if (!number_parse(ctx->argv[2], &ms) || ms > INT64_MAX / 2) {
+	if (!number_parse(ctx->argv[2], &ms)) {
 		reply_error(ctx->reply, "ERR timeout is not an integer or out of range");
 		return;
 	}
 	if (ms < 0) {
 		reply_error(ctx->reply, "ERR timeout is negative");
+		return;
+	}
+	if (ms > INT64_MAX - ctx->now) {
+		reply_error(ctx->reply, "ERR timeout is out of range");
 		return;
 	}
 	/* a pause that is going on is only ever made longer and stricter */

@@ -376,6 +376,19 @@ static const char error_debug[] =
 	"can run it from a local connection, otherwise you need to set this option in the "
 	"configuration file, and then restart the server.";
 
+/*
+ * DEBUG, where it may not be run: that is said before what is wrong with the words behind it. NULL for
+ * anything else.
+ */
+static const struct command *denied_debug(const struct worker *worker, const struct conn *conn,
+					  const struct request *request)
+{
+	const struct command *cmd = command_find(request->argv[0]);
+	bool denied = cmd && request->argc > 1 && (cmd->flags & CMD_PROTECTED) &&
+		      !may_debug(worker, conn);
+	return denied ? cmd : NULL;
+}
+
 /* A web page may make a browser post requests to us: HTTP ends the connection, as in Redis. */
 static bool is_http(const struct slice *argv)
 {
@@ -404,6 +417,8 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		conn_close_after(conn);
 		return true;
 	}
+	if (!cmd)
+		cmd = denied_debug(worker, conn, request);
 	if (!cmd)
 		cmd = command_resolve(request->argv, request->argc, reply);
 	if (!cmd)
@@ -543,8 +558,11 @@ static void run_batch(struct worker *worker)
 static void protocol_error(struct worker *worker, struct conn *conn, const char *error)
 {
 	struct reply *reply = &conn->out;
+	struct reply_mark mark = reply_mark(reply);
 	reply_error(reply, error);
 	serve_count_errors(worker, reply);
+	if (is_mute(conn))
+		reply_rollback(reply, mark);
 	conn_close_after(conn);
 }
 

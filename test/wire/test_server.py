@@ -723,10 +723,17 @@ def test_digest_tells_contents_apart(client):
 def test_debug_is_refused_unless_enabled(kind, start):
     server = start(kind, ("enable-debug-command", "no"))
     with server.connect() as client:
-        assert client("DEBUG SLEEP 0") == Error(
+        denied = Error(
             "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
             "\"local\", you can run it from a local connection, otherwise you need to set this "
             "option in the configuration file, and then restart the server.")
+        for line in ("DEBUG SLEEP 0", "DEBUG SLEEP", "DEBUG NOSUCH", "DEBUG HELP x"):
+            assert client(line) == denied, line
+        assert client("DEBUG") == Error("ERR wrong number of arguments for 'debug' command")
+        client("CONFIG SET requirepass pw")
+        with server.connect() as stranger:
+            assert stranger("DEBUG SLEEP 0") == denied
+            assert stranger("DEBUG NOSUCH") == denied
     server.stop()
     server = start(kind, ("enable-debug-command", "local"))
     with server.connect() as client:
