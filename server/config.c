@@ -40,6 +40,9 @@ struct output_limits {
 	int64_t hard, soft, seconds;
 };
 
+/* They are compared as milliseconds. */
+#define OUTPUT_SECONDS_MAX (INT64_MAX / 1000)
+
 static enum output_class output_class(struct slice word)
 {
 	for (enum output_class i = 0; i < OUTPUT_CLASS_COUNT; i++)
@@ -66,7 +69,7 @@ static const char *parse_output_class(const struct slice *words, struct output_l
 	if (class == OUTPUT_CLASS_COUNT)
 		return "Invalid client class specified in buffer limit configuration.";
 	if (!parse_limit(words[1], &hard) || !parse_limit(words[2], &soft) ||
-	    !number_parse(words[3], &seconds) || seconds < 0)
+	    !number_parse(words[3], &seconds) || seconds < 0 || seconds > OUTPUT_SECONDS_MAX)
 		return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
 	limits[class] = (struct output_limits){hard, soft, seconds};
 	return NULL;
@@ -80,7 +83,7 @@ static const char *parse_output_limits(const char *text, struct output_limits *l
 	const char *error = NULL;
 	if (!args_split(text, strlen(text), &args, &scratch))
 		error = "Unbalanced quotes";
-	else if (args.count == 0 || args.count % 4 != 0)
+	else if (args.count % 4 != 0)
 		error = "Wrong number of arguments in buffer limit configuration.";
 	for (uint32_t i = 0; !error && i < args.count; i += 4)
 		error = parse_output_class(args.v + i, limits);
@@ -293,8 +296,10 @@ static void store_output_limits(struct config *config, const char *text)
 	char whole[256];
 	size_t n = 0;
 	config_string_copy(config, &config->output_limits, whole, sizeof(whole));
-	parse_output_limits(whole, limits);
-	parse_output_limits(text, limits);
+	const char *wrong = parse_output_limits(whole, limits);
+	assert(!wrong); /* it was written below, or is the default */
+	wrong = parse_output_limits(text, limits);
+	assert(!wrong); /* it has been checked */
 	for (enum output_class i = 0; i < OUTPUT_CLASS_COUNT; i++)
 		n += (size_t)snprintf(whole + n, sizeof(whole) - n, "%s%s %lld %lld %lld",
 				      i ? " " : "", output_class_names[i],
