@@ -53,8 +53,7 @@ void cmd_client_setinfo(struct conn *conn, struct ctx *ctx)
 	struct slice attribute = ctx->argv[2], value = ctx->argv[3];
 	bool is_name = slice_is(attribute, "lib-name");
 	if (!is_name && !slice_is(attribute, "lib-ver")) {
-		reply_errorf(ctx->reply, "ERR Unrecognized option '%.*s'", (int)attribute.len,
-			     attribute.ptr);
+		reply_errorf(ctx->reply, "ERR Unrecognized option '%.*s'", ERROR_ECHO(attribute));
 		return;
 	}
 	if (!client_text_ok(value)) {
@@ -131,7 +130,7 @@ static bool filter_type(struct ctx *ctx, uint32_t arg, struct client_filter *fil
 	enum client_type type = parse_type(ctx->argv[arg]);
 	if (type == TYPE_UNKNOWN) {
 		reply_errorf(ctx->reply, "ERR Unknown client type '%.*s'",
-			     (int)ctx->argv[arg].len, ctx->argv[arg].ptr);
+			     ERROR_ECHO(ctx->argv[arg]));
 		return false;
 	}
 	filter->none |= type == TYPE_OTHER;
@@ -321,8 +320,7 @@ static bool kill_option(struct conn *conn, struct ctx *ctx, uint32_t i,
 		filter_address(filter->laddr, value, filter);
 	} else if (slice_is(name, "user")) {
 		if (!slice_equal(value, SLICE("default"))) {
-			reply_errorf(ctx->reply, "ERR No such user '%.*s'", (int)value.len,
-				     value.ptr);
+			reply_errorf(ctx->reply, "ERR No such user '%.*s'", ERROR_ECHO(value));
 			return false;
 		}
 	} else if (slice_is(name, "skipme") && slice_is(value, "yes")) {

@@ -64,7 +64,7 @@ static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count
 			reply_errorf(ctx->reply,
 				     "ERR Unknown option or number of arguments for CONFIG SET - "
 				     "'%.*s'",
-				     (int)name.len, name.ptr);
+				     ERROR_ECHO(name));
 			return false;
 		}
 		const char *wrong = config_fixed(changes[i].option);
@@ -75,7 +75,7 @@ static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count
 			reply_errorf(ctx->reply,
 				     "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
 				     "%s",
-				     (int)name.len, name.ptr, wrong);
+				     ERROR_ECHO(name), wrong);
 			return false;
 		}
 	}
@@ -104,7 +104,7 @@ static bool make_changes(struct config *config, struct ctx *ctx, struct change *
 		struct slice name = ctx->argv[2 + 2 * i];
 		reply_errorf(ctx->reply,
 			     "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
-			     (int)name.len, name.ptr, error);
+			     ERROR_ECHO(name), error);
 		return false;
 	}
 	return true;

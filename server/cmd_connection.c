@@ -101,7 +101,7 @@ static bool hello_parse_options(struct ctx *ctx, struct hello *hello)
 			}
 		} else {
 			reply_errorf(ctx->reply, "ERR Syntax error in HELLO option '%.*s'",
-				     (int)ctx->argv[i].len, ctx->argv[i].ptr);
+				     ERROR_ECHO(ctx->argv[i]));
 			return false;
 		}
 	}
