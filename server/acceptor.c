@@ -326,24 +326,18 @@ void acceptor_stop(struct acceptor *acceptor)
 		unlink(acceptor->unix_path);
 }
 
-void acceptor_raise_fd_limit(struct server *server)
+int64_t acceptor_raise_fd_limit(int64_t clients)
 {
 	struct rlimit limit;
-	rlim_t wanted = (rlim_t)config_int(&server->config.maxclients) + RESERVED_FDS;
+	rlim_t wanted = (rlim_t)clients + RESERVED_FDS;
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
-		return;
+		return clients;
 	struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
 	if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-		return;
+		return clients;
 	raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
 	setrlimit(RLIMIT_NOFILE, &raised);
 	getrlimit(RLIMIT_NOFILE, &limit);
-	int64_t clients =
-		limit.rlim_cur > RESERVED_FDS ? (int64_t)(limit.rlim_cur - RESERVED_FDS) : 1;
-	if (clients >= config_int(&server->config.maxclients))
-		return;
-	log_write(LOG_WARNING,
-		  "The limit of open files is %llu: maxclients has been reduced to %lld",
-		  (unsigned long long)limit.rlim_cur, (long long)clients);
-	atomic_store(&server->config.maxclients, clients);
+	int64_t enough = limit.rlim_cur > RESERVED_FDS ? (int64_t)limit.rlim_cur - RESERVED_FDS : 1;
+	return enough < clients ? enough : clients;
 }

@@ -14,6 +14,7 @@
 #define SERVER_ACCEPTOR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 struct server;
@@ -60,7 +61,7 @@ int acceptor_start(struct acceptor *acceptor, struct server *server);
 /* Closes all sockets; removes the Unix socket's file. The handles close with the loop. */
 void acceptor_stop(struct acceptor *acceptor);
 
-/* Raises the limit of file descriptors for maxclients; lowers maxclients when that can't be had. */
-void acceptor_raise_fd_limit(struct server *server);
+/* Raises the limit of file descriptors for so many clients; returns how many of them it is enough for. */
+int64_t acceptor_raise_fd_limit(int64_t clients);
 
 #endif

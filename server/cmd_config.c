@@ -6,6 +6,8 @@
 #include "server/help.h"
 #include "server/server.h"
 
+#include <stdio.h>
+
 /* --- GET --- */
 
 /* A word without wildcards is shown as it was written; NULL ptr when nothing matches. */
@@ -92,15 +94,32 @@ static void undo(struct config *config, struct change *changes, uint32_t count)
 			   ignored);
 }
 
+/* Whether the system has what the new value asks it for. */
+static bool system_allows(struct config *config, const struct config_option *option,
+			  char error[CONFIG_ERROR_MAX])
+{
+	if (option != config_find(SLICE("maxclients")))
+		return true;
+	int64_t wanted = config_int(&config->maxclients);
+	int64_t enough = acceptor_raise_fd_limit(wanted);
+	snprintf(error, CONFIG_ERROR_MAX,
+		 "The operating system is not able to handle the specified number of clients, try "
+		 "with %lld",
+		 (long long)enough);
+	return enough == wanted;
+}
+
 static bool make_changes(struct config *config, struct ctx *ctx, struct change *changes,
 			 uint32_t count)
 {
 	char error[CONFIG_ERROR_MAX];
 	for (uint32_t i = 0; i < count; i++) {
-		config_format(config, changes[i].option, &changes[i].before);
-		if (config_set(config, changes[i].option, ctx->argv[3 + 2 * i], error))
+		const struct config_option *option = changes[i].option;
+		config_format(config, option, &changes[i].before);
+		if (config_set(config, option, ctx->argv[3 + 2 * i], error) &&
+		    system_allows(config, option, error))
 			continue;
-		undo(config, changes, i);
+		undo(config, changes, i + 1);
 		struct slice name = ctx->argv[2 + 2 * i];
 		reply_errorf(ctx->reply,
 			     "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",

@@ -491,5 +491,4 @@ void config_apply(struct server *server)
 		     config_int(&config->zset_max_listpack_entries));
 	atomic_store(&ks->limits.zset_listpack_value, config_int(&config->zset_max_listpack_value));
 	atomic_store(&ks->limits.list_listpack_size, config_int(&config->list_max_listpack_size));
-	acceptor_raise_fd_limit(server);
 }

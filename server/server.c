@@ -99,6 +99,18 @@ static uint32_t wanted_workers(struct server *server)
 	return workers < 1 ? 1 : workers > SHARDS_MAX ? SHARDS_MAX : (uint32_t)workers;
 }
 
+/* As many clients as the system has file descriptors for. */
+static void fit_clients(struct config *config)
+{
+	int64_t wanted = config_int(&config->maxclients);
+	int64_t enough = acceptor_raise_fd_limit(wanted);
+	if (enough == wanted)
+		return;
+	log_write(LOG_WARNING, "Too few open files are allowed: maxclients is %lld, not %lld",
+		  (long long)enough, (long long)wanted);
+	atomic_store(&config->maxclients, enough);
+}
+
 static int open_loop(struct server *server)
 {
 	const int numbers[] = {SIGTERM, SIGINT};
@@ -153,7 +165,7 @@ int server_run(struct server *server)
 	server->start_ms = clock_now(&server->clock);
 	server->next_conn_id = 1;
 	server->worker_count = wanted_workers(server);
-	acceptor_raise_fd_limit(server);
+	fit_clients(&server->config);
 	server->ks = keyspace_new(server->worker_count,
 				  (uint32_t)config_int(&server->config.databases), &seed);
 	config_apply(server);

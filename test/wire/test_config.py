@@ -413,3 +413,20 @@ def test_few_file_descriptors(kind, start):
         assert client("PING") == Status("PONG")
         assert int(client("CONFIG GET maxclients")[1]) < 100
     assert re.search("(?i)file descriptors|open files|maxclients", server.log())
+
+
+@pytest.mark.one_kind
+def test_more_clients_than_the_system_has_files_for(kind, start):
+    with open("/proc/sys/fs/nr_open") as file:
+        too_many = int(file.read()) + 1000      # not even root gets more
+    server = start(kind)
+    with server.connect() as client:
+        reply = client("CONFIG SET timeout 77 maxclients %d" % too_many)
+        said = re.fullmatch("ERR CONFIG SET failed .possibly related to argument 'maxclients'. - The "
+                            "operating system is not able to handle the specified number of "
+                            "clients, try with ([0-9]+)", str(reply))
+        assert isinstance(reply, Error) and said, reply
+        assert pairs(client("CONFIG GET maxclients timeout")) == {
+            b"maxclients": b"10000", b"timeout": b"0"}
+        assert 0 < int(said[1]) < too_many
+        assert client.command("CONFIG", "SET", "maxclients", said[1]) == Status("OK")
