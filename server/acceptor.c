@@ -257,6 +257,7 @@ static int listen_on(struct acceptor *acceptor, const char *word, int port, int 
 	int fd = open_tcp(word + optional, port, backlog);
 	if (fd < 0)
 		return optional && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) ? 0 : -1;
+	log_write(LOG_NOTICE, "Listening on %s, port %d", word + optional, port);
 	return add_listener(acceptor, fd, false);
 }
 
@@ -291,6 +292,7 @@ static int listen_unix(struct acceptor *acceptor)
 			   (int)config_int(&config->tcp_backlog));
 	if (fd < 0)
 		return -1;
+	log_write(LOG_NOTICE, "Listening on the Unix socket %s", path);
 	strcpy(acceptor->unix_path, path);
 	return add_listener(acceptor, fd, true);
 }

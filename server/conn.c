@@ -18,6 +18,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
+void conn_log(const struct conn *conn, enum log_level level, const char *what)
+{
+	char peer[CONN_ADDRESS_MAX];
+	if (!log_wants(level))
+		return;
+	conn_peer_text(conn, peer);
+	log_write(level, "%s %s id=%llu", what, peer, (unsigned long long)conn->id);
+}
+
 /* --- read blocks --- */
 
 static struct read_block *read_block_new(struct worker *worker, size_t size)
@@ -107,12 +116,14 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	if (n == UV_EOF) {
+		conn_log(conn, LOG_VERBOSE, "Client closed connection");
 		conn->flags |= CONN_EOF;
 		conn_set_reading(conn, false);
 		conn_ready(conn);
 		return;
 	}
 	if (n < 0) {
+		conn_log(conn, LOG_VERBOSE, uv_strerror((int)n));
 		conn_close(conn);
 		return;
 	}
@@ -122,8 +133,7 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	stat_add(&stats->reads, 1);
 	if (conn_in_bytes(conn) + multi_bytes(conn) >
 	    (uint64_t)config_int(&conn->worker->server->config.client_query_buffer_limit)) {
-		log_write(LOG_WARNING, "Closing client %llu that reached max query buffer length",
-			  (unsigned long long)conn->id);
+		conn_log(conn, LOG_WARNING, "Closing client that reached max query buffer length");
 		stat_add(&stats->clients_query_limit, 1);
 		conn_close(conn);
 		return;
@@ -211,6 +221,7 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival)
 		conn_close(conn);
 		return;
 	}
+	conn_log(conn, LOG_VERBOSE, "Accepted");
 	conn_set_reading(conn, true);
 }
 

@@ -20,6 +20,7 @@
 
 #include "proto/reply.h"
 #include "proto/resp.h"
+#include "server/log.h"
 #include "server/op.h"
 
 #include <netinet/in.h>
@@ -124,6 +125,9 @@ struct arrival {
 	int fd;
 	bool is_unix;
 } __attribute__((aligned(16)));
+
+/* Logs what happens to it, with its address and id; nothing of that is made when the level isn't wanted. */
+void conn_log(const struct conn *conn, enum log_level level, const char *what);
 
 /* Takes over the socket, starts reading. Closes the socket when that fails. Its worker's thread. */
 void conn_adopt(struct worker *worker, const struct arrival *arrival);

@@ -193,9 +193,7 @@ static bool conn_check_output_limit(struct conn *conn)
 		over = true;
 	if (!over)
 		return true;
-	log_write(LOG_WARNING,
-		  "Client id=%llu closed for overcoming of output buffer limits (%zu bytes)",
-		  (unsigned long long)conn->id, bytes);
+	conn_log(conn, LOG_WARNING, "Closing client for overcoming of output buffer limits");
 	stat_add(&conn->worker->stats.clients_output_limit, 1);
 	conn_close(conn);
 	return false;

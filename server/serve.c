@@ -398,12 +398,9 @@ static bool is_http(const struct slice *argv)
 /* Once: clients must not fill the log. */
 static void warn_of_http(struct server *server, const struct conn *conn)
 {
-	char peer[CONN_ADDRESS_MAX];
-	if (atomic_exchange(&server->warned_of_http, true))
-		return;
-	conn_peer_text(conn, peer);
-	log_write(LOG_WARNING, "Possible security attack: %s speaks HTTP. Closing such connections.",
-		  peer);
+	if (!atomic_exchange(&server->warned_of_http, true))
+		conn_log(conn, LOG_WARNING,
+			 "Possible security attack: a client speaks HTTP. Closing such connections.");
 }
 
 /* What is wrong with the request, if anything: replies the error. */
@@ -559,6 +556,7 @@ static void protocol_error(struct worker *worker, struct conn *conn, const char 
 {
 	struct reply *reply = &conn->out;
 	struct reply_mark mark = reply_mark(reply);
+	conn_log(conn, LOG_VERBOSE, error);
 	reply_error(reply, error);
 	serve_count_errors(worker, reply);
 	if (is_mute(conn))

@@ -156,6 +156,15 @@ static void close_all(struct server *server)
 	mem_free(server->workers, server->worker_count * sizeof(*server->workers));
 }
 
+static void say_ready(struct server *server)
+{
+	const char *file = server->config.file;
+	log_write(LOG_NOTICE,
+		  "Ready to accept connections: port %lld, sherd %s, %u workers, configuration file %s",
+		  (long long)config_int(&server->config.port), SHERD_VERSION, server->worker_count,
+		  file ? file : "none");
+}
+
 int server_run(struct server *server)
 {
 	struct hash_seed seed;
@@ -179,8 +188,7 @@ int server_run(struct server *server)
 		return 1;
 	}
 	sample_start(server);
-	log_write(LOG_NOTICE, "Ready to accept connections (sherd %s, %u workers)", SHERD_VERSION,
-		  server->worker_count);
+	say_ready(server);
 	write_pid(server);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	close_all(server);

@@ -176,7 +176,7 @@ static void cron(struct worker *worker)
 		if (conn->writing)
 			conn_flush_later(conn);
 		if (timeout_ms && worker->now - conn->active_ms > timeout_ms && !conn->wait) {
-			log_write(LOG_VERBOSE, "Closing idle client");
+			conn_log(conn, LOG_VERBOSE, "Closing idle client");
 			stat_add(&worker->stats.clients_timed_out, 1);
 			conn_close(conn);
 		}

@@ -177,6 +177,58 @@ def test_config_rewrite_that_fails(kind, start):
         assert client("PING") == Status("PONG")
 
 
+# The log
+
+def wait_for_log(server, pattern):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not re.search(pattern, server.log()):
+        assert time.monotonic() < deadline, (pattern, server.log())
+        time.sleep(0.005)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+def test_the_log_says_where_the_server_listens(kind, start):
+    server = start(kind, config="timeout 0\n")
+    for line in ("Listening on 127.0.0.1, port %d" % server.port,
+                 "Listening on the Unix socket " + server.path,
+                 "Ready to accept connections: port %d, .* 2 workers, configuration file %s/conf" %
+                 (server.port, server.directory)):
+        assert re.search(line, server.log()), (line, server.log())
+
+
+@pytest.mark.one_kind
+def test_the_log_says_who_comes_and_goes(kind, start):
+    server = start(kind, ("loglevel", "verbose"))
+    with server.connect() as client:
+        peer = "%s:%d" % client.socket.getsockname()
+        assert client("PING") == Status("PONG")
+        wait_for_log(server, "Accepted %s" % peer)
+    wait_for_log(server, "Client closed connection .*%s" % peer)
+    with server.connect() as client:
+        client.send(b"*1\r\nx\r\n")
+        client.read_until_closed()
+        wait_for_log(server, "Protocol error.*%s:%d" % client.socket.getsockname())
+    with server.connect() as client:
+        client("CONFIG SET loglevel notice")
+        size = server.log_size()
+    with server.connect() as client:
+        assert client("PING") == Status("PONG")
+    assert server.log(size) == ""
+
+
+@pytest.mark.one_kind
+def test_the_log_can_be_moved_away(kind, start, tmp_path):
+    path = tmp_path / "log"
+    server = start(kind, ("logfile", str(path)), ("loglevel", "verbose"))
+    path.rename(tmp_path / "log.1")
+    with server.connect() as client:
+        peer = "%s:%d" % client.socket.getsockname()
+        assert client("PING") == Status("PONG")
+    assert ("Accepted " + peer) in path.read_text()
+    assert peer not in (tmp_path / "log.1").read_text()
+
+
 # Sockets
 
 def test_port_in_use(kind, start):
