@@ -19,8 +19,10 @@ static const char too_many[] = "-ERR max number of clients reached\r\n";
 static const char protected_text[] =
 	"-DENIED Redis is running in protected mode because protected mode is enabled and no password "
 	"is set for the default user. In this mode connections are only accepted from the loopback "
-	"interface. To accept others: set a password (requirepass), or bind only addresses that can be "
-	"trusted and set protected-mode to no, then connect again.\r\n";
+	"interface. To accept others, do one of these: 1) on the server's own machine send 'CONFIG SET "
+	"requirepass <password>', so that clients must AUTH; 2) where nobody who isn't trusted can reach "
+	"the server, send 'CONFIG SET protected-mode no' there; 'CONFIG REWRITE' keeps either; 3) start "
+	"it with '--requirepass <password>' or '--protected-mode no'. Then connect again.\r\n";
 
 /* --- handing over --- */
 
@@ -169,13 +171,15 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 static int listen_fail(int fd, const char *what)
 {
+	int error = errno;
 	log_write(LOG_WARNING, "Warning: Could not create server TCP listening socket %s: %s", what,
-		  strerror(errno));
+		  strerror(error));
 	if (fd >= 0)
 		close(fd);
-	return -1;
+	return -error;
 }
 
+/* A listening socket, or a negative errno. */
 static int open_address(const struct addrinfo *info, const char *what, int backlog)
 {
 	int on = 1;
@@ -205,7 +209,7 @@ static int open_tcp(const char *host, int port, int backlog)
 		log_write(LOG_WARNING,
 			  "Warning: Could not create server TCP listening socket %s: %s", what,
 			  gai_strerror(error));
-		return -1;
+		return -EINVAL;
 	}
 	int fd = open_address(info, what, backlog);
 	freeaddrinfo(info);
@@ -254,9 +258,13 @@ static int add_listener(struct acceptor *acceptor, int fd, bool is_unix)
 static int listen_on(struct acceptor *acceptor, const char *word, int port, int backlog)
 {
 	bool optional = word[0] == '-';
+	if (acceptor->count == LISTENERS_MAX - 1) {
+		log_write(LOG_WARNING, "Too many bind addresses");
+		return -1;
+	}
 	int fd = open_tcp(word + optional, port, backlog);
 	if (fd < 0)
-		return optional && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) ? 0 : -1;
+		return optional && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT) ? 0 : -1;
 	log_write(LOG_NOTICE, "Listening on %s, port %d", word + optional, port);
 	return add_listener(acceptor, fd, false);
 }
@@ -266,19 +274,16 @@ static int listen_tcp(struct acceptor *acceptor)
 	struct config *config = &acceptor->server->config;
 	int port = (int)config_int(&config->port);
 	int backlog = (int)config_int(&config->tcp_backlog);
-	char words[2048], *rest, *word;
+	int result = 0;
+	char *rest;
 	if (port == 0)
 		return 0;
-	config_string_copy(config, &config->bind, words, sizeof(words));
-	for (word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		if (acceptor->count == LISTENERS_MAX - 1) {
-			log_write(LOG_WARNING, "Too many bind addresses");
-			return -1;
-		}
-		if (listen_on(acceptor, word, port, backlog))
-			return -1;
-	}
-	return 0;
+	char *words = config_string_dup(config, &config->bind);
+	for (char *word = strtok_r(words, " ", &rest); word && !result;
+	     word = strtok_r(NULL, " ", &rest))
+		result = listen_on(acceptor, word, port, backlog);
+	mem_free_unsized(words);
+	return result;
 }
 
 static int listen_unix(struct acceptor *acceptor)

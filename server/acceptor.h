@@ -24,6 +24,8 @@ struct acceptor;
 #define ACCEPT_BATCH 64
 /* Addresses in `bind`, and the Unix socket. */
 #define LISTENERS_MAX 17
+/* A Unix socket's path and its end: more the system doesn't take. */
+#define UNIX_PATH_MAX 108
 /* How long accepting pauses when there are no file descriptors left. */
 #define ACCEPT_PAUSE_MS 100
 /* Who comes when all places are taken waits so long before it is refused, and so many may wait. */
@@ -46,7 +48,7 @@ struct acceptor {
 	uv_timer_t resume;
 	bool paused;      /* out of descriptors */
 	bool pause_said;  /* ... and the log says so */
-	char unix_path[108];
+	char unix_path[UNIX_PATH_MAX];
 	uv_timer_t full;  /* runs while somebody waits for a place */
 	struct waiting_client {
 		int fd;

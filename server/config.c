@@ -280,6 +280,14 @@ static char *copy_text(struct slice text)
 	return copy;
 }
 
+char *config_string_dup(struct config *config, const struct config_string *field)
+{
+	pthread_mutex_lock(&config->mutex);
+	char *copy = copy_text(slice_of(field->text));
+	pthread_mutex_unlock(&config->mutex);
+	return copy;
+}
+
 /* Takes the text over. */
 static void store_string(struct config *config, struct config_string *field, char *text)
 {

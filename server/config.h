@@ -85,6 +85,8 @@ bool config_string_empty(struct config *config, const struct config_string *fiel
 /* In a time that doesn't depend on where they differ. */
 bool config_string_equal(struct config *config, const struct config_string *field,
 			 struct slice text);
+/* A copy of any length on the heap, for mem_free_unsized(). */
+char *config_string_dup(struct config *config, const struct config_string *field);
 /* Terminated; cut to fit. */
 void config_string_copy(struct config *config, const struct config_string *field, char *out,
 			size_t size);

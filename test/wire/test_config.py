@@ -303,6 +303,24 @@ def test_addresses_that_cannot_be_bound(kind, start):
 
 @pytest.mark.one_kind
 @pytest.mark.sherd_only
+def test_many_addresses_that_may_be_missing(kind, start):
+    many = ["-198.51.100.%d" % (i % 255) for i in range(2000)]
+    server = start(kind, ("bind", many + ["127.0.0.1"]))
+    with server.connect() as client:
+        line = ",".join("bind=" + x for x in many + ["127.0.0.1"])
+        assert ("listener0:name=tcp,%s,port=%d\r\n" % (line, server.port)).encode() in client("INFO server")
+
+
+@pytest.mark.one_kind
+@pytest.mark.sherd_only
+def test_an_address_that_may_be_missing_and_a_log_that_is_full(kind, start):
+    server = start(kind, ("bind", ["127.0.0.1", "-192.0.2.77"]), ("logfile", "/dev/full"))
+    with server.connect() as client:
+        assert client("PING") == Status("PONG")
+
+
+@pytest.mark.one_kind
+@pytest.mark.sherd_only
 def test_an_address_that_is_none(kind, start):
     _, log = refusal(start, kind, ("bind", "nosuch.invalid"))
     assert "nosuch.invalid" in log
