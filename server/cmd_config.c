@@ -140,11 +140,13 @@ void cmd_config_set(struct conn *conn, struct ctx *ctx)
 	struct change *changes = mem_zalloc(count * sizeof(*changes));
 	for (uint32_t i = 0; i < count; i++)
 		reply_init(&changes[i].before, 2);
+	config_begin_change(&server->config);
 	if (find_options(ctx, changes, count) &&
 	    make_changes(&server->config, ctx, changes, count)) {
 		config_apply(server);
 		reply_ok(ctx->reply);
 	}
+	config_end_change(&server->config);
 	for (uint32_t i = 0; i < count; i++)
 		reply_deinit(&changes[i].before);
 	mem_free(changes, count * sizeof(*changes));
@@ -181,7 +183,9 @@ void cmd_config_rewrite(struct conn *conn, struct ctx *ctx)
 		reply_error(ctx->reply, "ERR The server is running without a config file");
 		return;
 	}
+	config_begin_change(config);
 	int error = config_rewrite(config);
+	config_end_change(config);
 	if (error)
 		reply_errorf(ctx->reply, "ERR Rewriting config file: %s", strerror(-error));
 	else

@@ -330,6 +330,7 @@ static void store_dir(struct config *config)
 void config_init(struct config *config)
 {
 	pthread_mutex_init(&config->mutex, NULL);
+	pthread_mutex_init(&config->change, NULL);
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct config_option *o = &options[i];
 		if (o->kind == KIND_STRING)
@@ -347,6 +348,17 @@ void config_deinit(struct config *config)
 			mem_free_unsized(string_field(config, &options[i])->text);
 	mem_free_unsized(config->file);
 	pthread_mutex_destroy(&config->mutex);
+	pthread_mutex_destroy(&config->change);
+}
+
+void config_begin_change(struct config *config)
+{
+	pthread_mutex_lock(&config->change);
+}
+
+void config_end_change(struct config *config)
+{
+	pthread_mutex_unlock(&config->change);
 }
 
 /* --- values --- */

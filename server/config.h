@@ -73,6 +73,7 @@ struct config {
 	_Atomic int64_t output_limit_normal_seconds;
 	char *file; /* absolute path of the configuration file; NULL without; constant after start */
 	pthread_mutex_t mutex;
+	pthread_mutex_t change; /* held by CONFIG SET and REWRITE: one at a time reads and writes it all */
 };
 
 static inline int64_t config_int(const _Atomic int64_t *field)
@@ -124,7 +125,17 @@ void config_format(struct config *config, const struct config_option *option, st
 bool config_set(struct config *config, const struct config_option *option, struct slice value,
 		char error[CONFIG_ERROR_MAX]);
 
-/* Writes the file anew: its comments and order kept, values as they are now. 0 or a negative errno. */
+/*
+ * One thread changes several options, or writes the file, at a time: others wait. Not needed before
+ * other threads are started.
+ */
+void config_begin_change(struct config *config);
+void config_end_change(struct config *config);
+
+/*
+ * Writes the file anew: its comments and order kept, values as they are now. 0 or a negative errno.
+ * Within a change.
+ */
 int config_rewrite(struct config *config);
 
 #endif

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from resp import Client, Closed, Error, Status, TIMEOUT_S
+from resp import Client, Closed, Error, Status, TIMEOUT_S, encode
 from servers import free_port, pairs
 
 
@@ -161,6 +161,21 @@ def test_config_rewrite(kind, start):
     with server.connect() as client:
         assert pairs(client("CONFIG GET timeout maxclients slowlog-max-len")) == {
             b"timeout": b"33", b"maxclients": b"44", b"slowlog-max-len": b"20"}
+
+
+def test_config_rewrite_by_many_at_once(kind, start):
+    comments = ["# comment %d" % i for i in range(20000)]
+    server = start(kind, config="\n".join(comments) + "\n")
+    clients = [server.connect() for _ in range(8)]
+    for i, client in enumerate(clients):
+        client.send((encode(["CONFIG", "SET", "timeout", str(1000 + i)]) + encode(["CONFIG", "REWRITE"])) * 8)
+    for client in clients:
+        assert [client.read() for _ in range(16)] == [Status("OK")] * 16
+        client.close()
+    with open(os.path.join(server.directory, "conf")) as file:
+        lines = file.read().split("\n")
+    assert lines[:20000] == comments
+    assert len([x for x in lines if x.startswith("timeout 100")]) == 1
 
 
 @pytest.mark.one_kind
