@@ -42,8 +42,15 @@ static void on_stop(uv_async_t *async)
 	stop(async->data);
 }
 
+/* A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. */
+static void on_insisting(int number)
+{
+	_exit(1);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
+	signal(SIGINT, on_insisting);
 	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
 		  number == SIGINT ? "SIGINT" : "SIGTERM");
 	stop(handle->data);

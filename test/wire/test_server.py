@@ -2,6 +2,7 @@
 LATENCY, MEMORY, DEBUG, TIME, LOLWUT, SHUTDOWN."""
 
 import re
+import signal
 import time
 
 import pytest
@@ -762,6 +763,31 @@ def test_shutdown(kind, start, line):
         assert client.read_until_closed() == b""
         assert server.wait_exit() == 0
         assert other.read_until_closed() == b""
+
+
+@pytest.mark.sherd_only         # the reference has it done at once
+@pytest.mark.one_kind
+def test_a_second_interrupt_does_not_wait(kind, start):
+    """The server is busy for half a minute or more."""
+    def wait_until(condition):
+        deadline = time.monotonic() + TIMEOUT_S
+        while not condition():
+            assert time.monotonic() < deadline, server.log()
+            time.sleep(0.005)
+
+    def cpu_ticks():
+        with open("/proc/%d/stat" % server.process.pid) as file:
+            return int(file.read().rpartition(")")[2].split()[11])
+
+    server = start(kind)
+    with server.connect() as client:
+        client.send(encode(["DEBUG", "STRINGMATCH-LEN", str(256 << 10), "*" + "a?" * 500 + "b"]) * 64)
+        busy = cpu_ticks() + 10
+        wait_until(lambda: cpu_ticks() > busy)
+        server.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "Received SIGINT" in server.log())
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait_exit() == 1
 
 
 @pytest.mark.parametrize("signal_number", [15, 2])
