@@ -194,6 +194,7 @@ int server_run(struct server *server)
 		log_write(LOG_WARNING, "Can't start the threads");
 		return 1;
 	}
+	mem_purge_in_background();
 	sample_start(server);
 	say_ready(server);
 	write_pid(server);
