@@ -244,6 +244,19 @@ def test_the_log_can_be_moved_away(kind, start, tmp_path):
     assert peer not in (tmp_path / "log.1").read_text()
 
 
+@pytest.mark.one_kind
+@pytest.mark.sherd_only
+def test_closed_standard_files(kind, start):
+    def close_all():
+        for fd in (0, 1, 2):
+            os.close(fd)
+    server = start(kind, ("loglevel", "verbose"), prepare=close_all)
+    with server.connect() as client:
+        assert client("PING") == Status("PONG")
+    links = [os.readlink("/proc/%d/fd/%d" % (server.process.pid, fd)) for fd in (0, 1, 2)]
+    assert links == ["/dev/null"] * 3
+
+
 # Sockets
 
 def test_port_in_use(kind, start):
