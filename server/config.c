@@ -17,7 +17,7 @@
 
 /* --- words of a list --- */
 
-static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", NULL};
+static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", "nothing", NULL};
 static const char *const words_protected[] = {"no", "yes", "local", NULL};
 static const char *const words_bool[] = {"no", "yes", NULL};
 static const char *const words_policy[] = {
@@ -106,6 +106,11 @@ static const char *check_dir(const char *text)
 static const char *check_empty(const char *text)
 {
 	return text[0] == 0 ? NULL : "persistence is not available in this version";
+}
+
+static const char *check_no_events(const char *text)
+{
+	return text[0] == 0 ? NULL : "keyspace notifications are not available in this version";
 }
 
 static const char *check_no(const char *text)

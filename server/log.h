@@ -15,6 +15,7 @@ enum log_level {
 	LOG_VERBOSE,
 	LOG_NOTICE,
 	LOG_WARNING,
+	LOG_NOTHING, /* no line has it: a server told so is silent */
 };
 
 /* Lines below the level are dropped. */

@@ -129,7 +129,7 @@ static void test_shown_can_be_set(void **state)
 #define NOT_MEMORY    "argument must be a memory value"
 #define BULK_BETWEEN  "argument must be between 1048576 and 4294967296 inclusive"
 #define NOT_BOOL      "argument must be 'yes' or 'no'"
-#define NOT_LEVEL     "argument(s) must be one of the following: debug, verbose, notice, warning"
+#define NOT_LEVEL     "argument(s) must be one of the following: debug, verbose, notice, warning, nothing"
 #define NO_SUCH_CLASS "Invalid client class specified in buffer limit configuration."
 #define BAD_LIMIT     "Error in hard, soft or soft_seconds setting in buffer limit configuration."
 #define LIMIT_COUNT   "Wrong number of arguments in buffer limit configuration."
@@ -197,7 +197,8 @@ static const struct {
 	/* words of a list */
 	{"loglevel", "debug", "debug", NULL},
 	{"loglevel", "WARNING", "warning", NULL},
-	{"loglevel", "nothing", NULL, NOT_LEVEL},
+	{"loglevel", "nothing", "nothing", NULL},
+	{"loglevel", "none", NULL, NOT_LEVEL},
 	{"loglevel", "", NULL, NOT_LEVEL},
 	{"loglevel", "notic", NULL, NOT_LEVEL},
 	{"enable-debug-command", "local", "local", NULL},
@@ -208,6 +209,9 @@ static const struct {
 	{"save", "", "", NULL},
 	{"save", "3600 1", NULL, NO_PERSIST},
 	{"appendonly", "no", "no", NULL},
+	{"notify-keyspace-events", "", "", NULL},
+	{"notify-keyspace-events", "Ex", NULL,
+	 "keyspace notifications are not available in this version"},
 	{"appendonly", "yes", NULL, NO_PERSIST},
 	{"maxmemory", "0", "0", NULL},
 	{"maxmemory", "100mb", NULL, "eviction is not available in this version"},

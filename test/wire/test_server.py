@@ -96,6 +96,13 @@ CONFIG SET client-output-buffer-limit "" => OK
 CONFIG SET client-output-buffer-limit "normal 9223372036854775807 0 0" => OK
 CONFIG SET client-output-buffer-limit "slave 1 2 3" => OK
 CONFIG GET client-output-buffer-limit   => {"client-output-buffer-limit": "normal 9223372036854775807 0 0 slave 1 2 3 pubsub 33554432 8388608 60"}
+## no keyspace notifications, and said so
+CONFIG SET notify-keyspace-events ""    => OK
+CONFIG GET notify-keyspace-events       => {"notify-keyspace-events": ""}
+## no log at all, since 7.2 [sherd]
+CONFIG SET loglevel nothing             => OK
+CONFIG GET loglevel                     => {"loglevel": "nothing"}
+CONFIG SET notify-keyspace-events Ex    => -ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - keyspace notifications are not available in this version
 ## config resetstat
 CONFIG RESETSTAT                        => OK
 CONFIG RESETSTAT x                      => -ERR wrong number of arguments for 'config|resetstat' command
@@ -303,7 +310,9 @@ INFO_FIELDS = {
              "total_net_input_bytes total_net_output_bytes instantaneous_input_kbps "
              "instantaneous_output_kbps rejected_connections expired_keys evicted_keys "
              "keyspace_hits keyspace_misses pubsub_channels pubsub_patterns latest_fork_usec "
-             "total_error_replies total_reads_processed total_writes_processed",
+             "total_error_replies total_reads_processed total_writes_processed "
+             "expired_stale_perc expired_time_cap_reached_count reply_buffer_shrinks "
+             "reply_buffer_expands",
     "replication": "role connected_slaves master_replid master_repl_offset repl_backlog_active",
     "cpu": "used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children",
     "keyspace": "", "commandstats": "", "errorstats": "",
