@@ -107,6 +107,17 @@ static void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init(conn->block->bytes + conn->block->filled, (unsigned)room);
 }
 
+/*
+ * client-query-buffer-limit is about one request, or transaction, that isn't whole. Whole ones that wait to
+ * be run are no reason to close the connection, however many: reading stops for them.
+ */
+static bool query_too_long(const struct conn *conn)
+{
+	int64_t limit = config_int(&conn->worker->server->config.client_query_buffer_limit);
+	bool is_part = !conn->wait && conn->parser.left > 0;
+	return (is_part ? conn_in_bytes(conn) : 0) + multi_bytes(conn) > (uint64_t)limit;
+}
+
 static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *conn = (struct conn *)stream;
@@ -131,8 +142,7 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	conn->bytes_in += (uint64_t)n;
 	stat_add(&stats->bytes_in, (uint64_t)n);
 	stat_add(&stats->reads, 1);
-	if (conn_in_bytes(conn) + multi_bytes(conn) >
-	    (uint64_t)config_int(&conn->worker->server->config.client_query_buffer_limit)) {
+	if (query_too_long(conn)) {
 		conn_log(conn, LOG_WARNING, "Closing client that reached max query buffer length");
 		stat_add(&stats->clients_query_limit, 1);
 		conn_close(conn);

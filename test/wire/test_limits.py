@@ -146,6 +146,18 @@ def test_query_buffer_limit(server, client):
     assert client("PING") == Status("PONG")
 
 
+def test_many_small_requests_are_no_long_one(server, client):
+    """More bytes of requests than the limit are on their way before the first reply is read."""
+    count, value = 80_000, b"x" * 1000
+    client("CONFIG SET client-query-buffer-limit 1mb")
+    client.command("SET", "k", value)
+    with server.connect() as other:
+        other.send(encode(["GET", "k"]) * count)
+        reply = b"$1000\r\n%s\r\n" % value
+        assert other.read_bytes(count * len(reply)) == reply * count
+        assert other("PING") == Status("PONG")
+
+
 @pytest.mark.parametrize("request_, reply", [(b"PING\r\n", b"+PONG\r\n"),
                                              (encode(["GET", "k"]), b"$1\r\nv\r\n"),
                                              (encode(["SET", "k", "v"]), b"+OK\r\n")],
