@@ -434,7 +434,7 @@ static bool is_mute(struct conn *conn)
 	return conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP);
 }
 
-/* A slot that the request needs is held: it is tried again in the next tick, as if it hadn't come yet. */
+/* The request can't be run now: it is tried again in the next tick, as if it hadn't come yet. */
 static void put_off(struct conn *conn, const struct pending *p, bool mute)
 {
 	conn->commands--;
@@ -445,6 +445,13 @@ static void put_off(struct conn *conn, const struct pending *p, bool mute)
 	if (conn_in_bytes(conn) > CONN_IN_MAX)
 		conn_set_reading(conn, false);
 	conn_ready_later(conn);
+}
+
+/* Whether it would retire memory while too much waits already (worker.h). */
+static bool writes_wait(const struct worker *worker, const struct conn *conn,
+			const struct command *cmd)
+{
+	return worker->writes_wait && (multi_flags(conn, cmd) & CMD_WRITE);
 }
 
 static void serve_request(struct worker *worker, struct pending *p)
@@ -473,7 +480,7 @@ static void serve_request(struct worker *worker, struct pending *p)
 	if (!refused(worker, conn, &p->request, reply)) {
 		if (multi_takes(conn, p->request.cmd))
 			multi_queue(conn, &p->request, reply);
-		else if (!route(worker, p, reply))
+		else if (writes_wait(worker, conn, p->request.cmd) || !route(worker, p, reply))
 			put_off(conn, p, mute);
 	}
 	if (mute && (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP)))

@@ -20,8 +20,8 @@
 #include <stdio.h>
 #include <urcu/urcu-qsbr.h>
 
-/* Things freed before the clock is looked at again. */
-#define COLLECT_STEP 64
+/* Things freed before the clock is looked at again: more than the sweep may retire meanwhile. */
+#define COLLECT_STEP (2 * SWEEP_ENTRIES)
 /* Idle clients, output limits and pauses are looked at so often. */
 #define CRON_HZ_MIN 1
 
@@ -73,18 +73,20 @@ static void stamp_retired(struct worker *worker)
 		return;
 	}
 	uint64_t now = clock_monotonic_ns();
-	if (retire->bytes < GRACE_BYTES && now - worker->retired_since_ns < GRACE_MS * 1000000ull)
+	if (retire_waiting_bytes(retire) < GRACE_BYTES &&
+	    now - worker->retired_since_ns < GRACE_MS * 1000000ull)
 		return;
 	reclaimer_ask(&worker->server->reclaimer);
 	worker->retired_since_ns = now;
 }
 
-/* One slice of each kind of background work; true when some is left. */
+/* A slice of freeing and one of the sweep; true when some is left that can be done now. */
 static bool background_step(struct worker *worker)
 {
 	struct keyspace *ks = worker->server->ks;
-	bool more = retire_collect(&worker->shard->retire, &ks->grace, COLLECT_STEP);
-	if (worker->sweep_slices > 0) {
+	struct retire *retire = &worker->shard->retire;
+	bool more = retire_collect(retire, &ks->grace, COLLECT_STEP);
+	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2) {
 		if (!sweep_slice(worker->shard, worker->now))
 			worker->sweep_slices--;
 		more |= worker->sweep_slices > 0;
@@ -108,16 +110,18 @@ static void step_jobs(struct worker *worker)
 	}
 }
 
-/* Step 7: bounded by BACKGROUND_US. True when there is more to do. */
+/* Step 7. True when there is more to do. */
 static bool background(struct worker *worker)
 {
-	uint64_t start = clock_cycles();
 	double us_per_cycle = worker->server->clock.us_per_cycle;
 	step_jobs(worker);
+	uint64_t start = clock_cycles();
+	double worked_us = (double)(start - worker->tick_start) * us_per_cycle;
+	double budget_us = worked_us > BACKGROUND_US ? worked_us : BACKGROUND_US;
 	bool more;
 	do {
 		more = background_step(worker);
-	} while (more && (double)(clock_cycles() - start) * us_per_cycle < BACKGROUND_US);
+	} while (more && (double)(clock_cycles() - start) * us_per_cycle < budget_us);
 	return more || worker->jobs;
 }
 
@@ -198,18 +202,18 @@ static void close_connections(struct worker *worker)
 
 static void worker_tick(struct worker *worker)
 {
-	struct retire *retire = &worker->shard->retire;
 	/* before the mail: all connections there will ever be are in it then */
 	bool stop = atomic_load_explicit(&worker->stop, memory_order_acquire);
 	worker->tick++;
+	worker->tick_start = clock_cycles();
+	worker->writes_wait = retire_waiting_bytes(&worker->shard->retire) >= RETIRED_BYTES_MAX;
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
 	serve_mail(worker);
 	if (worker->unwatching)
 		multi_unwatch_step(worker);
-	if (retire->bytes < RETIRED_BYTES_MAX)
-		serve_ready(worker);
+	serve_ready(worker);
 	if (worker->cron_due)
 		cron(worker);
 	post_mail(worker);
