@@ -1,0 +1,90 @@
+"""What a server does when more is asked of it than it can have at once: garbage that is made faster than
+it could be freed on the side, memory that a long command elsewhere keeps from being freed, clients that
+don't read or go away while they wait."""
+
+import resource
+import threading
+import time
+
+import pytest
+
+from resp import Status, TIMEOUT_S, encode
+
+MB = 1 << 20
+
+
+def resident(server):
+    """Bytes of memory that the process occupies."""
+    with open("/proc/%d/statm" % server.process.pid) as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def wait_until(what, message):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not what():
+        assert time.monotonic() < deadline, message
+        time.sleep(.005)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+def test_filling_and_flushing(kind, start):
+    """Over and over: what was flushed is freed as fast as it is made."""
+    server = start(kind)
+    keys, rounds = 10_000, 120
+    data = b"".join(encode(["SET", "k%d" % i, "v" * 500]) for i in range(keys)) + encode(["FLUSHALL"])
+    with server.connect() as client:
+        def send():
+            for _ in range(rounds):
+                client.send(data)
+        sender = threading.Thread(target=send)
+        sender.start()
+        worst = before = resident(server)
+        for _ in range(rounds):
+            client.read_bytes(5 * (keys + 1))
+            worst = max(worst, resident(server))
+        sender.join()
+    assert worst - before < 300 * MB, "%d MB more, of 600 made" % ((worst - before) // MB)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+def test_reads_go_on_while_no_memory_can_be_freed(kind, start):
+    """A worker in a long command may still look at what others have thrown away. They keep that until
+    it is done, up to a limit; then writes wait, reads don't."""
+    server = start(kind)
+    clients = [server.connect() for _ in range(6)]
+    busy = clients[0]
+    busy("SETBIT {t}s 400000000 1")
+    busy("BITOP NOT {t}k {t}s")
+    before = resident(server) + 100 * MB        # what it makes
+    busy.send(encode(["BITOP", "OR", "{t}d"] + ["{t}k"] * 600))
+    begun = time.monotonic()
+    time.sleep(.05)
+    for client in clients[1:]:
+        client.send(encode(["PING"]))
+    time.sleep(.1)
+    writer, reader = [x for x in clients[1:] if x.has_more(.001)][:2]
+    assert (writer.read(), reader.read()) == (Status("PONG"), Status("PONG"))
+    count, size = 20_000, 8000
+    data = encode(["SET", "k", "v" * size]) * 100
+
+    def send():
+        for _ in range(count // 100):
+            writer.send(data)
+    sender = threading.Thread(target=send)
+    sender.start()
+    longest = worst = 0
+    while not busy.has_more(.01):
+        started = time.monotonic()
+        assert reader("PING") == Status("PONG")
+        assert reader("STRLEN k") in (0, size)
+        longest = max(longest, time.monotonic() - started)
+        worst = max(worst, resident(server))
+    took = time.monotonic() - begun
+    assert longest < took / 2
+    assert worst - before < 200 * MB, "%d MB more" % ((worst - before) // MB)
+    writer.read_bytes(5 * count)
+    sender.join()
+    for client in clients:
+        client.close()
