@@ -107,7 +107,7 @@ struct conn {
 	int64_t soft_limit_since; /* ms since the soft output limit is passed, 0 = it isn't */
 	/* for CLIENT LIST and timeouts */
 	int64_t created_ms;
-	int64_t active_ms;
+	int64_t active_ms; /* when it last sent a request, or took some of a reply */
 	const struct command *last_cmd;
 	char *name; /* heap, terminated; NULL without */
 	char *lib_name;
@@ -182,6 +182,9 @@ void conn_set_reading(struct conn *conn, bool on);
 
 /* Sends what it can; step 6 of the tick. May close. */
 void conn_flush(struct conn *conn);
+
+/* Whether the client has taken some of what it is being sent since this was asked last. */
+bool conn_has_sent(struct conn *conn);
 
 /* Lets the read block go when everything in it has been run: an idle connection has none. */
 void conn_drop_block(struct conn *conn);

@@ -26,6 +26,7 @@ struct conn_write {
 	struct reply data;
 	uv_buf_t *pieces;
 	size_t pieces_bytes;
+	size_t left; /* bytes not sent when conn_has_sent() looked last */
 };
 
 /* --- putting out --- */
@@ -106,7 +107,17 @@ static void conn_on_written(uv_write_t *handle, int status)
 		conn_close(conn);
 		return;
 	}
+	conn->active_ms = clock_now(&conn->worker->server->clock);
 	conn_flush_later(conn);
+}
+
+bool conn_has_sent(struct conn *conn)
+{
+	size_t left = uv_stream_get_write_queue_size(&conn->stream);
+	if (!conn->writing || left == conn->writing->left)
+		return false;
+	conn->writing->left = left;
+	return true;
 }
 
 /* Hands what is left of `out` (all but the first `sent` bytes) to libuv. */
@@ -131,6 +142,7 @@ static void conn_write_rest(struct conn *conn, size_t sent)
 	for (unsigned i = first; i < count; i++)
 		conn->writing_bytes += write->pieces[i].len;
 	conn->writing = write;
+	write->left = conn->writing_bytes;
 	if (uv_write(&write->handle, &conn->stream, write->pieces + first, count - first,
 		     conn_on_written)) {
 		conn->writing = NULL;

@@ -162,6 +162,18 @@ static void publish_conns(struct worker *worker, const struct conns_sum *sum)
 	atomic_store_explicit(&worker->conns_blocked, sum->blocked, memory_order_relaxed);
 }
 
+/* `timeout`: it neither asks for anything nor reads what it asked for. It may wait for us as long as it likes. */
+static void check_idle(struct worker *worker, struct conn *conn, int64_t timeout_ms)
+{
+	if (conn_has_sent(conn))
+		conn->active_ms = worker->now;
+	if (!timeout_ms || worker->now - conn->active_ms <= timeout_ms || conn->wait & ~WAIT_OUTPUT)
+		return;
+	log_write(LOG_VERBOSE, "Closing idle client");
+	stat_add(&worker->stats.clients_timed_out, 1);
+	conn_close(conn);
+}
+
 /* What is due a few times a second. */
 static void cron(struct worker *worker)
 {
@@ -179,11 +191,7 @@ static void cron(struct worker *worker)
 		conns_sum_add(&sum, conn);
 		if (conn->writing)
 			conn_flush_later(conn);
-		if (timeout_ms && worker->now - conn->active_ms > timeout_ms && !conn->wait) {
-			log_write(LOG_VERBOSE, "Closing idle client");
-			stat_add(&worker->stats.clients_timed_out, 1);
-			conn_close(conn);
-		}
+		check_idle(worker, conn, timeout_ms);
 	}
 	publish_conns(worker, &sum);
 }

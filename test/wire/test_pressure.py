@@ -3,6 +3,7 @@ it could be freed on the side, memory that a long command elsewhere keeps from b
 don't read or go away while they wait."""
 
 import resource
+import socket
 import threading
 import time
 
@@ -88,3 +89,35 @@ def test_reads_go_on_while_no_memory_can_be_freed(kind, start):
     sender.join()
     for client in clients:
         client.close()
+
+
+def test_timeout_spares_who_reads(server, client):
+    """However slowly it takes its reply, and whatever the pause between two requests."""
+    client("CONFIG SET timeout 1")
+    client.command("SET", "big", "x" * (24 * MB))
+    with server.connect() as slow:
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        slow.send(encode(["GET", "big"]))
+        got, expected = 0, 24 * MB + len("$25165824\r\n\r\n")
+        started = time.monotonic()
+        while got < expected:
+            if time.monotonic() - started < 4:
+                time.sleep(.02)         # some 6 MB a second at most
+            data = slow.socket.recv(min(1 << 17, expected - got))
+            assert data, "closed after %d bytes" % got
+            got += len(data)
+            assert client("PING") == Status("PONG")
+    client("CONFIG SET timeout 0")
+
+
+def test_timeout_closes_who_never_reads(server, client):
+    client.command("SET", "big", "x" * (8 * MB))
+    client("CONFIG SET timeout 1")
+    with server.connect() as mute:
+        number = mute("CLIENT ID")
+        mute.send(encode(["GET", "big"]) * 10)
+
+        def is_gone():
+            return client.command("CLIENT", "LIST", "ID", str(number)) == b""
+        wait_until(is_gone, "it is still connected")
+    client("CONFIG SET timeout 0")
