@@ -167,15 +167,18 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 /* --- opening --- */
 
+/* Says why the socket can't be had, and returns that as a negative errno. */
 static int listen_fail(int fd, const char *what)
 {
+	int error = errno;
 	log_write(LOG_WARNING, "Warning: Could not create server TCP listening socket %s: %s", what,
-		  strerror(errno));
+		  strerror(error));
 	if (fd >= 0)
 		close(fd);
-	return -1;
+	return -error;
 }
 
+/* A listening socket, or a negative errno. */
 static int open_address(const struct addrinfo *info, const char *what, int backlog)
 {
 	int on = 1;
@@ -190,6 +193,7 @@ static int open_address(const struct addrinfo *info, const char *what, int backl
 	return fd;
 }
 
+/* A listening socket, or a negative errno; EINVAL for a name that isn't an address. */
 static int open_tcp(const char *host, int port, int backlog)
 {
 	char service[16], what[128];
@@ -205,7 +209,7 @@ static int open_tcp(const char *host, int port, int backlog)
 		log_write(LOG_WARNING,
 			  "Warning: Could not create server TCP listening socket %s: %s", what,
 			  gai_strerror(error));
-		return -1;
+		return -EINVAL;
 	}
 	int fd = open_address(info, what, backlog);
 	freeaddrinfo(info);
@@ -256,7 +260,7 @@ static int listen_on(struct acceptor *acceptor, const char *word, int port, int 
 	bool optional = word[0] == '-';
 	int fd = open_tcp(word + optional, port, backlog);
 	if (fd < 0)
-		return optional && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) ? 0 : -1;
+		return optional && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT) ? 0 : -1;
 	return add_listener(acceptor, fd, false);
 }
 
