@@ -106,6 +106,10 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		conn_drop_block(conn);
 		return;
 	}
+	if (n == UV_EOF && conn->wait & WAIT_FOR_OTHERS) {
+		conn_close(conn); /* nobody is there any more to get what it waits for */
+		return;
+	}
 	if (n == UV_EOF) {
 		conn->flags |= CONN_EOF;
 		conn_set_reading(conn, false);

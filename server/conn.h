@@ -52,6 +52,9 @@ enum conn_wait {
 	WAIT_SLOT = 16,   /* for the next tick: a slot was held by another worker */
 };
 
+/* What may last as long as other clients like: who hangs up meanwhile doesn't want it any more. */
+#define WAIT_FOR_OTHERS (WAIT_PAUSE | WAIT_BLOCKED)
+
 enum conn_flag {
 	CONN_READY = 1,           /* on the ready list */
 	CONN_FLUSH = 2,           /* on the flush list */

@@ -617,6 +617,8 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 	run_batch(worker);
 	if (may_serve(conn))
 		conn_close_after(conn);
+	else if (conn->wait & WAIT_FOR_OTHERS)
+		conn_close(conn);
 }
 
 void serve_ready(struct worker *worker)

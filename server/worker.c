@@ -138,6 +138,22 @@ void worker_resume_paused(struct worker *worker)
 	}
 }
 
+/* Those on the list that have gone meanwhile. */
+static void drop_paused(struct worker *worker)
+{
+	struct conn **at = &worker->paused;
+	while (*at) {
+		struct conn *conn = *at;
+		if (!(conn->flags & CONN_CLOSING)) {
+			at = &conn->paused_next;
+			continue;
+		}
+		*at = conn->paused_next;
+		conn->flags &= ~(uint32_t)CONN_PAUSED_LIST;
+		conn_release(conn);
+	}
+}
+
 /* What connections take, for INFO. */
 struct conns_sum {
 	uint64_t bytes, in_max, out_max;
@@ -181,6 +197,7 @@ static void cron(struct worker *worker)
 	int64_t timeout_ms = config_int(&server->config.timeout) * 1000;
 	worker->cron_due = false;
 	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
+	drop_paused(worker);
 	if (worker->paused && !server_paused(server, 0, worker->now) &&
 	    atomic_load(&server->pause_until) <= worker->now)
 		worker_resume_paused(worker);

@@ -121,3 +121,22 @@ def test_timeout_closes_who_never_reads(server, client):
             return client.command("CLIENT", "LIST", "ID", str(number)) == b""
         wait_until(is_gone, "it is still connected")
     client("CONFIG SET timeout 0")
+
+
+def test_who_leaves_during_a_pause_is_gone(server, client):
+    client("CLIENT PAUSE 60000 WRITE")
+    others = [server.connect() for _ in range(20)]
+    numbers = [each("CLIENT ID") for each in others]
+    for each in others:
+        each.send(encode(["SET", "k", "v"]))
+    for each in others[:10]:
+        each.close()
+    time.sleep(.1)
+    for each in others[10:]:
+        each.close()
+
+    def are_gone():
+        return all(client.command("CLIENT", "LIST", "ID", str(x)) == b"" for x in numbers)
+    wait_until(are_gone, "they are still connected")
+    client("CLIENT UNPAUSE")
+    assert client("EXISTS k") == 0
