@@ -29,6 +29,8 @@
 #define OUT_FIRST_BYTES (8 * 1024)
 /* Keys of one request that there is room for at first. */
 #define KEYS_FIRST 64
+/* Room for more keys, or arguments, is given back when what needed it has run. */
+#define SCRATCH_KEEP (64 * 1024)
 /* With more arguments than this in the batch it is run before more is parsed. */
 #define BATCH_ARGS_MAX 1024
 
@@ -186,7 +188,7 @@ static void keys_room(struct worker *worker, uint32_t count)
 {
 	if (count <= worker->keys_cap)
 		return;
-	worker->keys_cap = count * 2;
+	worker->keys_cap = count;
 	worker->keys = mem_realloc(worker->keys, worker->keys_cap * sizeof(*worker->keys));
 	worker->slots = mem_realloc(worker->slots, worker->keys_cap * sizeof(*worker->slots));
 }
@@ -525,6 +527,18 @@ static void fetch_entry(const struct request *request)
 		table_prefetch_entry(table, request->key.hash);
 }
 
+/* One large request must not leave the worker large for ever. */
+static void shrink_scratch(struct worker *worker)
+{
+	if (worker->keys_cap > SCRATCH_KEEP) {
+		mem_free(worker->keys, worker->keys_cap * sizeof(*worker->keys));
+		mem_free(worker->slots, worker->keys_cap * sizeof(*worker->slots));
+		serve_init(worker);
+	}
+	if (worker->args.cap > SCRATCH_KEEP)
+		args_deinit(&worker->args);
+}
+
 static void run_batch(struct worker *worker)
 {
 	struct pending *batch = worker->batch;
@@ -544,6 +558,7 @@ static void run_batch(struct worker *worker)
 	}
 	worker->batch_count = 0;
 	worker->args.count = 0;
+	shrink_scratch(worker);
 }
 
 /* A protocol error: answered after all earlier requests, then the connection goes. */
@@ -615,10 +630,12 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 		return;
 	/* the client will send no more: the connection goes when all it sent is answered */
 	run_batch(worker);
-	if (may_serve(conn))
+	if (may_serve(conn)) {
 		conn_close_after(conn);
-	else if (conn->wait & WAIT_FOR_OTHERS)
+	} else if (conn->wait & WAIT_FOR_OTHERS) {
+		conn_flush(conn);
 		conn_close(conn);
+	}
 }
 
 void serve_ready(struct worker *worker)

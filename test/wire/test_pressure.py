@@ -127,9 +127,10 @@ def test_who_leaves_during_a_pause_is_gone(server, client):
     client("CLIENT PAUSE 60000 WRITE")
     others = [server.connect() for _ in range(20)]
     numbers = [each("CLIENT ID") for each in others]
-    for each in others:
+    for each in others[10:]:
         each.send(encode(["SET", "k", "v"]))
     for each in others[:10]:
+        each.send(encode(["SET", "k", "v"]))
         each.close()
     time.sleep(.1)
     for each in others[10:]:
@@ -140,3 +141,19 @@ def test_who_leaves_during_a_pause_is_gone(server, client):
     wait_until(are_gone, "they are still connected")
     client("CLIENT UNPAUSE")
     assert client("EXISTS k") == 0
+
+
+@pytest.mark.sherd_only
+def test_one_large_request_leaves_nothing_behind(kind, start):
+    server = start(kind)
+
+    def used():
+        return int(server.info("memory")["used_memory"])
+    with server.connect() as client:
+        before = used()
+        count = 500_000
+        sender = threading.Thread(target=client.send, args=(encode(["DEL"] + ["k"] * count),))
+        sender.start()
+        assert client.read() == 0
+        sender.join()
+    wait_until(lambda: used() < before + 4 * MB, "it keeps %d bytes" % (used() - before))
