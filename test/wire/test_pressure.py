@@ -157,3 +157,19 @@ def test_one_large_request_leaves_nothing_behind(kind, start):
         assert client.read() == 0
         sender.join()
     wait_until(lambda: used() < before + 4 * MB, "it keeps %d bytes" % (used() - before))
+
+
+def test_a_list_of_very_many_ids(server, client):
+    """In the order and as often as asked for; each id costs a look, not one for each connection."""
+    others = [server.connect() for _ in range(300)]
+    numbers = [each("CLIENT ID") for each in others]
+    asked = [numbers[7], numbers[3], 2**63 - 1, numbers[3], numbers[0]]
+    asked += [10**9 + i * 7919 % 200_000 for i in range(200_000)] + [numbers[9]]
+    client.send(encode(["CLIENT", "LIST", "ID"] + [str(x) for x in asked]))
+    lines = client.read().decode().strip().split("\n")
+    listed = [int(x.split()[0].partition("=")[2]) for x in lines]
+    assert listed == [numbers[i] for i in (7, 3, 3, 0, 9)]
+    assert client.command("CLIENT", "KILL", "ID", str(numbers[5])) == 1
+    assert client.command("CLIENT", "KILL", "ID", str(numbers[5])) == 0
+    for each in others:
+        each.close()
