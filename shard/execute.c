@@ -2,7 +2,7 @@
  * Running a handler (execute.h).
  *
  * The happy path of a read: seqs are even, the handler runs, the seqs are the same: its reply stands.
- * In a writer's way it tries again a few times, then the caller holds the slots itself.
+ * In a writer's way it waits a moment or tries again, then the caller holds the slots itself.
  */
 #include "shard/execute.h"
 
@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <urcu/arch.h>
 
 /* Keys whose seqs fit on the stack; requests with more ask for memory. */
 #define OBSERVE_SEQS_INLINE 64
@@ -85,14 +86,26 @@ bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
 	return true;
 }
 
-/* One pass: false when some slot is being written or was. */
-static bool observe_once(struct ctx *ctx, uint32_t *seqs)
+/*
+ * The slot's seq once it is even: true. A holder is soon done, and to become one oneself would only turn the
+ * next reader away: it is waited for, while spins are left.
+ */
+static bool seq_even(const struct slot *slot, uint32_t *seq, int *spins)
 {
-	for (uint32_t i = 0; i < ctx->key_count; i++) {
-		seqs[i] = slot_seq_begin(ctx->keys[i].slot);
-		if (seqs[i] & 1)
+	while ((*seq = slot_seq_begin(slot)) & 1) {
+		if (--*spins <= 0)
 			return false;
+		caa_cpu_relax();
 	}
+	return true;
+}
+
+/* One pass: false when some slot was written, or still is when no spins are left. */
+static bool observe_once(struct ctx *ctx, uint32_t *seqs, int *spins)
+{
+	for (uint32_t i = 0; i < ctx->key_count; i++)
+		if (!seq_even(ctx->keys[i].slot, &seqs[i], spins))
+			return false;
 	load_clock(ctx);
 	key_handlers[ctx->cmd->id](ctx);
 	atomic_thread_fence(memory_order_acquire);
@@ -137,9 +150,10 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 	struct attempt attempt = attempt_begin(ctx);
 	enum observed result = OBSERVED_BUSY;
 	int tries = ctx->key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
-	while (result == OBSERVED_BUSY && tries-- > 0) {
+	int spins = HOLD_SPINS;
+	while (result == OBSERVED_BUSY && spins > 0 && tries-- > 0) {
 		ctx->need_holder = false;
-		if (observe_once(ctx, seqs))
+		if (observe_once(ctx, seqs, &spins))
 			result = OBSERVED;
 		if (ctx->need_holder)
 			result = OBSERVED_HOLDER;

@@ -36,11 +36,14 @@ bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
 
 enum observed {
 	OBSERVED,        /* the reply stands: all of it was true at one moment */
-	OBSERVED_BUSY,   /* a writer was in the way each time: hold the slots */
+	OBSERVED_BUSY,   /* a writer was in the way each time, or for long: hold the slots */
 	OBSERVED_HOLDER, /* it met a value that only the holder may read */
 };
 
-/* Attempts of a reader before it holds the slots itself: for one key, and for several. */
+/*
+ * Attempts of a reader before it holds the slots itself: for one key, and for several. To meet a slot that is
+ * held costs it none, as long as that lasts no longer than HOLD_SPINS.
+ */
 #define OBSERVE_TRIES_ONE 3
 #define OBSERVE_TRIES_MANY 8
 
