@@ -15,6 +15,8 @@
 
 /* Keys whose seqs fit on the stack; requests with more ask for memory. */
 #define OBSERVE_SEQS_INLINE 64
+/* So many slots are sorted in less time than all possible ones are gone through. */
+#define SORT_MAX 64
 
 void key_prepare(struct key *key, struct keyspace *ks, struct slice name)
 {
@@ -30,8 +32,26 @@ static int compare_slots(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The same for many: a bit for each slot. */
+static uint32_t slots_unique_many(struct slot **slots, uint32_t count)
+{
+	uint64_t set[SLOT_COUNT / 64] = {0};
+	struct slot *first = slots[0] - slots[0]->index;
+	uint32_t unique = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t index = (size_t)(slots[i] - first);
+		set[index / 64] |= 1ull << index % 64;
+	}
+	for (uint32_t i = 0; i < SLOT_COUNT / 64; i++)
+		for (uint64_t bits = set[i]; bits; bits &= bits - 1)
+			slots[unique++] = first + i * 64 + (uint32_t)__builtin_ctzll(bits);
+	return unique;
+}
+
 uint32_t slots_unique(struct slot **slots, uint32_t count)
 {
+	if (count > SORT_MAX)
+		return slots_unique_many(slots, count);
 	if (count > 1)
 		qsort(slots, count, sizeof(*slots), compare_slots);
 	uint32_t unique = 0;
@@ -139,6 +159,13 @@ static void attempt_undo(struct ctx *ctx, const struct attempt *attempt)
 	atomic_store_explicit(&stats->misses, attempt->misses, memory_order_relaxed);
 }
 
+static int tries_for(uint32_t key_count)
+{
+	if (key_count > OBSERVE_KEYS_FEW)
+		return OBSERVE_TRIES_LARGE;
+	return key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
+}
+
 enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 {
 	assert(!ctx->holder);
@@ -149,7 +176,7 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 		seqs = mem_alloc(bytes);
 	struct attempt attempt = attempt_begin(ctx);
 	enum observed result = OBSERVED_BUSY;
-	int tries = ctx->key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
+	int tries = tries_for(ctx->key_count);
 	int spins = HOLD_SPINS;
 	while (result == OBSERVED_BUSY && spins > 0 && tries-- > 0) {
 		ctx->need_holder = false;

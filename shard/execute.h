@@ -41,11 +41,14 @@ enum observed {
 };
 
 /*
- * Attempts of a reader before it holds the slots itself: for one key, and for several. To meet a slot that is
- * held costs it none, as long as that lasts no longer than HOLD_SPINS.
+ * Attempts of a reader before it holds the slots itself: for one key, for several, and for more than
+ * OBSERVE_KEYS_FEW: the more there are the more likely the next one fails too, and the more work is lost. To
+ * meet a slot that is held costs none, as long as that lasts no longer than HOLD_SPINS.
  */
 #define OBSERVE_TRIES_ONE 3
 #define OBSERVE_TRIES_MANY 8
+#define OBSERVE_TRIES_LARGE 1
+#define OBSERVE_KEYS_FEW 64
 
 /*
  * Runs a read-only handler under RCU on whatever slots its keys are in: notes the even seq of each
