@@ -221,6 +221,7 @@ static void close_connections(struct worker *worker)
 		next = conn->all.next;
 		conn_close(conn);
 	}
+	worker_resume_paused(worker); /* the list lets them go */
 }
 
 /* --- the tick --- */
@@ -356,7 +357,7 @@ void worker_stop(struct worker *worker)
 	mailbox_wake(&worker->mailbox);
 }
 
-/* What never arrived anywhere: sockets not adopted, parts of gathers. The threads have ended. */
+/* Mail to who had ended already; nobody waits for any of it (worker_done). The threads have ended. */
 static void drop_mail(struct worker *worker)
 {
 	struct parcel *parcel = mailbox_take(&worker->mailbox);

@@ -173,3 +173,17 @@ def test_a_list_of_very_many_ids(server, client):
     assert client.command("CLIENT", "KILL", "ID", str(numbers[5])) == 0
     for each in others:
         each.close()
+
+
+@pytest.mark.sherd_only
+def test_stopping_in_a_pause(kind, start):
+    """Nothing of who waits is left behind: under the address sanitizer a leak is a bad end."""
+    server = start(kind)
+    clients = [server.connect() for _ in range(5)]
+    clients[0]("CLIENT PAUSE 60000 ALL")
+    for each in clients:
+        each.send(encode(["GET", "k"]))
+    time.sleep(.1)
+    assert server.stop() == 0
+    for each in clients:
+        each.close()
