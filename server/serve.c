@@ -111,7 +111,7 @@ static void count_path(struct worker *worker, struct slot *const *slots, uint32_
 
 bool serve_hold(struct worker *worker, struct slot *const *slots, uint32_t count)
 {
-	bool held = slots_try_hold(worker->server->ks, slots, count);
+	bool held = slots_try_hold(worker->shard, slots, count);
 	count_path(worker, slots, count, held);
 	return held;
 }

@@ -232,6 +232,7 @@ static void worker_tick(struct worker *worker)
 	bool stop = atomic_load_explicit(&worker->stop, memory_order_acquire);
 	worker->tick++;
 	worker->tick_start = clock_cycles();
+	worker->shard->hurried = false;
 	worker->writes_wait = retire_waiting_bytes(&worker->shard->retire) >= RETIRED_BYTES_MAX;
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);

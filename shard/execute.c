@@ -99,7 +99,7 @@ void execute(struct ctx *ctx)
 
 bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
 {
-	if (!slots_try_hold(ctx->ks, slots, count))
+	if (!slots_try_hold(ctx->shard, slots, count))
 		return false;
 	execute(ctx);
 	slots_release(ctx->ks, slots, count, ctx->stored);
@@ -177,7 +177,7 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 	struct attempt attempt = attempt_begin(ctx);
 	enum observed result = OBSERVED_BUSY;
 	int tries = tries_for(ctx->key_count);
-	int spins = HOLD_SPINS;
+	int spins = hold_spins(ctx->shard);
 	while (result == OBSERVED_BUSY && spins > 0 && tries-- > 0) {
 		ctx->need_holder = false;
 		if (observe_once(ctx, seqs, &spins))

@@ -80,6 +80,7 @@ struct shard {
 	struct shard_stats stats;
 	struct database_count *counts; /* one for each database */
 	uint32_t sweep_slot;           /* where the sweep goes on */
+	bool hurried;                  /* a hold has failed since the tick began (hold.h) */
 };
 
 /* How reads leave their mark in an entry's access bits. */
