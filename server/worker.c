@@ -94,34 +94,57 @@ static bool background_step(struct worker *worker)
 	return more;
 }
 
+/* Takes the job off the list that *at points to, and returns it. */
+static struct job *job_take(struct worker *worker, struct job **at)
+{
+	struct job *job = *at;
+	*at = job->next;
+	if (!*at)
+		worker->jobs_end = at;
+	worker->job_count--;
+	return job;
+}
+
+/* One slice of the first job: done, it is answered, else it is the last one from now on. */
+static void step_job(struct worker *worker)
+{
+	struct job *job = job_take(worker, &worker->jobs);
+	bool gone = job->op->conn->flags & CONN_CLOSING;
+	if (!gone && !job->step(worker, job)) {
+		worker_add_job(worker, job);
+		return;
+	}
+	serve_answer(worker, job->op);
+	job->free(job);
+}
+
+static double us_since(const struct worker *worker, uint64_t start)
+{
+	return clock_cycles_us(&worker->server->clock, clock_cycles() - start);
+}
+
+/* Once round at most: within BACKGROUND_US, but for the slice that passes it. */
 static void step_jobs(struct worker *worker)
 {
-	struct job **at = &worker->jobs;
-	while (*at) {
-		struct job *job = *at;
-		bool gone = job->op->conn->flags & CONN_CLOSING;
-		if (!gone && !job->step(worker, job)) {
-			at = &job->next;
-			continue;
-		}
-		*at = job->next;
-		serve_answer(worker, job->op);
-		job->free(job);
+	uint64_t start = clock_cycles();
+	for (uint32_t left = worker->job_count; left > 0 && worker->jobs; left--) {
+		step_job(worker);
+		if (us_since(worker, start) >= BACKGROUND_US)
+			break;
 	}
 }
 
 /* Step 7. True when there is more to do. */
 static bool background(struct worker *worker)
 {
-	double us_per_cycle = worker->server->clock.us_per_cycle;
 	step_jobs(worker);
 	uint64_t start = clock_cycles();
-	double worked_us = (double)(start - worker->tick_start) * us_per_cycle;
+	double worked_us = us_since(worker, worker->tick_start);
 	double budget_us = worked_us > BACKGROUND_US ? worked_us : BACKGROUND_US;
 	bool more;
 	do {
 		more = background_step(worker);
-	} while (more && (double)(clock_cycles() - start) * us_per_cycle < budget_us);
+	} while (more && us_since(worker, start) < budget_us);
 	return more || worker->jobs;
 }
 
@@ -329,6 +352,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	worker->shard = server->ks->shards[id];
 	worker->now = clock_now(&server->clock);
 	worker->outboxes = mem_zalloc(server->worker_count * sizeof(*worker->outboxes));
+	worker->jobs_end = &worker->jobs;
 	worker->slowlog = slowlog_new();
 	serve_init(worker);
 	int error = uv_loop_init(&worker->loop);
@@ -395,8 +419,10 @@ void worker_deinit(struct worker *worker)
 
 void worker_add_job(struct worker *worker, struct job *job)
 {
-	job->next = worker->jobs;
-	worker->jobs = job;
+	job->next = NULL;
+	*worker->jobs_end = job;
+	worker->jobs_end = &job->next;
+	worker->job_count++;
 }
 
 bool worker_finish_job(struct worker *worker, const struct op *op)
@@ -404,12 +430,11 @@ bool worker_finish_job(struct worker *worker, const struct op *op)
 	struct job **at = &worker->jobs;
 	while (*at && (*at)->op != op)
 		at = &(*at)->next;
-	struct job *job = *at;
-	if (!job)
+	if (!*at)
 		return false;
+	struct job *job = job_take(worker, at);
 	while (!job->step(worker, job))
 		;
-	*at = job->next;
 	job->free(job);
 	return true;
 }

@@ -119,7 +119,8 @@ struct worker {
 	uint32_t keys_cap;
 	struct slot **slots; /* the same */
 	uint32_t ops;   /* requests that are answered later */
-	struct job *jobs;
+	struct job *jobs, **jobs_end; /* stepped in turn */
+	uint32_t job_count;
 	struct watch_set *unwatching; /* watches of who doesn't need them any more (multi.h) */
 	struct slowlog *slowlog;
 	struct latency_event latency[LATENCY_KIND_COUNT];
@@ -147,7 +148,7 @@ void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb)
 /* Lets the connections go on that CLIENT PAUSE has held back. Its thread. */
 void worker_resume_paused(struct worker *worker);
 
-/* Puts a job on the worker's list. */
+/* Puts a job at the end of the worker's list. */
 void worker_add_job(struct worker *worker, struct job *job);
 /* Does the op's job to its end; false when it has none. The reply is in the op. */
 bool worker_finish_job(struct worker *worker, const struct op *op);
