@@ -179,8 +179,16 @@ static bool conn_send(struct conn *conn)
 	return !(conn->flags & CONN_CLOSING);
 }
 
+/* Without the settings. */
+static size_t out_max(const struct conn *conn)
+{
+	return conn_authenticated(conn) ? CONN_OUT_MAX : CONN_OUT_MAX_STRANGER;
+}
+
 size_t conn_out_max(const struct conn *conn)
 {
+	if (!conn_authenticated(conn))
+		return CONN_OUT_MAX_STRANGER;
 	const struct config *config = &conn->worker->server->config;
 	size_t hard = (size_t)config_int(&config->output_limit_normal_hard);
 	size_t soft = (size_t)config_int(&config->output_limit_normal_soft);
@@ -225,8 +233,9 @@ void conn_flush(struct conn *conn)
 		return;
 	if ((conn->writing || conn->op) && !conn_check_output_limit(conn))
 		return;
-	if (conn_out_bytes(conn) < CONN_OUT_MAX / 2)
+	if (conn->wait & WAIT_OUTPUT && conn_out_bytes(conn) < out_max(conn) / 2)
 		conn_resume(conn, WAIT_OUTPUT);
 	if ((conn->flags & CONN_CLOSE_AFTER) && !conn->writing && !conn->op)
 		conn_close(conn);
+	conn_update_reading(conn);
 }

@@ -351,7 +351,7 @@ static uint8_t reason_to_wait(const struct worker *worker, const struct conn *co
 {
 	if (server_paused(worker->server, multi_flags(conn, cmd), worker->now))
 		return WAIT_PAUSE;
-	if (conn_out_bytes(conn) > CONN_OUT_MAX && conn_out_bytes(conn) > conn_out_max(conn))
+	if (conn_out_bytes(conn) > CONN_OUT_MAX_STRANGER && conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
 	return 0;
 }
@@ -443,9 +443,7 @@ static void put_off(struct conn *conn, const struct pending *p, bool mute)
 	if (mute && (conn->flags & CONN_REPLY_SKIP))
 		conn->flags |= CONN_REPLY_SKIP_NEXT;
 	rewind_to(conn, p);
-	conn_wait(conn, WAIT_SLOT);
-	if (conn_in_bytes(conn) > CONN_IN_MAX)
-		conn_set_reading(conn, false);
+	conn_wait(conn, WAIT_TURN);
 	conn_ready_later(conn);
 }
 
@@ -614,10 +612,7 @@ static bool parse_one(struct worker *worker, struct conn *conn)
 static void serve_conn(struct worker *worker, struct conn *conn)
 {
 	conn->active_ms = worker->now;
-	if (conn->wait & WAIT_SLOT) {
-		conn->wait &= (uint8_t)~WAIT_SLOT;
-		conn_set_reading(conn, true);
-	}
+	conn->wait &= (uint8_t)~WAIT_TURN;
 	reply_room(&conn->out, OUT_FIRST_BYTES);
 	conn_flush_later(conn);
 	while (may_serve(conn) && conn_in_bytes(conn) > 0) {

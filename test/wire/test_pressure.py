@@ -187,3 +187,35 @@ def test_stopping_in_a_pause(kind, start):
     assert server.stop() == 0
     for each in clients:
         each.close()
+
+
+def kept_of(server, client, request, megabytes):
+    """Sends a pipeline and reads nothing: bytes of requests and replies that the server keeps."""
+    client.socket.settimeout(.5)
+    try:
+        for _ in range(megabytes):
+            client.socket.sendall(request * (MB // len(request)))
+    except OSError:
+        pass
+    client.socket.settimeout(TIMEOUT_S)
+    with server.connect() as other:
+        other("AUTH secret")
+        lines = other.command("CLIENT", "LIST").decode().strip().split("\n")
+    fields = [dict(x.partition("=")[::2] for x in line.split()) for line in lines]
+    fields = max(fields, key=lambda x: int(x["qbuf"]))
+    return int(fields["qbuf"]), int(fields["omem"])
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("known", [True, False], ids=["known", "stranger"])
+def test_a_client_that_asks_and_never_reads(kind, start, known):
+    """Its requests are kept up to a limit that is near nothing for who has not given the password."""
+    server = start(kind, ("requirepass", "secret"))
+    with server.connect() as client:
+        if known:
+            assert client("AUTH secret") == Status("OK")
+        requests, replies = kept_of(server, client, b"GET a\r\n", 100)
+        assert requests <= (32 * MB if known else 256 * 1024) + 1
+        assert replies <= (2 * MB if known else 32 * 1024)
+        assert requests > 64 * 1024
+        assert client.read_bytes(5) == (b"$-1\r\n" if known else b"-NOAU")
