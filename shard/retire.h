@@ -90,7 +90,6 @@ void retire_entry(struct retire *r, struct entry *e);
 /* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
 /*
-/*
  * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each
  * counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are the caller may tell:
  * retire_flushed() says how many are in all the tables retired since it was called last.
