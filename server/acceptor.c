@@ -169,6 +169,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 /* --- opening --- */
 
+/* Says why the socket can't be had, and returns that as a negative errno. */
 static int listen_fail(int fd, const char *what)
 {
 	int error = errno;
@@ -194,6 +195,7 @@ static int open_address(const struct addrinfo *info, const char *what, int backl
 	return fd;
 }
 
+/* A listening socket, or a negative errno; EINVAL for a name that isn't an address. */
 static int open_tcp(const char *host, int port, int backlog)
 {
 	char service[16], what[128];

@@ -137,7 +137,7 @@ static bool filter_type(struct ctx *ctx, uint32_t arg, struct client_filter *fil
 	return true;
 }
 
-/* What a gather of LIST or KILL carries: a filter, and the ids it names behind it. */
+/* What a gather of LIST or KILL carries: a filter, the ids it names as they came, and behind them in order. */
 struct client_query {
 	struct client_filter filter;
 	uint64_t self;
@@ -150,13 +150,17 @@ static struct gather *query_new(struct conn *conn, const struct client_filter *f
 {
 	size_t ids_bytes = filter->id_count * sizeof(uint64_t);
 	struct gather *gather =
-		gather_new(conn, sizeof(struct client_query) + ids_bytes, run, finish);
+		gather_new(conn, sizeof(struct client_query) + 2 * ids_bytes, run, finish);
 	struct client_query *query = gather->args;
 	query->filter = *filter;
 	query->self = conn->id;
-	if (ids_bytes)
+	uint64_t *sorted = query->ids + filter->id_count;
+	query->filter.ids = sorted;
+	if (ids_bytes) {
 		memcpy(query->ids, filter->ids, ids_bytes);
-	query->filter.ids = query->ids;
+		memcpy(sorted, filter->ids, ids_bytes);
+		qsort(sorted, filter->id_count, sizeof(*sorted), client_compare_ids);
+	}
 	return gather;
 }
 
@@ -180,13 +184,13 @@ static int compare_lines(const void *a, const void *b)
 }
 
 /* Lines in the order in which their ids were asked for, or of all connections by id. */
-static void append_lines(const struct client_filter *filter, const struct list_line *lines,
+static void append_lines(const struct client_query *query, const struct list_line *lines,
 			 size_t count, struct reply *out)
 {
-	for (size_t i = 0; i < count && filter->id_count == 0; i++)
+	for (size_t i = 0; i < count && query->filter.id_count == 0; i++)
 		reply_raw(out, lines[i].text.ptr, lines[i].text.len);
-	for (uint32_t i = 0; i < filter->id_count; i++) {
-		struct list_line wanted = {.id = filter->ids[i]};
+	for (uint32_t i = 0; i < query->filter.id_count; i++) {
+		struct list_line wanted = {.id = query->ids[i]};
 		const struct list_line *line =
 			bsearch(&wanted, lines, count, sizeof(*lines), compare_lines);
 		if (line)
@@ -215,7 +219,7 @@ static void list_finish(struct gather *gather, struct reply *reply)
 	struct reply sorted;
 	reply_init(&sorted, 2);
 	const struct client_query *query = gather->args;
-	append_lines(&query->filter, lines, count, &sorted);
+	append_lines(query, lines, count, &sorted);
 	reply_verbatim(reply, "txt", (struct slice){sorted.buf, sorted.len});
 	reply_deinit(&sorted);
 	reply_deinit(&all);

@@ -330,6 +330,14 @@ def test_addresses_that_cannot_be_bound(kind, start):
 
 
 @pytest.mark.one_kind
+def test_an_optional_address_may_be_missing_whatever_the_log_meets(kind, start, monkeypatch):
+    """What the log runs into on its way isn't taken for the reason."""
+    monkeypatch.setenv("TZ", ":/nonexistent")
+    with start(kind, ("bind", ["127.0.0.1", "-192.0.2.77"])).connect() as client:
+        assert client("PING") == Status("PONG")
+
+
+@pytest.mark.one_kind
 @pytest.mark.sherd_only
 def test_many_addresses_that_may_be_missing(kind, start):
     many = ["-198.51.100.%d" % (i % 255) for i in range(2000)]
