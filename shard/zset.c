@@ -1,5 +1,6 @@
 /*
- * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the other.
+ * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the
+ * other.
  */
 #include "shard/zset.h"
 
@@ -7,9 +8,14 @@
 
 #include <assert.h>
 
-/* Up to so many elements the tree's memory is counted, which takes some microseconds; for more ... */
+/*
+ * Up to so many elements the tree's memory is counted, which takes some microseconds; for more ...
+ */
 #define MEASURE_COUNT 10000
-/* ... it is taken for this: a score and a pointer in leaves five sixths full, and what is above them. */
+/*
+ * ... it is taken for this: a score and a pointer in leaves five sixths full, and what is above
+ * them.
+ */
 #define TREE_BYTES_PER_ELEMENT 21
 
 struct zset *zset_new(void)
@@ -27,8 +33,6 @@ bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget)
 		if (*at != TABLE_END)
 			return false;
 		table_take(&z->members.table);
-		if (*budget == 0)
-			return false;
 	}
 	if (!zset_tree_free_slice(&z->tree, budget))
 		return false;
