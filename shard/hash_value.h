@@ -110,6 +110,5 @@ size_t hash_expire_fields(struct shard *shard, struct entry *e, int64_t now, siz
 			  struct entry **fresh);
 
 void hash_digest(const struct entry *e, struct digest *digest);
-size_t hash_serialized(const struct entry *e);
 
 #endif

@@ -66,11 +66,3 @@ void list_digest(const struct entry *e, struct digest *digest)
 	while (list_iter_next(&iter, &element))
 		digest_mix(digest, listpack_item_text(element.item, room));
 }
-
-size_t list_serialized(const struct entry *e)
-{
-	const struct list *list = list_structure(e);
-	size_t size = list ? list->bytes + LISTPACK_BYTES_MIN : entry_value(e).len;
-
-	return size + serialized_length(size);
-}

@@ -107,6 +107,5 @@ void list_move_reply(struct ctx *ctx, uint32_t from, const struct entry *source,
 /* --- for all types (value.h) --- */
 
 void list_digest(const struct entry *e, struct digest *digest);
-size_t list_serialized(const struct entry *e);
 
 #endif

@@ -421,6 +421,27 @@ void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
 	types[entry_type(e)].encode(e, type, out);
 }
 
+struct counting {
+	struct rdb_out out;
+	size_t bytes;
+};
+
+static void count_bytes(struct rdb_out *out)
+{
+	((struct counting *)out)->bytes += out->len;
+	out->len = 0;
+}
+
+size_t rdb_size(const struct entry *e)
+{
+	struct counting counting = {.out = {.compress = true, .drain = count_bytes}};
+
+	rdb_encode(e, rdb_type_of(e), &counting.out);
+	count_bytes(&counting.out);
+	rdb_out_deinit(&counting.out);
+	return counting.bytes;
+}
+
 void rdb_write_payload(struct rdb_out *out, const struct entry *e)
 {
 	uint8_t type = rdb_type_of(e);

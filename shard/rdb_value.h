@@ -23,6 +23,9 @@ uint32_t rdb_type_version(uint8_t type);
 /* The value as that type, the one that rdb_type_of() gave. The type itself is not written. */
 void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out);
 
+/* The bytes that takes, strings compressed. */
+size_t rdb_size(const struct entry *e);
+
 /* --- reading: the holder, or the only one who knows the keyspace --- */
 
 /* Why rdb_decode() made nothing, beyond bytes that are broken. */

@@ -41,13 +41,12 @@ static const struct value_type {
 	const char *name;
 	const struct structure_type *owner_only; /* NULL: the type has none */
 	void (*digest)(const struct entry *e, struct digest *digest);
-	size_t (*serialized)(const struct entry *e);
 } types[ENTRY_TYPE_COUNT] = {
-	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
-	[ENTRY_LIST] = {"list", &list_structure, list_digest, list_serialized},
-	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
-	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest, zset_value_serialized},
-	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
+	[ENTRY_STRING] = {"string", &rope_structure, string_digest},
+	[ENTRY_LIST] = {"list", &list_structure, list_digest},
+	[ENTRY_SET] = {"set", NULL, set_digest},
+	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest},
+	[ENTRY_HASH] = {"hash", NULL, hash_digest},
 	[ENTRY_STREAM] = {"stream"},
 };
 
@@ -71,33 +70,9 @@ void value_digest(const struct entry *e, struct digest *digest)
 	types[entry_type(e)].digest(e, digest);
 }
 
-size_t value_serialized(const struct entry *e)
-{
-	return types[entry_type(e)].serialized(e);
-}
-
 bool value_expired_slow(const struct entry *e, int64_t now)
 {
 	if (entry_expired(e, now))
 		return true;
 	return (e->flags & ENTRY_FIELD_TTL) && hash_fields_due(e) <= now && hash_empty(e, now);
-}
-
-/* --- RDB --- */
-
-size_t serialized_length(size_t len)
-{
-	return len < 64 ? 1 : len < 16384 ? 2 : 5;
-}
-
-/* An integer takes 1, 2 or 4 bytes behind one. */
-size_t serialized_string(struct slice text)
-{
-	int64_t n;
-
-	if (text.len <= 11 && number_parse(text, &n) && n >= INT32_MIN && n <= INT32_MAX)
-		return n >= INT8_MIN && n <= INT8_MAX     ? 2
-		       : n >= INT16_MIN && n <= INT16_MAX ? 3
-							  : 5;
-	return serialized_length(text.len) + text.len;
 }

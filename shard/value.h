@@ -16,8 +16,8 @@
  * A packed value that outgrows PACKED_BYTES_MAX, or the limits of its encoding, becomes one of the
  * others by a new entry, and never goes back, unless its type says so.
  *
- * To take in a type: give its structure memory, copy and free_slice, its values digest and
- * serialized, and add the rows in value.c.
+ * To take in a type: give its structure memory, copy and free_slice, its values a digest, and add the rows
+ * in value.c; those of rdb_encode.c and rdb_decode.c make it last.
  */
 #ifndef SHARD_VALUE_H
 #define SHARD_VALUE_H
@@ -49,12 +49,6 @@ const struct structure_type *value_structure(const struct entry *e);
 
 /* Adds the value to a digest: equal values, whatever their form, add the same. Holder. */
 void value_digest(const struct entry *e, struct digest *digest);
-
-/* The bytes that the value takes in an RDB file, not compressed. Holder. */
-size_t value_serialized(const struct entry *e);
-/* Those of a string, and of a length, to count them by. */
-size_t serialized_string(struct slice text);
-size_t serialized_length(size_t len);
 
 /*
  * Whether nothing of the value is left at that time: the entry has expired, or all that is in it

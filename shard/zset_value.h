@@ -114,6 +114,5 @@ size_t zset_packed_find(const char *lp, struct slice member);
 /* --- for all types (value.h) --- */
 
 void zset_value_digest(const struct entry *e, struct digest *digest);
-size_t zset_value_serialized(const struct entry *e);
 
 #endif

@@ -2,6 +2,7 @@
 all versions made by hand, and damaged ones."""
 
 import random
+import re
 import struct
 
 import pytest
@@ -138,6 +139,9 @@ def test_same_bytes(client, other, name):
         client.command(*command)
         other.command(*command)
     assert client.command("DUMP", "k") == other.command("DUMP", "k")
+    told = [str(x.command("DEBUG", "OBJECT", "k")) for x in (client, other)]
+    sizes = [re.search("serializedlength:([0-9]+)", x)[1] for x in told]
+    assert sizes[0] == sizes[1]
 
 
 @pytest.mark.sherd_only
