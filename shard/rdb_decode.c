@@ -1,8 +1,9 @@
 /*
  * Building values from RDB's bytes (rdb_value.h).
  *
- * A collection comes as strings, or as one string that holds all its elements in a packed format. Either
- * is a `source` of texts, so that there is one function for each type of value, not for each of RDB's.
+ * A collection comes as strings, or as one string that holds all its elements in a packed format.
+ * Either is a `source` of texts, so that there is one function for each type of value, not for
+ * each of RDB's.
  */
 #include "proto/crc64.h"
 #include "shard/hash_value.h"
@@ -146,7 +147,10 @@ static bool source_unpack(struct source *s)
 	return true;
 }
 
-/* Begins to read elements, each of so many parts: strings count elements, packed formats all parts. */
+/*
+ * Begins to read elements, each of so many parts: strings count elements, packed formats all
+ * parts.
+ */
 static bool source_begin(struct source *s, unsigned parts)
 {
 	if (s->form != FORM_STRINGS) {
@@ -434,8 +438,8 @@ static size_t longest_member(const struct load *l)
 }
 
 /*
- * Redis makes it of the large kind and turns it into a small one at the end, where it can: so -0, which
- * only the large one has, depends on the whole.
+ * Redis makes it of the large kind and turns it into a small one at the end, where it can: so -0,
+ * which only the large one has, depends on the whole.
  */
 static void expect_zset(struct load *l, struct zset_edit *edit, uint64_t count)
 {

@@ -1,11 +1,11 @@
 /*
  * Writing values as RDB's bytes (rdb_value.h).
  *
- * Packed values already are in Redis' formats and go out as they are. Larger ones that Redis would have
- * packed are packed for the occasion; the others are strings one after another.
+ * Packed values already are in Redis' formats and go out as they are. Larger ones that Redis
+ * would have packed are packed for the occasion; the others are strings one after another.
  *
- * A reader under RCU that a writer interferes with may write a count and then other than so many elements:
- * the command is run again then, and nobody sees them.
+ * A reader under RCU that a writer interferes with may write a count and then other than so many
+ * elements: the command is run again then, and nobody sees them.
  */
 #include "proto/crc64.h"
 #include "proto/mem.h"
@@ -20,7 +20,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* A collection that would take more is not packed for the occasion: Redis' limits, left alone, allow less. */
+/*
+ * A collection that would take more is not packed for the occasion: Redis' limits, left alone,
+ * allow less.
+ */
 #define PACK_BYTES_MAX (256 * 1024)
 
 /* A list's nodes: packed elements up to so many bytes (Redis' default), or one element alone. */

@@ -1,4 +1,7 @@
-/* RDB's bytes: lengths, strings, doubles as they are written, read and stepped over; what is broken. */
+/*
+ * RDB's bytes: lengths, strings, doubles as they are written, read and stepped over; what is
+ * broken.
+ */
 #include "shard/rdb.h"
 #include "test/check.h"
 

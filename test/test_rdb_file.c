@@ -1,6 +1,6 @@
 /*
- * RDB files: what is written is read again, Redis' tool finds nothing wrong with it, and whatever is done
- * to the bytes, reading ends with an error or with keys.
+ * RDB files: what is written is read again, Redis' tool finds nothing wrong with it, and whatever
+ * is done to the bytes, reading ends with an error or with keys.
  */
 #include "persist/io.h"
 #include "persist/rdb_file.h"
@@ -399,17 +399,14 @@ static void fill_small(struct store *s)
 	store_run(s, "SADD d 1 2 3");
 	store_run(s, "SADD e a b 7");
 	store_run(s, "ZADD f 1 a 2.5 b");
-	store_run(s,
-		  "ZADD g 1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	store_run(s, "ZADD g 1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 	store_run(s, "HSET h a 1 b 2");
-	store_run(
-		s,
-		"HSET i a 1 b aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	store_run(s,
+		  "HSET i a 1 b aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 	store_run(s, "HSET j a 1 b 2");
 	store_run(s, "HPEXPIREAT j 4102444800000 FIELDS 1 a");
-	store_run(
-		s,
-		"HSET k a 1 b aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	store_run(s,
+		  "HSET k a 1 b aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 	store_run(s, "HPEXPIREAT k 4102444800000 FIELDS 1 a");
 }
 

@@ -1,6 +1,7 @@
 /*
- * Values as RDB's bytes and back: of all types and sizes, so in all forms. What comes back has the same
- * digest and the same encoding, whatever was compressed, and the bytes are stepped over as they are read.
+ * Values as RDB's bytes and back: of all types and sizes, so in all forms. What comes back has
+ * the same digest and the same encoding, whatever was compressed, and the bytes are stepped over
+ * as they are read.
  */
 #include "test/store.h"
 

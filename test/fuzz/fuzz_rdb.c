@@ -1,6 +1,6 @@
 /*
- * RDB from outside: a value of any type, or a file. Whatever is read is as good as what commands make: it
- * is written and read again, and is the same.
+ * RDB from outside: a value of any type, or a file. Whatever is read is as good as what commands
+ * make: it is written and read again, and is the same.
  *
  * Input: one byte, the type of a value whose bytes follow, or more than any type: a file follows.
  */
