@@ -67,6 +67,9 @@ enum rdb_type {
 	RDB_TYPE_COUNT
 };
 
+/* What a node of RDB_LIST_QUICKLIST_2 is: one element alone, or a listpack. */
+enum rdb_node { RDB_NODE_ELEMENT = 1, RDB_NODE_LISTPACK = 2 };
+
 /* --- writing --- */
 
 /* Where it piles up to this a drain is called. */

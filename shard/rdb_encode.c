@@ -26,10 +26,8 @@
  */
 #define PACK_BYTES_MAX (256 * 1024)
 
-/* A list's nodes: packed elements up to so many bytes (Redis' default), or one element alone. */
+/* Up to so many bytes of a list's elements are packed to a node, as Redis does by default. */
 #define NODE_BYTES_MAX 8192
-#define NODE_ELEMENT   1
-#define NODE_LISTPACK  2
 
 /* Whether all of the value are bytes in its entry. */
 static bool is_packed(const struct entry *e)
@@ -115,7 +113,7 @@ static void write_node(struct node *node)
 	struct packing packing = {.bytes = node->bytes, .measured = true};
 	struct list_element element;
 
-	rdb_write_length(node->out, NODE_LISTPACK);
+	rdb_write_length(node->out, RDB_NODE_LISTPACK);
 	packing_fill(&packing);
 	while (node->elements-- > 0 && list_iter_next(&node->from, &element))
 		pack(&packing, element.item);
@@ -139,7 +137,7 @@ static void add_alone(struct node *node, struct list_element element)
 	node->count++;
 	if (!node->out)
 		return;
-	rdb_write_length(node->out, NODE_ELEMENT);
+	rdb_write_length(node->out, RDB_NODE_ELEMENT);
 	rdb_write_blob(node->out, element.item.text);
 }
 
@@ -172,7 +170,7 @@ static void list_encode(const struct entry *e, uint8_t type, struct rdb_out *out
 {
 	if (is_packed(e)) {
 		rdb_write_length(out, 1);
-		rdb_write_length(out, NODE_LISTPACK);
+		rdb_write_length(out, RDB_NODE_LISTPACK);
 		write_packed(e, out);
 		return;
 	}
