@@ -1,8 +1,7 @@
 /*
  * Connections.
  *
- * A connection lives on one worker, from adoption to close; no other thread touches it (an op that
- * travels carries its pointer, not its use).
+ * A connection lives on one worker, from adoption to close; no other thread touches it.
  *
  * In: libuv's callback appends to the read block and puts the connection on the worker's ready list,
  * nothing else. server/serve.c cuts requests off in the tick.
