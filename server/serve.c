@@ -300,6 +300,7 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 		reply->errors = errors;
 		return;
 	}
+	assert(p->request.cmd->route != ROUTE_HOLDER);
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	ctx.keys = keys;
 	ctx.key_count = key_count;
