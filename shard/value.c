@@ -3,9 +3,11 @@
 
 #include "shard/dict.h"
 #include "shard/hash_value.h"
+#include "shard/list_value.h"
 #include "shard/rope.h"
 #include "shard/set.h"
 #include "shard/string.h"
+#include "shard/zset_value.h"
 
 #include <assert.h>
 
@@ -29,7 +31,9 @@
 							       noun##_free_slice_any}
 
 STRUCTURE(dict, dict_copy(structure, shard));
+STRUCTURE(list, list_copy(structure));
 STRUCTURE(rope, rope_copy(structure));
+STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire));
 
 /* --- types --- */
 
@@ -40,9 +44,9 @@ static const struct value_type {
 	size_t (*serialized)(const struct entry *e);
 } types[ENTRY_TYPE_COUNT] = {
 	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
-	[ENTRY_LIST] = {"list"},
+	[ENTRY_LIST] = {"list", &list_structure, list_digest, list_serialized},
 	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
-	[ENTRY_ZSET] = {"zset"},
+	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest, zset_value_serialized},
 	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
 	[ENTRY_STREAM] = {"stream"},
 };
@@ -57,6 +61,8 @@ const struct structure_type *value_structure(const struct entry *e)
 {
 	if (e->flags & ENTRY_DICT)
 		return &dict_structure;
+	if (e->flags & ENTRY_ORDERED)
+		return &zset_structure;
 	return e->flags & ENTRY_OWNER_ONLY ? types[entry_type(e)].owner_only : NULL;
 }
 
