@@ -249,9 +249,18 @@ def culprit(history):
     return ordered[:high]
 
 
+def shown(what):
+    """For people: long values are cut."""
+    if isinstance(what, tuple):
+        return "(" + ", ".join(map(shown, what)) + ")"
+    if isinstance(what, bytes):
+        return "%.14r" % what + (".." if len(repr(what)) > 14 else "")
+    return what if isinstance(what, str) else repr(what)
+
+
 def describe(history, last=25):
     """The end of a culprit history, as lines."""
     first = min(op.start for op in history)
-    return "\n".join("    client %d  %8.3f..%8.3f ms  %-40.200r -> %.80r" % (
-        op.client, (op.start - first) / MS, (op.end - first) / MS, op.args, op.reply)
+    return "\n".join("    client %d  %8.3f..%8.3f ms  %-40s -> %s" % (
+        op.client, (op.start - first) / MS, (op.end - first) / MS, shown(op.args), shown(op.reply))
         for op in history[-last:])
