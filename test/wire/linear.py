@@ -75,9 +75,6 @@ class Store:
             self.touch(key)
         return entry
 
-    def due(self):
-        return min((due for _, due in self.keys.values() if due is not None), default=None)
-
     def advance(self, clock):
         self.clock = clock
         for key in [key for key, (_, due) in self.keys.items() if due is not None and due <= clock]:
@@ -176,12 +173,19 @@ def apply(client, args, state):
     return reply, store.state(), not store.touched and args[0] != "WATCH"
 
 
-def expired(state):
-    """(when, the state when the next key has expired); (FOREVER, None) when none will."""
-    store = Store(state)
-    due = store.due()
+def dues(args):
+    """The due times that a transaction gives: within it they may have passed already."""
+    return [words[-1] for words in args[1] if isinstance(words[-1], int)] if args[0] == "EXEC" else []
+
+
+def expired(state, more=()):
+    """(when, the state when the clock has come to the next due time, of a key or of `more`);
+    (FOREVER, None) when there is none."""
+    due = min([due for _, _, due in state.values if due is not None] +
+              [due for due in more if due > state.clock], default=None)
     if due is None:
         return FOREVER, None
+    store = Store(state)
     store.advance(due)
     return due * MS - SLACK, store.state()
 
@@ -191,7 +195,7 @@ def successors(clients, positions, state):
     heads = [(i, ops[at]) for i, (ops, at) in enumerate(zip(clients, positions)) if at < len(ops)]
     horizon = min(op.end for _, op in heads)
     found = []
-    when, after = expired(state)
+    when, after = expired(state, [due for _, op in heads for due in dues(op.args)])
     if when <= horizon:
         found.append((positions, after))
     for i, op in sorted(heads, key=lambda head: -head[1].end):

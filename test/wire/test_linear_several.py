@@ -93,6 +93,9 @@ GOOD = {
                   op(0, "UNWATCH", 3, 4, b"OK")] + watched(0, 5, 9, WON, "b"),
     "expires": spaced((0, 0, SET_DUE), (480, 1, told("GET a", b"x")), (600, 1, told("GET a", None))),
     "expires late": spaced((0, 0, SET_DUE), (900, 1, told("GET a", b"x"))),
+    "a transaction sets what is due": spaced(
+        (0, 0, told("SET a x", b"OK")),
+        (600, 0, Op(0, ("EXEC", (("PEXPIREAT", "a", DUE), ("GET", "a"))), 0, 0, (1, None)))),
     "a watched key expires": spaced((0, 0, SET_DUE), (1, 0, told("WATCH a", b"OK")),
                                     (900, 0, Op(0, ("EXEC", (("GET", "b"),)), 0, 0, None))),
 }
