@@ -521,6 +521,7 @@ uint32_t zset_tree_remove_run(struct zset_tree *t, uint64_t rank, uint64_t max, 
 	uint64_t n = node_rows(c.path[0].node) - c.path[0].row;
 	if (n > max)
 		n = max;
+	zset_cursor_fetch(&c, n, false);
 	for (uint32_t i = 0; i < n; i++)
 		visit(arg, node_entry(c.path[0].node, c.path[0].row + i));
 	remove_rows(t, &c, n, r);
