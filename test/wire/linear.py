@@ -26,7 +26,7 @@ INTEGER = re.compile(rb"0|-?[1-9]\d*")
 INCREMENTABLE = range(-2 ** 63, 2 ** 63 - 1)
 STATES_MAX = 3_000_000      # a search beyond this is given up loudly
 MS = 10 ** 6                # times are in nanoseconds, but due times in milliseconds
-SLACK = 20 * MS             # by so much the server's clock may be ahead of ours
+SLACK = 2 * MS              # by so much the server's clock may be ahead of ours
 
 # `args` are the words of the command: name and keys are str, values bytes, times int. What MULTI
 # queued is ("EXEC", (command, ...)). `start` and `end` are unix times in nanoseconds.

@@ -20,6 +20,11 @@ from resp import Client, Error, Nil, Status, encode
 SEED = int(os.environ.get("SEED") or time.time_ns() % 10 ** 9)
 SCALE = float(os.environ.get("SCALE", "1"))
 SECONDS = float(os.environ.get("SECONDS", "0"))
+CLIENTS = 5
+OPERATIONS = 200            # of each, in a round
+PADDING = 100               # keys between two
+LARGE = "{own%d}large"
+LARGE_BYTES = 2_000_000     # counting their bits takes longer than most commands
 UNIX_NS = time.time_ns() - time.monotonic_ns()      # once: the wall clock may be set
 
 # With hash tags: what is {tag}anything shares the slot.
@@ -198,7 +203,7 @@ def some(rng, keys):
 
 
 def due(rng, clock):
-    return clock() // MS + rng.randrange(60)
+    return clock() // MS + rng.randrange(30)
 
 
 def random_command(rng, keys, client, clock):
@@ -245,11 +250,35 @@ def random_move(rng, keys, client, clock):
     return [watch + ending] if rng.random() < .3 else [watch, ending]
 
 
-def requests(args):
-    """What is sent for an operation; its reply is that to the last one."""
-    if args[0] != "EXEC":
-        return [args]
-    return [("MULTI",), *args[1], ("EXEC",)]
+def padded(keys, number):
+    """Something of one's own between every two of these."""
+    return [x for i, key in enumerate(keys)
+            for x in ([] if i == 0 else ["{own%d}%d:%d" % (number, i, j) for j in range(PADDING)]) + [key]]
+
+
+def requests(number, args, wide):
+    """What is sent for an operation; its reply is that to the last one. A wide operation takes its
+    time between one key and the next: that's when others should come."""
+    name, *rest = args
+    if name == "EXEC":
+        between = [("BITCOUNT", LARGE % number)] * wide
+        return [("MULTI",), *[x for command in rest[0] for x in between + [command]], ("EXEC",)]
+    if wide and name in ("MGET", "EXISTS", "DEL"):
+        return [(name, *padded(rest, number))]
+    if wide and name == "MSET":
+        return [(name, *[x for key in padded(rest[::2], number) for x in (
+            key.replace("own", "set"), rest[1])])]
+    return [args]
+
+
+def narrowed(args, wide, reply):
+    """Without what came for the padding."""
+    if wide and isinstance(reply, tuple):
+        if args[0] == "EXEC":
+            return reply[1::2]
+        if args[0] == "MGET":
+            return reply[::PADDING + 1]
+    return reply
 
 
 def plain(reply):
@@ -263,16 +292,20 @@ def plain(reply):
     return ValueError if isinstance(reply, Error) else reply
 
 
-def perform(client, number, step):
+def send(client, number, step, wide):
+    client.send(b"".join(encode(words) for args in step for words in requests(number, args, wide)))
+
+
+def perform(client, number, step, wide):
     """Sends a step in one write and reads its replies."""
     start = now()
-    client.send(b"".join(encode(words) for args in step for words in requests(args)))
+    send(client, number, step, wide)
     done = []
     for args in step:
-        for queued in requests(args)[:-1]:
+        for queued in requests(number, args, wide)[:-1]:
             reply = client.read()
             assert reply == Status("OK" if queued == ("MULTI",) else "QUEUED"), (queued, reply)
-        reply = plain(client.read())
+        reply = narrowed(args, wide, plain(client.read()))
         done.append(Op(number, args, start, now(), reply))
     return done
 
@@ -284,11 +317,11 @@ def play(number, address, seed, keys, count, cut):
     with Client(address) as client:
         while len(history) < count:
             for step in random_move(rng, keys, number, now):
-                history += perform(client, number, step)
+                history += perform(client, number, step, rng.random() < .5)
         if cut:
             step = random_move(rng, keys, number, now)[0]
             start = now()
-            client.send(b"".join(encode(words) for args in step for words in requests(args)))
+            send(client, number, step, False)
             history += [Op(number, args, start, FOREVER, UNKNOWN) for args in step]
     return history
 
@@ -300,7 +333,7 @@ def surround(number, address, seed, keys, count):
     with Client(address) as client:
         for i in range(count):
             names = ["%sgrow:%s:%d:%d" % (rng.choice(tags), seed, i, j) for j in range(12)]
-            client.pipeline([["SET", name, "v" * rng.randrange(60)] for name in names[:6]] +
+            client.pipeline([["SET", name, "v" * rng.randrange(30)] for name in names[:6]] +
                             [["SET", name, "v", "PX", rng.randrange(1, 30)] for name in names[6:]] +
                             [["MGET"] + names, ["DEL"] + names[:3]])
     return []
@@ -317,12 +350,14 @@ def check(server, seed, history):
 
 
 def play_round(server, layout, seed):
-    """Five clients on a few keys, for a hundred operations each."""
     keys = LAYOUTS[layout]
     with server.connect_unix() as client:
         client("FLUSHALL")
-    jobs = [(play, (server.path, seed, keys, 100, number == 4)) for number in range(5)]
-    parts = workers.run(jobs + [(surround, (server.path, seed, keys, 20))])
+        for number in range(CLIENTS):
+            client.command("SET", LARGE % number, "x" * LARGE_BYTES)
+    jobs = [(play, (server.path, seed, keys, OPERATIONS, number == 4))
+            for number in range(CLIENTS)]
+    parts = workers.run(jobs + [(surround, (server.path, seed, keys, OPERATIONS // 5))])
     check(server, seed, [x for part in parts for x in part])
 
 
