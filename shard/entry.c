@@ -164,6 +164,12 @@ struct entry *entry_new_dict(const struct entry_spec *spec, struct dict *dict)
 	return entry_make_pointer(spec, ENTRY_DICT, dict);
 }
 
+struct entry *entry_new_ordered(const struct entry_spec *spec, struct zset *zset)
+{
+	assert(zset);
+	return entry_make_pointer(spec, ENTRY_ORDERED, zset);
+}
+
 struct entry_spec entry_spec_of(const struct entry *e)
 {
 	return (struct entry_spec){

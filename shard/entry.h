@@ -10,6 +10,7 @@
  *	expiry   8 bytes, with ENTRY_EXPIRES: unix ms
  *	lengths  8 bytes, with ENTRY_LONG: key length and value length, 32 bits each (the short fields are 0 then)
  *	value    vlen bytes; with ENTRY_BLOB a pointer to a struct blob, with ENTRY_DICT to a struct dict,
+ *	         with ENTRY_ORDERED to a struct zset,
  *	         with ENTRY_OWNER_ONLY to the type's own structure
  *
  * A string value is kept as its text, integers too. A collection's value is either packed (bytes in
@@ -58,11 +59,12 @@ enum entry_flag {
 	ENTRY_BLOB = 4,
 	ENTRY_OWNER_ONLY = 8, /* value: a pointer to a structure (value.h) that only the holder may follow */
 	ENTRY_DICT = 16,      /* value: a pointer to a struct dict */
+	ENTRY_ORDERED = 64,   /* value: a pointer to a struct zset */
 	ENTRY_FIELD_TTL = 32, /* hash: fields may have expiries of their own (hash_value.h) */
 };
 
 /* Structures are retired, freed and copied by their rows in value.c. */
-#define ENTRY_STRUCTURE (ENTRY_OWNER_ONLY | ENTRY_DICT)
+#define ENTRY_STRUCTURE (ENTRY_OWNER_ONLY | ENTRY_DICT | ENTRY_ORDERED)
 
 /* Strings up to this length are "embstr", as in Redis. */
 #define EMBSTR_MAX 44
@@ -102,6 +104,7 @@ struct entry_spec {
 
 struct dict;
 struct shard;
+struct zset;
 
 static inline enum entry_type entry_type(const struct entry *e)
 {
@@ -134,6 +137,7 @@ struct entry *entry_new_string(struct slice key, struct slice value, int64_t exp
 /* An entry of the given type around an owner-only structure or a dict, which it owns from now on. */
 struct entry *entry_new_owner_only(const struct entry_spec *spec, void *structure);
 struct entry *entry_new_dict(const struct entry_spec *spec, struct dict *dict);
+struct entry *entry_new_ordered(const struct entry_spec *spec, struct zset *zset);
 
 /* What an entry is made of, but for its value. */
 struct entry_spec entry_spec_of(const struct entry *e);
@@ -180,6 +184,11 @@ void *entry_structure(const struct entry *e);
 static inline struct dict *entry_dict(const struct entry *e)
 {
 	return e->flags & ENTRY_DICT ? entry_structure(e) : NULL;
+}
+/* The large sorted set, or NULL when the value is something else. */
+static inline struct zset *entry_zset(const struct entry *e)
+{
+	return e->flags & ENTRY_ORDERED ? entry_structure(e) : NULL;
 }
 /* A lower bound of the expiries of a hash's fields. With ENTRY_FIELD_TTL only. */
 int64_t entry_fields_due(const struct entry *e);

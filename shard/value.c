@@ -6,6 +6,7 @@
 #include "shard/rope.h"
 #include "shard/set.h"
 #include "shard/string.h"
+#include "shard/zset_value.h"
 
 #include <assert.h>
 
@@ -30,6 +31,7 @@
 
 STRUCTURE(dict, dict_copy(structure, shard));
 STRUCTURE(rope, rope_copy(structure));
+STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire));
 
 /* --- types --- */
 
@@ -42,7 +44,7 @@ static const struct value_type {
 	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
 	[ENTRY_LIST] = {"list"},
 	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
-	[ENTRY_ZSET] = {"zset"},
+	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest, zset_value_serialized},
 	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
 	[ENTRY_STREAM] = {"stream"},
 };
@@ -57,6 +59,8 @@ const struct structure_type *value_structure(const struct entry *e)
 {
 	if (e->flags & ENTRY_DICT)
 		return &dict_structure;
+	if (e->flags & ENTRY_ORDERED)
+		return &zset_structure;
 	return e->flags & ENTRY_OWNER_ONLY ? types[entry_type(e)].owner_only : NULL;
 }
 

@@ -8,7 +8,9 @@
  *	            builds a new entry. Up to PACKED_BYTES_MAX of them. All reads run under RCU.
  *	dict        (hashes, sets) A table of elements, changed in place by the holder, readable under
  *	            RCU (shard/dict.h). ENTRY_DICT.
- *	owner-only  (strings, lists, sorted sets) A structure that the slot's holder alone may look at,
+ *	ordered     (sorted sets) The same, with a tree beside the table for their order (shard/zset.h).
+ *	            ENTRY_ORDERED.
+ *	owner-only  (strings, lists) A structure that the slot's holder alone may look at,
  *	            changed in place. ENTRY_OWNER_ONLY.
  *
  * A packed value that outgrows PACKED_BYTES_MAX, or the limits of its encoding, becomes one of the

@@ -1,0 +1,156 @@
+/*
+ * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the other.
+ */
+#include "shard/zset.h"
+
+#include "proto/mem.h"
+
+#include <assert.h>
+
+/* zset_memory looks at this many elements. */
+#define MEMORY_SAMPLES 16
+
+struct zset *zset_new(void)
+{
+	struct zset *z = mem_zalloc(sizeof(*z));
+	atomic_init(&z->members.expire_earliest, EXPIRE_NEVER);
+	return z;
+}
+
+bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget)
+{
+	uint64_t root = atomic_load_explicit(&z->members.table.root, memory_order_relaxed);
+	if (root) {
+		if (table_free_slice(root, at, budget, NULL, NULL))
+			table_take(&z->members.table);
+		return false;
+	}
+	if (!zset_tree_free_slice(&z->tree, budget))
+		return false;
+	mem_free(z, sizeof(*z));
+	return true;
+}
+
+void zset_free(struct zset *z)
+{
+	uint64_t at = 0;
+	size_t budget;
+	if (!z)
+		return;
+	do
+		budget = SIZE_MAX;
+	while (!zset_free_slice(z, &at, &budget));
+}
+
+static uint64_t member_hash(const struct hash_seed *seed, struct slice member)
+{
+	return hash_bytes(seed, member.ptr, member.len);
+}
+
+static struct entry *element_new(struct slice member, double score)
+{
+	assert(score == score);
+	struct entry_spec spec = {
+		.key = member,
+		.value = {(const char *)&score, sizeof(score)},
+		.expire = EXPIRE_NEVER,
+		.type = ENTRY_ZSET,
+	};
+	return entry_new(&spec);
+}
+
+const struct entry *zset_find(const struct zset *z, const struct hash_seed *seed,
+			      struct slice member)
+{
+	return table_find(&z->members.table, member_hash(seed, member), member);
+}
+
+uint64_t zset_rank(const struct zset *z, const struct zset_cut *cut)
+{
+	struct zset_cursor c;
+	zset_tree_seek(&z->tree, cut, &c);
+	return zset_cursor_rank(&c);
+}
+
+const struct entry *zset_random(const struct zset *z, uint64_t random)
+{
+	uint64_t count = zset_count(z);
+	struct zset_cursor c;
+	if (count == 0 || !zset_tree_seek_rank(&z->tree, random % count, &c))
+		return NULL;
+	return zset_cursor_entry(&c);
+}
+
+bool zset_put(struct zset *z, const struct hash_seed *seed, struct slice member, double score,
+	      struct retire *r)
+{
+	struct entry *e = element_new(member, score);
+	struct entry *old = table_put(&z->members.table, seed, member_hash(seed, member), e, r);
+	if (!old) {
+		zset_tree_insert(&z->tree, e, r);
+		return true;
+	}
+	zset_tree_replace(&z->tree, old, e, r);
+	retire_entry(r, old);
+	return false;
+}
+
+bool zset_remove(struct zset *z, const struct hash_seed *seed, struct slice member,
+		 struct retire *r)
+{
+	struct entry *old =
+		table_remove(&z->members.table, seed, member_hash(seed, member), member, r);
+	if (!old)
+		return false;
+	zset_tree_remove(&z->tree, old, r);
+	retire_entry(r, old);
+	return true;
+}
+
+struct removal {
+	struct zset *z;
+	const struct hash_seed *seed;
+	struct retire *r;
+};
+
+static void remove_member(void *arg, struct entry *e)
+{
+	struct removal *removal = arg;
+	struct slice member = entry_key(e);
+	struct entry *old = table_remove(&removal->z->members.table, removal->seed,
+					 member_hash(removal->seed, member), member, removal->r);
+	assert(old == e);
+	retire_entry(removal->r, old);
+}
+
+uint32_t zset_remove_run(struct zset *z, const struct hash_seed *seed, uint64_t rank, uint64_t max,
+			 struct retire *r)
+{
+	struct removal removal = {z, seed, r};
+	return zset_tree_remove_run(&z->tree, rank, max, r, remove_member, &removal);
+}
+
+struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r)
+{
+	struct zset *copy = zset_new();
+	struct zset_cursor c;
+	bool more = zset_tree_seek(&z->tree, &(struct zset_cut){.kind = CUT_START}, &c);
+	for (; more; more = zset_cursor_next(&c)) {
+		const struct entry *e = zset_cursor_entry(&c);
+		zset_put(copy, seed, entry_key(e), zset_entry_score(e), r);
+	}
+	return copy;
+}
+
+size_t zset_memory(const struct zset *z)
+{
+	size_t size = mem_class(sizeof(*z)) + table_memory(&z->members.table) +
+		      zset_tree_memory(&z->tree);
+	uint64_t count = zset_count(z), samples = count < MEMORY_SAMPLES ? count : MEMORY_SAMPLES;
+	size_t sum = 0;
+	for (uint64_t i = 0; i < samples; i++) {
+		const struct entry *e = zset_random(z, i * count / samples);
+		sum += e ? mem_class(entry_size(e)) : 0;
+	}
+	return samples ? size + (size_t)((double)sum / samples * count) : size;
+}
