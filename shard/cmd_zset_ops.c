@@ -324,6 +324,8 @@ static void job_finish(struct job *job)
 
 	if (!job->count_only) {
 		zset_edit_begin_new(&edit, job->ctx, 0);
+		if (!job->store)
+			zset_edit_expect(&edit, UINT64_MAX, 0); /* scores as they are, -0 too */
 		job->edit = &edit;
 	}
 	job_work(job);

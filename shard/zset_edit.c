@@ -133,7 +133,8 @@ static void make_large(struct zset_edit *edit)
 /* A score as it stands in a listpack. Text is written to `room`. */
 static struct listpack_item score_item(double score, char room[NUMBER_DOUBLE_TEXT_MAX])
 {
-	if (fabs(score) <= SCORE_WHOLE_MAX && score == trunc(score))
+	if (fabs(score) <= SCORE_WHOLE_MAX && score == trunc(score) &&
+	    !(score == 0 && signbit(score)))
 		return listpack_item_number((int64_t)score);
 	return listpack_item_of((struct slice){room, number_format_double(room, score)});
 }
@@ -171,11 +172,21 @@ static bool packed_put(struct zset_edit *edit, struct slice member, double score
 	return packed_insert(edit, member, score);
 }
 
+/* Before a member is put: what is too long, or one too many, is called a skiplist from then on. */
+static void choose_encoding(struct zset_edit *edit, struct slice member)
+{
+	double score;
+
+	if (edit->encoding == ENCODING_LISTPACK &&
+	    (too_long(edit, member.len) || too_many(edit, zset_edit_count(edit) + 1)) &&
+	    !zset_edit_find(edit, member, &score))
+		edit->encoding = ENCODING_SKIPLIST;
+}
+
 void zset_edit_put(struct zset_edit *edit, struct slice member, double score)
 {
-	uint64_t before = zset_edit_count(edit);
-
 	assert(!isnan(score));
+	choose_encoding(edit, member);
 	if (score == 0 && edit->encoding == ENCODING_LISTPACK)
 		score = 0; /* not -0: listpacks have no such number */
 	edit_change(edit);
@@ -183,9 +194,6 @@ void zset_edit_put(struct zset_edit *edit, struct slice member, double score)
 		make_large(edit);
 	if (edit->zset)
 		zset_put_element(edit, member, score);
-	uint64_t count = zset_edit_count(edit);
-	if (count > before && (too_many(edit, count) || too_long(edit, member.len)))
-		edit->encoding = ENCODING_SKIPLIST;
 }
 
 bool zset_edit_remove(struct zset_edit *edit, struct slice member)

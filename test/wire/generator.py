@@ -14,7 +14,7 @@ another type of value: add rows and kinds, a reader to READERS, and rules where 
 import re
 import time
 
-from resp import Error, Nil, Status, TIMEOUT_S
+from resp import Double, Error, Nil, Status, TIMEOUT_S
 
 # What makes an argument
 
@@ -133,8 +133,57 @@ def many_elements(rng):
     return [b"%d" % i for i in range(start, start + count)]
 
 
+def score(rng):
+    """Scores that %.17g and the shortest form write the same."""
+    how = rng.random()
+    if how < .5:
+        return b"%d" % rng.randrange(-3, 12)
+    if how < .8:
+        return b"%r" % (rng.randrange(-4000, 4000) / 8)
+    return rng.choice([b"0", b"-0", b"1e3", b"1e21", b"-1e100", b"+inf", b"-inf", b"nan", b"x",
+                       b"", b" 1", b"0x10", b"4503599627370497", b"1e400"])
+
+
+def score_border(rng):
+    return rng.choice([b"", b"", b"("]) + score(rng)
+
+
+def member_border(rng):
+    how = rng.random()
+    if how < .3:
+        return rng.choice([b"-", b"+"])
+    return (rng.choice([b"[", b"("]) if how < .97 else b"") + element(rng)
+
+
+def many_scored(rng):
+    count = rng.choice([5, 30, 60, 130, 520])
+    start = rng.randrange(3)
+    return [x for i in range(start, start + count) for x in (b"%d" % (i * 7 % 50), b"%d" % i)]
+
+
+def many_same(rng):
+    """Members of one score, as lexicographical ranges want them."""
+    return [x for member in many_elements(rng) for x in (b"0", member)]
+
+
+def sources(rng):
+    """A number of keys, mostly the right one, with as many keys of sets and sorted sets."""
+    keys = [KINDS[rng.choice(["zset", "zset", "zset", "set"])](rng) for _ in range(rng.randrange(1, 4))]
+    return [b"%d" % (len(keys) if rng.random() < .95 else rng.randrange(-1, 5))] + keys
+
+
+def weighted(rng):
+    made = sources(rng)
+    return made + [b"WEIGHTS"] + [score(rng) for _ in made[1:]]
+
+
 KINDS = {
-    "hash": typed_key(b"h"), "set": typed_key(b"s"), "element": element, "element_value": element_value,
+    "zset": typed_key(b"z"), "lexset": lambda rng: b"lex%d" % rng.randrange(4), "score": score,
+    "score_border": score_border, "member_border": member_border, "many_scored": many_scored,
+    "many_same": many_same, "sources": sources, "weighted": weighted,
+    "hash": typed_key(b"h"), "set": typed_key(b"s"), "hll": typed_key(b"hll"),
+    "sparse_bytes": lambda rng: rng.choice([b"3000", b"3000", b"0", b"100", b"12000"]),
+    "element": element, "element_value": element_value,
     "many_pairs": many_pairs, "many_elements": many_elements,
     "key": key, "value": value, "integer": integer, "small": small, "offset": offset,
     "seconds": seconds, "milliseconds": milliseconds, "at_seconds": at_seconds,
@@ -243,6 +292,64 @@ COMMANDS = """
 1 COPY set set REPLACE?
 1 RENAME set set
 1 EXPIRE set seconds
+20 ZADD zset (NX|XX|GT|LT|CH)* (score element)+
+4 ZADD zset (NX|XX|GT|LT|CH)* INCR score element
+3 ZADD zset many_scored
+3 ZADD lexset many_same
+6 ZADD lexset 0 element
+10 ZINCRBY zset score element
+10 ZREM zset element+
+1 ZREM zset many_elements
+8 ZSCORE zset element
+4 ZMSCORE zset element+
+4 ZCARD zset
+6 ZRANK zset element
+6 ZREVRANK zset element
+6 ZCOUNT zset score_border score_border
+6 ZLEXCOUNT lexset member_border member_border
+8 ZRANGE zset small small (WITHSCORES|REV)*
+8 ZRANGE zset score_border score_border BYSCORE (REV|WITHSCORES|LIMIT small small)*
+6 ZRANGE lexset member_border member_border BYLEX (REV|LIMIT small small)*
+3 ZRANGE zset small small (BYSCORE|BYLEX|REV|WITHSCORES|LIMIT small small)*
+4 ZREVRANGE zset small small WITHSCORES?
+6 ZRANGEBYSCORE zset score_border score_border (WITHSCORES|LIMIT small small)*
+6 ZREVRANGEBYSCORE zset score_border score_border (WITHSCORES|LIMIT small small)*
+4 ZRANGEBYLEX lexset member_border member_border (LIMIT small small)?
+4 ZREVRANGEBYLEX lexset member_border member_border (LIMIT small small)?
+4 ZRANGESTORE zset zset small small REV?
+4 ZRANGESTORE zset zset score_border score_border BYSCORE (REV|LIMIT small small)*
+3 ZRANGESTORE lexset lexset member_border member_border BYLEX (REV|LIMIT small small)*
+4 ZREMRANGEBYRANK zset small small
+3 ZREMRANGEBYSCORE zset score_border score_border
+3 ZREMRANGEBYLEX lexset member_border member_border
+4 ZPOPMIN zset random_count?
+4 ZPOPMAX zset random_count?
+4 ZMPOP sources (MIN|MAX) (COUNT random_count)?
+3 ZRANDMEMBER zset (random_count WITHSCORES?)?
+4 ZUNION sources (AGGREGATE (SUM|MIN|MAX)|WITHSCORES)*
+4 ZINTER weighted (AGGREGATE (SUM|MIN|MAX)|WITHSCORES)*
+4 ZDIFF sources WITHSCORES?
+4 ZINTERCARD sources (LIMIT small)?
+4 ZUNIONSTORE zset weighted (AGGREGATE (SUM|MIN|MAX))?
+4 ZINTERSTORE zset sources (AGGREGATE (SUM|MIN|MAX))?
+3 ZDIFFSTORE zset sources
+4 ZSCAN zset 0 (MATCH pattern|COUNT small)*
+3 OBJECT ENCODING zset
+1 DEL zset+
+1 COPY zset zset REPLACE?
+1 RENAME zset zset
+1 EXPIRE zset seconds
+12 PFADD hll element*
+2 PFADD hll many_elements
+10 PFCOUNT hll
+4 PFCOUNT hll+
+4 PFMERGE hll hll+
+2 PFDEBUG (ENCODING|TODENSE|DECODE|GETREG) hll
+4 GET hll
+1 DEL hll+
+1 COPY hll hll REPLACE?
+1 EXPIRE hll seconds
+1 CONFIG SET hll-sparse-max-bytes sparse_bytes
 10 DEL key+
 5 UNLINK key+
 10 EXISTS key+
@@ -444,8 +551,18 @@ def expires_soon(args):
     return any(life.isdigit() and 0 < int(life) < 10 ** 6 for life in lives)
 
 
+def mixes_scores(args):
+    """What lexicographical ranges show of elements with different scores nobody promises."""
+    lexical = any(b"LEX" in word.upper() for word in args[:1] + args[4:])
+    if args[0].upper() == b"ZADD":
+        return any(word.startswith(b"lex") for word in args)
+    return lexical and not all(word.startswith(b"lex") for word in args[1:2])
+
+
 def unsafe(args):
     """Commands whose effect would outlive the test or break the comparison."""
+    if mixes_scores(args):
+        return True
     if args[0].upper() == b"HELLO":     # since 7.2 a refused one changes nothing
         return True
     if expires_soon(args):
@@ -551,11 +668,46 @@ def encodings(reference, ours, args):
     return same(reference, ours, args)
 
 
+def same_scores(reference, ours, args):
+    """The reference writes 17 digits where we write the shortest text, and keeps more zeros negative."""
+    if type(reference) is not type(ours) or isinstance(reference, Nil):
+        return same(reference, ours, args)
+    if isinstance(reference, list):
+        return len(reference) == len(ours) and all(
+            same_scores(one, two, args) for one, two in zip(reference, ours))
+    if reference == ours or not isinstance(reference, (bytes, Double)):
+        return reference == ours
+    one, two = ([x.text if isinstance(x, Double) else x for x in (reference, ours)])
+    return bool(re.fullmatch(rb"-0|-?\d[\d.]{15,}(e[-+]\d+)?", one)) and float(one) == float(two)
+
+
+def scored(reply):
+    """Members with scores, in either protocol's form."""
+    pairs = reply if reply and isinstance(reply[0], list) else zip(reply[::2], reply[1::2])
+    return [(member, float(score.text if isinstance(score, Double) else score))
+            for member, score in pairs]
+
+
+def rank_or_score(reference, ours, args):
+    """Since 7.2 a fourth argument may be WITHSCORE."""
+    return len(args) == 4 and isinstance(reference, Error) or same(reference, ours, args)
+
+
+def scan_scores(reference, ours, args):
+    """A large set's scores are written otherwise than a small one's there: members are compared."""
+    def members(reply):
+        return [reply[0], reply[1][::2]]
+    if isinstance(reference, Error) or isinstance(ours, Error):
+        return same(reference, ours, args)
+    return scan_packed(members(reference), members(ours), args)
+
+
 RULES = {
     b"SMEMBERS": unordered, b"SINTER": unordered, b"SUNION": unordered, b"SDIFF": unordered,
     b"SSCAN": scan_packed, b"SRANDMEMBER": as_many, b"SPOP": unordered, b"OBJECT ENCODING": encodings,
     b"HGETALL": unordered_pairs, b"HKEYS": unordered, b"HVALS": unordered, b"HRANDFIELD": as_many,
-    b"HSCAN": scan_packed,
+    b"HSCAN": scan_packed, b"ZSCAN": scan_scores, b"ZRANDMEMBER": as_many,
+    b"ZRANK": rank_or_score, b"ZREVRANK": rank_or_score,
     b"KEYS": unordered, b"RANDOMKEY": nil_or_not, b"SCAN": scan, b"TTL": near(TTL_SLACK_S),
     b"PTTL": near(1000 * TTL_SLACK_S), b"EXPIRETIME": near(TTL_SLACK_S),
     b"PEXPIRETIME": near(1000 * TTL_SLACK_S), b"TIME": same_kind, b"HELLO": same_kind,
@@ -564,6 +716,10 @@ RULES = {
     b"OBJECT REFCOUNT": nil_or_not, b"OBJECT HELP": same_kind, b"CLIENT HELP": same_kind, b"CONFIG HELP": same_kind,
     b"COMMAND GETKEYS": both_refuse, b"DBSIZE": same_kind,
 }
+
+RULES.update({name: same_scores for name in (
+    b"ZADD", b"ZINCRBY", b"ZSCORE", b"ZMSCORE", b"ZRANGE", b"ZREVRANGE", b"ZRANGEBYSCORE",
+    b"ZREVRANGEBYSCORE", b"ZPOPMIN", b"ZPOPMAX", b"ZMPOP", b"ZUNION", b"ZINTER", b"ZDIFF")})
 
 
 def agree(reference, ours, args):
@@ -596,6 +752,7 @@ class Conversation:
 # Reading a whole server back
 
 READERS = {
+    Status("zset"): (lambda key: ["ZRANGE", key, "0", "-1", "WITHSCORES"], scored),
     Status("string"): (lambda key: ["GET", key], lambda reply: reply),
     Status("hash"): (lambda key: ["HGETALL", key], pairs_of),
     Status("set"): (lambda key: ["SMEMBERS", key], sorted),
