@@ -6,10 +6,11 @@ machine is noisy for all. Prints medians over the rounds: operations a second, l
 CPU microseconds per request, resident bytes a key, and ratios.
 
     /usr/bin/python3 bench/run.py [--rounds 5] [--seconds 5] [--workers 2] [--markdown] [--json FILE]
-                                  [--scenarios get64,set64,mixed16,mixed1] [--idle]
+                                  [--scenarios get64,set64,mixed16,mixed1,...] [--idle]
 
 The load comes from memtier_benchmark (-t 2 -c 25 -d 32, a million keys), or from redis-benchmark where that
-is missing (then without latencies). The reference server is the one inside Debian's redis-tools.
+is missing (then without latencies); requests on several keys and transactions from bench/blocks.c (an operation
+is one MGET, MSET or transaction; the floor frames requests one by one and is left out). The reference server is the one inside Debian's redis-tools.
 """
 import argparse
 import datetime
@@ -32,11 +33,15 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 KEYS = 1_000_000
 IDLE_CONNECTIONS = 10_000
 
-# name: (memtier options, redis-benchmark options, what it is called)
+# name: (memtier options or the kind of bench/blocks.c, redis-benchmark options, what it is called)
 SCENARIOS = {
     "get64": (["--ratio", "0:1", "--pipeline", "64"], ["-t", "get", "-P", "64"], "GET, pipeline 64"),
     "set64": (["--ratio", "1:0", "--pipeline", "64"], ["-t", "set", "-P", "64"], "SET, pipeline 64"),
     "mixed16": (["--ratio", "1:10", "--pipeline", "16"], ["-t", "get", "-P", "16"], "1 SET : 10 GET, pipeline 16"),
+    "mget8": ("mget", None, "MGET of 8, pipeline 16"),
+    "mset8": ("mset", None, "MSET of 8, pipeline 16"),
+    "multi4": ("multi", None, "MULTI of 4 SETs, pipeline 16"),
+    "tagged4": ("tagged", None, "the same in one slot, pipeline 16"),
     "mixed1": (["--ratio", "1:10", "--pipeline", "1"], ["-t", "get", "-P", "1"], "1 SET : 10 GET, no pipeline"),
 }
 
@@ -103,10 +108,24 @@ def redis_benchmark(server, options, seconds):
     return float(re.findall(r"([\d.]+) requests per second", text)[-1]), count, {}
 
 
+def blocks(server, kind, seconds):
+    text = subprocess.run(
+        [os.path.join(BUILD, "bench", "blocks"), "--port", str(server.port), "--kind", kind, "--seconds", str(seconds),
+         "--keys", str(KEYS)], capture_output=True, text=True, timeout=300, check=True).stdout
+    result = json.loads(text)
+    return result.pop("ops"), result.pop("count"), {p[1:]: ms for p, ms in result.items()}
+
+
+def is_blocks(scenario):
+    return isinstance(SCENARIOS[scenario][0], str)
+
+
 def measure(server, scenario, seconds):
     with_memtier = shutil.which("memtier_benchmark")
     user, system = server.cpu()
-    if with_memtier:
+    if is_blocks(scenario):
+        ops, count, latency = blocks(server, SCENARIOS[scenario][0], seconds)
+    elif with_memtier:
         ops, count, latency = memtier(server, SCENARIOS[scenario][0], seconds)
     else:
         ops, count, latency = redis_benchmark(server, SCENARIOS[scenario][1], seconds)
@@ -155,7 +174,7 @@ def table(results, names, markdown):
     rows = []
     for scenario, by_server in results.items():
         base = by_server["redis"]["ops"]
-        for name in names:
+        for name in filter(by_server.get, names):
             m = by_server[name]
             rows.append([SCENARIOS[scenario][2], name, "%.0f" % m["ops"], "%.2f" % (m["ops"] / base),
                          "%.3f" % m["user_us"], "%.3f" % m["sys_us"]]
@@ -193,10 +212,11 @@ def main():
                                         "--threads", workers]))
         bytes_a_key = {s.name: load(s) for s in servers}
         scenarios = args.scenarios.split(",")
-        raw = {scenario: {s.name: [] for s in servers} for scenario in scenarios}
+        loaded = {sc: [s for s in servers if s.name != "floor" or not is_blocks(sc)] for sc in scenarios}
+        raw = {scenario: {s.name: [] for s in loaded[scenario]} for scenario in scenarios}
         for number in range(args.rounds):
             for scenario in scenarios:
-                for server in servers:
+                for server in loaded[scenario]:
                     raw[scenario][server.name].append(measure(server, scenario, args.seconds))
             print("round %d of %d done" % (number + 1, args.rounds), file=sys.stderr)
         idle = {s.name: idle_bytes(s) for s in servers[:2]} if args.idle else {}

@@ -82,6 +82,7 @@ struct command {
 	int16_t last_key;     /* negative: counted from the end, -1 = the last argument */
 	int16_t step;
 	int16_t numkeys;      /* position of the argument that says how many keys follow it; 0: none */
+	int16_t store_from;   /* from here on a key may follow STORE or STOREDIST; 0: none does */
 	const struct command *parent; /* NULL but for subcommands */
 	bool container;
 	/* what only COMMAND shows stands in the .c file's own table */
@@ -93,6 +94,14 @@ struct command {
  */
 #define NUMKEYS(position) (INT16_MIN + (position))
 #define NUMKEYS_POSITION(last) ((last) < INT16_MIN / 2 ? (last) - INT16_MIN : 0)
+
+/*
+ * Instead of last_key in a row: one key, and from this position on another one may stand behind the word
+ * STORE or STOREDIST, the last of them.
+ */
+#define STORE_FROM(position) (INT16_MIN / 2 + (position))
+#define STORE_POSITION(last)                                                                       \
+	((last) > INT16_MIN / 2 && (last) < INT16_MIN / 4 ? (last) - INT16_MIN / 2 : 0)
 
 /* Indexed by enum command_id. */
 extern const struct command command_table[CMD_COUNT];

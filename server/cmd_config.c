@@ -138,7 +138,8 @@ static void resetstat_run(struct worker *worker, struct gather_part *part)
 	stats_reset(&worker->stats);
 	struct shard_stats *shard = &worker->shard->stats;
 	_Atomic uint64_t *counters[] = {&shard->hits, &shard->misses, &shard->expired,
-					&shard->expired_fields, &shard->sweep_entries};
+					&shard->expired_fields, &shard->sweep_entries,
+					&worker->shard->retire.flushed_freed};
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		atomic_store_explicit(counters[i], 0, memory_order_relaxed);
 }

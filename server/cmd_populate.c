@@ -2,7 +2,8 @@
  * DEBUG POPULATE: many keys, some in each tick.
  *
  * A job holds one key's slot at a time, as if a client had sent so many SETs, so that nobody else waits
- * for the hundred million that may be asked for. A key that exists is left as it is.
+ * for the hundred million that may be asked for. A key that exists is left as it is. Not within
+ * transactions: these hold slots until all of their commands are done.
  */
 #include "proto/mem.h"
 #include "server/handlers.h"

@@ -167,7 +167,9 @@ static void memory_limit(const struct info *info)
 void info_memory(const struct info *info)
 {
 	struct memory_facts m;
+	struct totals t;
 	memory_read(info->server, &m);
+	totals_read(info->server, &t);
 	memory_used(info, &m);
 	info_bytes(info, "total_system_memory",
 		   (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
@@ -184,8 +186,9 @@ void info_memory(const struct info *info)
 	info_line(info, "mem_tables:%llu", (ull)m.tables);
 	info_text(info, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\n");
 	info_line(info, "mem_allocator:%s", mem_name());
-	info_text(info, "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\n"
-			"lazyfreed_objects:0\r\n");
+	info_text(info, "active_defrag_running:0\r\n");
+	info_line(info, "lazyfree_pending_objects:%llu", (ull)t.flushed);
+	info_line(info, "lazyfreed_objects:%llu", (ull)t.flushed_freed);
 }
 
 /* --- what there isn't --- */
@@ -261,13 +264,59 @@ void info_cpu(const struct info *info)
 
 /* --- keyspace --- */
 
+/* The average TTL is an estimate, as in Redis: that of so many keys, from some slot on ... */
+#define TTL_SAMPLES 64
+/* ... or fewer, where few of the keys expire: no more than these are looked at, about a millisecond. */
+#define TTL_VISITS 8192
+
+struct ttl_sample {
+	int64_t now;
+	int64_t mean; /* ms */
+	int64_t count;
+	uint32_t visits;
+};
+
+static bool ttl_sampled(const struct ttl_sample *sample)
+{
+	return sample->count >= TTL_SAMPLES || sample->visits >= TTL_VISITS;
+}
+
+static void ttl_visit(void *arg, struct entry *e)
+{
+	struct ttl_sample *sample = arg;
+	int64_t expire = entry_expire(e);
+	sample->visits++;
+	if (expire == EXPIRE_NEVER || expire <= sample->now)
+		return;
+	sample->count++;
+	sample->mean += (expire - sample->now - sample->mean) / sample->count;
+}
+
+static int64_t average_ttl(const struct info *info, uint32_t db)
+{
+	const struct keyspace *ks = info->server->ks;
+	struct ttl_sample sample = {.now = clock_now(&info->server->clock)};
+	uint64_t first = shard_random(info->conn->worker->shard);
+	for (uint32_t i = 0; i < SLOT_COUNT && !ttl_sampled(&sample); i++) {
+		const struct slot *slot = &ks->slots[(first + i) % SLOT_COUNT];
+		if (slot_expire_earliest(slot) == EXPIRE_NEVER)
+			continue;
+		const struct table *table = slot_table(slot, db);
+		uint64_t at = table ? 0 : TABLE_END;
+		while (at != TABLE_END && !ttl_sampled(&sample))
+			at = table_scan(table, at, ttl_visit, &sample);
+	}
+	return sample.mean;
+}
+
 void info_keyspace(const struct info *info)
 {
 	const struct keyspace *ks = info->server->ks;
 	for (uint32_t db = 0; db < ks->databases; db++) {
 		int64_t keys = keyspace_keys(ks, db), expires = keyspace_expires(ks, db);
 		if (keys > 0 || expires > 0)
-			info_line(info, "db%u:keys=%lld,expires=%lld,avg_ttl=0", db,
-				  (long long)keys, (long long)expires);
+			info_line(info, "db%u:keys=%lld,expires=%lld,avg_ttl=%lld", db,
+				  (long long)keys, (long long)expires,
+				  (long long)(expires > 0 ? average_ttl(info, db) : 0));
 	}
 }

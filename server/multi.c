@@ -1,9 +1,10 @@
 /*
  * Transactions (multi.h).
  *
- * The happy path: cmd_multi(), multi_queue() for each command, cmd_exec(): exec_hold() takes the slots,
- * exec_go_on() runs the commands one after another, exec_end() releases the slots. In between
- * exec_go_on() may return with a command's answer still to come; multi_answered() calls it again.
+ * The happy path: cmd_multi(), multi_queue() for each command, cmd_exec(): exec_hold() takes the
+ * slots, exec_go_on() runs the commands one after another, exec_end() releases the slots. In
+ * between exec_go_on() may return with a command's answer still to come; multi_answered() calls it
+ * again.
  */
 #include "server/multi.h"
 
@@ -409,7 +410,10 @@ static bool finish_slices(struct conn *conn)
 	return true;
 }
 
-/* Runs one command; false when its answer is still to come. CLIENT KILL may have closed our ears. */
+/*
+ * Runs one command; false when its answer is still to come. After CLIENT KILL of the connection itself
+ * nothing is replied any more.
+ */
 static bool exec_one(struct conn *conn, struct queued *queued)
 {
 	struct multi *multi = conn->multi;

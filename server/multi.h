@@ -1,19 +1,20 @@
 /*
  * Transactions: MULTI EXEC DISCARD WATCH UNWATCH.
  *
- * After MULTI requests are admitted as always, but queued instead of run: copied, their keys prepared.
- * One that is refused breaks the transaction: EXEC will say so and run nothing.
+ * After MULTI requests are admitted as always, but queued instead of run: copied, their keys
+ * prepared. One that is refused breaks the transaction: EXEC will say so and run nothing.
  *
  * EXEC holds the slots of all queued commands' keys and of all watched keys (hold.h), finds out
- * whether a watched key has changed (watch.h), runs the commands in a row at one moment of the clock,
- * and releases the slots: nobody sees half of it. Commands that look at the whole keyspace (FLUSHALL,
- * SCAN, KEYS) hold every slot. A transaction that only reads holds nothing: it is read like MGET, by
- * noting the seqs of all slots before and comparing them after.
+ * whether a watched key has changed (watch.h), runs the commands in a row at one moment of the
+ * clock, and releases the slots: nobody sees half of it. Commands that look at the whole keyspace
+ * (FLUSHALL, SCAN, KEYS) hold every slot. A transaction that only reads holds nothing: it is read
+ * like MGET, by noting the seqs of all slots before and comparing them after.
  *
- * A queued command that asks other workers (CLIENT LIST, SLOWLOG GET) suspends EXEC in the middle: its slots
- * stay held until the answer is there and the rest has run, and no reply is sent meanwhile. Others who
- * want those slots come back tick after tick; whoever has to answer does so without holding any. From the
- * first command on EXEC runs to its end, even when its connection has gone.
+ * A queued command that asks other workers (CLIENT LIST, SLOWLOG GET) suspends EXEC in the middle:
+ * its slots stay held until the answer is there and the rest has run, and no reply is sent
+ * meanwhile. Others who want those slots come back tick after tick; whoever has to answer does so
+ * without holding any. From the first command on EXEC runs to its end, even when its connection has
+ * gone.
  *
  * The watches of a connection that doesn't need them any more are taken out of their slots at once
  * where these are free; what is left is kept in a list of the worker and tried again in each tick.
@@ -43,7 +44,7 @@ struct multi {
 	uint32_t count;
 	uint32_t key_count; /* of all commands */
 	uint32_t flags;     /* enum command_flag: those that any of the commands has */
-	size_t args_bytes; /* of the arguments alone, as CLIENT LIST counts them */
+	size_t args_bytes;  /* of the arguments alone, as CLIENT LIST counts them */
 	size_t bytes;       /* of all that is held for the queue */
 	bool broken;        /* a request was refused: EXEC will not run */
 	bool needs_all;     /* a command looks at the whole keyspace */
@@ -67,13 +68,13 @@ bool multi_takes(const struct conn *conn, const struct command *cmd);
 void multi_queue(struct conn *conn, const struct request *request, struct reply *reply);
 
 /*
- * A request (its row, NULL if there is none) has been refused, the error stands behind the mark: that breaks
- * a transaction, and an EXEC that was refused has ended it, and says so instead.
+ * A request (its row, NULL if there is none) has been refused, the error stands behind the mark:
+ * that breaks a transaction, and an EXEC that was refused has ended it, and says so instead.
  */
 void multi_refused(struct conn *conn, const struct command *cmd, struct reply *reply,
 		   struct reply_mark mark);
 
-/* The transaction and the watches are forgotten: DISCARD, RESET, the connection closes. Idempotent. */
+/* Forgets the transaction and the watches: DISCARD, RESET, the connection closes. Idempotent. */
 void multi_discard(struct conn *conn);
 
 /* True while EXEC waits for an answer with its slots held. */
@@ -85,7 +86,7 @@ static inline bool multi_running(const struct conn *conn)
 /* The answer to EXEC's command has come (its op is the connection's): EXEC goes on. */
 void multi_answered(struct conn *conn);
 
-/* What a request makes CLIENT PAUSE hold back: its row's flags, for EXEC those of the queue as well. */
+/* What CLIENT PAUSE looks at: the flags of the request's row, for EXEC those of the queue as well. */
 static inline uint32_t multi_flags(const struct conn *conn, const struct command *cmd)
 {
 	if (!cmd)

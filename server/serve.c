@@ -235,12 +235,19 @@ static bool route_keys(struct worker *worker, struct pending *p, struct reply *r
 	return true;
 }
 
+/* A flush waits until few entries of earlier ones are left: who fills and flushes takes no more and more. */
+static bool must_free_first(const struct worker *worker, const struct command *cmd)
+{
+	return (cmd->id == CMD_flushall || cmd->id == CMD_flushdb) &&
+	       worker->shard->retire.flushed > FLUSHED_MAX;
+}
+
 /* A request on every slot. */
 static bool route_all(struct worker *worker, struct pending *p, struct reply *reply)
 {
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
-	if (!run_held(worker, &ctx, NULL, SLOT_COUNT))
+	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
 	finish_here(worker, p, &ctx, errors);
 	return true;
@@ -293,6 +300,7 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 		reply->errors = errors;
 		return;
 	}
+	assert(p->request.cmd->route != ROUTE_HOLDER);
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	ctx.keys = keys;
 	ctx.key_count = key_count;

@@ -23,6 +23,9 @@ void totals_read(const struct server *server, struct totals *out)
 		out->expired_fields += load(&shard->expired_fields);
 		out->dirty += load(&shard->dirty);
 		out->sweep_entries += load(&shard->sweep_entries);
+		const struct retire *retire = &server->workers[i].shard->retire;
+		out->flushed += load(&retire->flushed);
+		out->flushed_freed += load(&retire->flushed_freed);
 		uint64_t lag_ms = load(&shard->sweep_lag_ms);
 		if (lag_ms > out->sweep_lag_ms)
 			out->sweep_lag_ms = lag_ms;

@@ -21,6 +21,9 @@ struct totals {
 	uint64_t dirty;
 	uint64_t sweep_entries;
 	uint64_t sweep_lag_ms; /* the longest */
+	/* struct retire */
+	uint64_t flushed;
+	uint64_t flushed_freed;
 };
 void totals_read(const struct server *server, struct totals *out);
 

@@ -40,6 +40,8 @@ struct slowlog;
 #define GRACE_BYTES (1024 * 1024)
 /* Retired and not freed: above this the worker serves nobody until the reclaimer has caught up. */
 #define RETIRED_BYTES_MAX (64ull * 1024 * 1024)
+/* Entries of flushed databases: while more wait here to be freed, the next flush does, too. */
+#define FLUSHED_MAX (1024 * 1024)
 
 /* One request of a batch, not yet run. */
 struct pending {

@@ -49,6 +49,7 @@ static void flush_database(struct ctx *ctx, uint32_t db)
 		if (table)
 			retire_table(&ctx->shard->retire, table_take(table));
 	}
+	retire_flushed(&ctx->shard->retire, (uint64_t)keys);
 	database_add(ctx, db, -keys, -keyspace_expires(ctx->ks, db));
 	ctx->dirty += (uint64_t)keys;
 }

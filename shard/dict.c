@@ -22,6 +22,7 @@ struct dict *dict_new(void)
 
 	atomic_init(&dict->table.root, 0);
 	atomic_init(&dict->expire_earliest, EXPIRE_NEVER);
+	dict->sweep_from = 0;
 	return dict;
 }
 
@@ -70,6 +71,31 @@ void dict_walk(const struct dict *dict, void (*visit)(void *arg, struct entry *e
 {
 	for (uint64_t at = 0; at != TABLE_END;)
 		at = table_scan(&dict->table, at, visit, arg);
+}
+
+struct look {
+	int64_t now;
+	bool live;
+};
+
+static void look_visit(void *arg, struct entry *e)
+{
+	struct look *look = arg;
+
+	look->live |= !entry_expired(e, look->now);
+}
+
+bool dict_has_live(const struct dict *dict, int64_t now)
+{
+	struct look look = {now, false};
+	struct walk walk = {look_visit, &look, 0};
+	uint64_t at = 0;
+
+	if (dict_expire_earliest(dict) > now)
+		return dict_count(dict) > 0;
+	while (at != TABLE_END && !look.live && walk.visited < DICT_LOOK_MAX)
+		at = table_scan(&dict->table, at, walk_visit, &walk);
+	return look.live || at != TABLE_END;
 }
 
 /* --- samples --- */
@@ -160,23 +186,70 @@ void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int
 	dict_walk(dict, choice_visit, &choice);
 }
 
+/* NULL where draws meet none that has not expired. */
+static struct entry *random_live(const struct dict *dict, struct shard *shard, int64_t now)
+{
+	for (int draws = 0; draws < SAMPLE_DRAWS_MORE; draws++) {
+		struct entry *e = table_random(&dict->table, shard_random(shard));
+		if (!e || !entry_expired(e, now))
+			return e;
+	}
+	return NULL;
+}
+
+struct gathered {
+	struct entry **entries;
+	size_t count;
+	size_t cap;
+};
+
+static void gather_visit(void *arg, struct entry *e)
+{
+	struct gathered *gathered = arg;
+
+	if (gathered->count < gathered->cap)
+		gathered->entries[gathered->count++] = e;
+}
+
+/* Draws from those that have not expired, gathered first: most have. */
+static void draw_gathered(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
+			  void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	struct gathered gathered = {.cap = dict_count_live(dict, now)};
+	size_t bytes = gathered.cap * sizeof(*gathered.entries);
+
+	if (gathered.cap == 0)
+		return;
+	gathered.entries = mem_alloc(bytes);
+	dict_sample(dict, shard, gathered.cap, now, gather_visit, &gathered);
+	for (; gathered.count > 0 && count > 0; count--)
+		visit(arg, gathered.entries[shard_random(shard) % gathered.count]);
+	mem_free(gathered.entries, bytes);
+}
+
+void dict_draw(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
+	       void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	for (; count > 0; count--) {
+		struct entry *e = random_live(dict, shard, now);
+		if (!e) {
+			draw_gathered(dict, shard, count, now, visit, arg);
+			return;
+		}
+		visit(arg, e);
+	}
+}
+
 static void random_visit(void *arg, struct entry *e)
 {
 	*(struct entry **)arg = e;
 }
 
-/* Where most have expired, so that draws meet no other, one is chosen on a walk. */
 struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now)
 {
 	struct entry *e = NULL;
 
-	for (int draws = 0; draws < SAMPLE_DRAWS_MORE; draws++) {
-		e = table_random(&dict->table, shard_random(shard));
-		if (!e || !entry_expired(e, now))
-			return e;
-	}
-	e = NULL;
-	dict_sample(dict, shard, 1, now, random_visit, &e);
+	dict_draw(dict, shard, 1, now, random_visit, &e);
 	return e;
 }
 
@@ -239,7 +312,8 @@ size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t ma
 
 	if (dict_expire_earliest(dict) > now)
 		return 0;
-	int64_t left = table_sweep(&dict->table, now, max, remove_expired, &sweep);
+	int64_t left =
+		table_sweep_from(&dict->table, &dict->sweep_from, now, max, remove_expired, &sweep);
 	atomic_store_explicit(&dict->expire_earliest, left, memory_order_relaxed);
 	return sweep.removed;
 }
@@ -300,7 +374,8 @@ bool dict_free_slice(struct dict *dict, uint64_t *at, size_t *budget)
 {
 	uint64_t root = atomic_load_explicit(&dict->table.root, memory_order_relaxed);
 
-	if (!table_free_slice(root, at, budget, NULL, NULL))
+	table_free_slice(root, at, budget, NULL, NULL);
+	if (*at != TABLE_END)
 		return false;
 	mem_free(dict, sizeof(*dict));
 	return true;

@@ -24,6 +24,7 @@
 struct dict {
 	struct table table;
 	_Atomic int64_t expire_earliest; /* no element expires before this (unix ms) */
+	uint32_t sweep_from;             /* where the next sweep goes on; holder only */
 };
 
 struct dict *dict_new(void);
@@ -48,6 +49,13 @@ static inline size_t dict_count(const struct dict *dict)
 /* Elements that have not expired. As quick as dict_count, unless some are to be swept. */
 size_t dict_count_live(const struct dict *dict, int64_t now);
 
+/*
+ * Whether some element has not expired. Looks at DICT_LOOK_MAX of them: where all of those have
+ * expired, and there are more, it is taken for granted until the sweep knows better.
+ */
+#define DICT_LOOK_MAX 256
+bool dict_has_live(const struct dict *dict, int64_t now);
+
 /* EXPIRE_NEVER where no element expires. */
 static inline int64_t dict_expire_earliest(const struct dict *dict)
 {
@@ -56,6 +64,9 @@ static inline int64_t dict_expire_earliest(const struct dict *dict)
 
 /* Some element that has not expired, about evenly chosen; NULL when there is none. */
 struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now);
+/* Visits so many of those, each time any of them. */
+void dict_draw(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
+	       void (*visit)(void *arg, struct entry *e), void *arg);
 
 /*
  * Visits about `count` elements from a cursor on; returns the next cursor. 0 begins, and 0 ends.

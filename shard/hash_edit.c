@@ -61,18 +61,10 @@ static void edit_change(struct hash_edit *edit)
 
 /* --- forms --- */
 
-static void edit_adopt(void *arg, const struct hash_field *field)
-{
-	struct hash_edit *edit = arg;
-	struct shard *shard = edit->ctx->shard;
-
-	dict_put(edit->dict, shard, dict_hash(shard, field->name),
-		 dict_element_new(field->name, field->value, field->expire));
-}
-
 static void edit_make_dict(struct hash_edit *edit)
 {
 	const char *lp = edit->packed;
+	struct shard *shard = edit->ctx->shard;
 	struct packed_field packed;
 	struct hash_field field;
 
@@ -80,7 +72,8 @@ static void edit_make_dict(struct hash_edit *edit)
 	for (size_t at = listpack_first(lp), end = listpack_end(lp); at < end;) {
 		at = packed_read(lp, at, edit->field_ttl, &packed);
 		packed_show(&packed, &field);
-		edit_adopt(edit, &field);
+		dict_put(edit->dict, shard, dict_hash(shard, field.name),
+			 dict_element_new(field.name, field.value, field.expire));
 	}
 }
 

@@ -125,6 +125,16 @@ size_t hash_length(const struct entry *e, int64_t now)
 	return (listpack_count(lp) - listpack_range_count(lp, listpack_first(lp), live)) / 3;
 }
 
+bool hash_empty(const struct entry *e, int64_t now)
+{
+	const struct dict *dict = entry_dict(e);
+
+	if (dict)
+		return !dict_has_live(dict, now);
+	const char *lp = entry_packed(e);
+	return packed_live(lp, entry_triples(e), now) == listpack_end(lp);
+}
+
 bool hash_find(const struct shard *shard, const struct entry *e, struct slice name, int64_t now,
 	       struct hash_field *field)
 {
@@ -243,11 +253,7 @@ void hash_random(struct shard *shard, const struct entry *e, size_t count, int64
 		packed_random(shard, e, count, now, visit, arg);
 		return;
 	}
-	for (; count > 0; count--) {
-		struct entry *found = dict_random(dict, shard, now);
-		if (found)
-			element_visit(&element, found);
-	}
+	dict_draw(dict, shard, count, now, element_visit, &element);
 }
 
 /* --- replies --- */

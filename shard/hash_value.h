@@ -8,7 +8,8 @@
  *
  * A hash has ENTRY_FIELD_TTL from the first expiry that one of its fields gets. A field that has
  * expired is not there for anybody from that moment on; its memory goes with the next write, or with
- * the sweep. A hash all of whose fields have expired is no key any more (value_expired).
+ * the sweep. A hash all of whose fields have expired is no key any more (value_expired); of a large one
+ * the sweep may have to find that out, and it is there and empty till then.
  *
  * Reading: any thread under RCU, or the slot's holder. Editing: the holder.
  */
@@ -33,6 +34,9 @@ struct hash_field {
 
 /* Fields that have not expired. */
 size_t hash_length(const struct entry *e, int64_t now);
+
+/* Whether all fields have expired, as far as a short look tells (dict_has_live). */
+bool hash_empty(const struct entry *e, int64_t now);
 
 /* False where there is none that has not expired. */
 bool hash_find(const struct shard *shard, const struct entry *e, struct slice name, int64_t now,

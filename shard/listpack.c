@@ -427,6 +427,33 @@ void listpack_splice(char *out, const char *lp, size_t from, size_t to,
 		from += item_write((unsigned char *)out + from, items[i]);
 }
 
+/* Makes `to`, which stands before lp or behind, its start, with that many elements. */
+static char *move_start(char *lp, char *to, size_t count)
+{
+	header_write(to, listpack_bytes(lp) + lp - to, count);
+	return to;
+}
+
+char *listpack_push_front(char *lp, struct listpack_item item)
+{
+	size_t count = header_count(lp);
+	char *start = lp - listpack_item_bytes(item);
+
+	move_start(lp, start, count < COUNT_UNKNOWN ? count + 1 : count);
+	item_write((unsigned char *)start + LISTPACK_HEADER, item);
+	return start;
+}
+
+char *listpack_drop_front(char *lp, size_t to)
+{
+	size_t count = header_count(lp);
+
+	assert(LISTPACK_HEADER <= to && to < listpack_bytes(lp));
+	if (count < COUNT_UNKNOWN)
+		count -= listpack_range_count(lp, LISTPACK_HEADER, to);
+	return move_start(lp, lp + to - LISTPACK_HEADER, count);
+}
+
 void listpack_insert_range(char *out, const char *lp, size_t at, const char *other, size_t from,
 			   size_t to)
 {

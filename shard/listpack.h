@@ -116,6 +116,14 @@ size_t listpack_splice_bytes(const char *lp, size_t from, size_t to,
 void listpack_splice(char *out, const char *lp, size_t from, size_t to,
 		     const struct listpack_item *items, size_t count);
 
+/*
+ * Changes at the front of a listpack before which there is memory of the caller's: its start moves and
+ * everything else stays. Before lp: listpack_item_bytes(item) bytes. Return the new start.
+ */
+char *listpack_push_front(char *lp, struct listpack_item item);
+/* The elements before position `to` go. */
+char *listpack_drop_front(char *lp, size_t to);
+
 /* How many elements stand from one position up to another. Walks. */
 size_t listpack_range_count(const char *lp, size_t from, size_t to);
 /*

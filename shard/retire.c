@@ -83,6 +83,23 @@ void retire_table(struct retire *r, uint64_t root)
 		retire_push(r, (void *)(uintptr_t)root, 0, RETIRED_TABLE);
 }
 
+static void counter_set(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, n, memory_order_relaxed);
+}
+
+void retire_flushed(struct retire *r, uint64_t entries)
+{
+	counter_set(&r->flushed, r->flushed + entries);
+}
+
+/* So many of them are gone. Who didn't say how many there are is not counted. */
+static void count_freed(struct retire *r, uint64_t entries)
+{
+	counter_set(&r->flushed, r->flushed > entries ? r->flushed - entries : 0);
+	counter_set(&r->flushed_freed, r->flushed_freed + entries);
+}
+
 bool retire_stamp(struct retire *r, const struct grace *grace)
 {
 	struct retire_stamp *last;
@@ -128,10 +145,12 @@ static void large_free_slice(struct retire *r, size_t *budget)
 	struct retire_large large = r->large[i];
 	bool gone;
 
-	if (large.table)
-		gone = table_free_slice(large.table, &large.at, budget, entry_later, r);
-	else
+	if (large.table) {
+		count_freed(r, table_free_slice(large.table, &large.at, budget, entry_later, r));
+		gone = large.at == TABLE_END;
+	} else {
 		gone = entry_free_slice(large.entry, &large.at, budget);
+	}
 	r->large[i] = gone ? r->large[--r->large_count] : large;
 }
 

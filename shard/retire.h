@@ -40,9 +40,9 @@ struct retired {
 };
 
 struct retire_large {
-	uint64_t table;      /* a root word, or 0: */
+	uint64_t table; /* a root word, or 0: */
 	struct entry *entry;
-	uint64_t at;         /* how far it is */
+	uint64_t at; /* how far it is */
 };
 
 struct retire {
@@ -53,17 +53,20 @@ struct retire {
 	struct retire_stamp {
 		uint64_t end;   /* everything before this place ... */
 		uint64_t stamp; /* ... may go when this period has completed */
-	} *stamps; /* a ring as well */
+	} * stamps;             /* a ring as well */
 	size_t stamps_cap;
 	uint64_t stamps_head, stamps_tail;
 	uint64_t stamped; /* the place up to which everything has a stamp */
-	size_t bytes;     /* retired and not freed */
+	size_t bytes;     /* retired and not freed, without whole tables */
 	/*
 	 * What takes more than one slice to free: whole tables, and entries with structures. A stack, for
 	 * a table's entries may have structures: the last one goes first, so it stays low.
 	 */
 	struct retire_large *large;
 	size_t large_count, large_cap;
+	/* entries of whole tables; the owner stores, any thread reads */
+	_Atomic uint64_t flushed;       /* retired and not freed */
+	_Atomic uint64_t flushed_freed; /* freed so far */
 };
 
 void retire_init(struct retire *r);
@@ -76,8 +79,12 @@ void retire_memory(struct retire *r, void *ptr, size_t size);
 void retire_entry(struct retire *r, struct entry *e);
 /* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
-/* The content of a table (table.h: a root word), with all of its entries, unknown in number. */
+/*
+ * The content of a table (table.h: a root word), with all of its entries. How many they are only the
+ * caller knows: retire_flushed() says how many are in all the tables retired since it was called last.
+ */
 void retire_table(struct retire *r, uint64_t root);
+void retire_flushed(struct retire *r, uint64_t entries);
 
 /* Stamps what has come since the last time. False when there was nothing. */
 bool retire_stamp(struct retire *r, const struct grace *grace);

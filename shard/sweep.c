@@ -49,12 +49,9 @@ static void replace_entry(struct sweep *sweep, struct entry *e)
 	struct shard *shard = sweep->shard;
 	const struct hash_seed *seed = &shard->ks->seed;
 	struct slice key = entry_key(e);
-	uint64_t hash = hash_bytes(seed, key.ptr, key.len);
+	struct entry *old = table_put(slot_table(sweep->slot, sweep->db), seed,
+				      hash_bytes(seed, key.ptr, key.len), e, &shard->retire);
 
-	if (slot_watchers(sweep->slot))
-		watch_touch(sweep->slot, sweep->db, hash, key, false);
-	struct entry *old = table_put(slot_table(sweep->slot, sweep->db), seed, hash, e,
-				      &shard->retire);
 	retire_entry(&shard->retire, old);
 }
 
@@ -62,11 +59,15 @@ static void replace_entry(struct sweep *sweep, struct entry *e)
 static void remove_fields(struct sweep *sweep, struct entry *e)
 {
 	struct shard *shard = sweep->shard;
+	struct slice key = entry_key(e);
 	struct entry *fresh;
 	size_t removed = hash_expire_fields(shard, e, sweep->now, sweep->left, &fresh);
 
 	sweep->left -= removed < sweep->left ? removed : sweep->left;
 	stat_add(&shard->stats.expired_fields, removed);
+	if (fresh && removed > 0 && slot_watchers(sweep->slot))
+		watch_touch(sweep->slot, sweep->db,
+			    hash_bytes(&shard->ks->seed, key.ptr, key.len), key, false);
 	if (!fresh)
 		remove_key(sweep, e);
 	else if (fresh != e)

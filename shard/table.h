@@ -129,17 +129,20 @@ void table_note_due(struct table *t, uint64_t hash, struct slice key, int64_t du
  */
 int64_t table_sweep(struct table *t, int64_t now, size_t max,
 		    void (*expired)(void *arg, struct entry *e), void *arg);
+/* The same for large tables: goes on at *from (0 at first), where the last call left off. */
+int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
+			 void (*expired)(void *arg, struct entry *e), void *arg);
 
 /* Empties the table and returns what it was (for retire_table), 0 when it was empty. */
 uint64_t table_take(struct table *t);
 
 /*
- * Frees a table that nobody can reach any more, in slices: goes on at *at (0 at first), takes from
- * *budget (more than 0) about as many entries as it freed. An entry with a structure is given to
- * `later`, whose business it is from then on; with NULL it is freed here, whatever that takes. True
- * when the table is gone.
+ * Frees a table that nobody can reach any more, in slices: goes on at *at (0 at first; TABLE_END when
+ * the table is gone), takes from *budget (more than 0) about as many entries as it freed. An entry with
+ * a structure is given to `later`, whose business it is from then on; with NULL it is freed here,
+ * whatever that takes. Returns how many entries it took out.
  */
-bool table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
+size_t table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
 		      void (*later)(void *arg, struct entry *e), void *arg);
 
 #endif

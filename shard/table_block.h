@@ -49,7 +49,7 @@ struct block {
 	_Atomic uint32_t count;  /* words in use; written by the holder */
 	uint32_t buckets;        /* constant */
 	uint32_t depth;          /* top bits of the hash that all of its entries share; constant */
-	int64_t expire_earliest; /* no bucket has an earlier one; holder only */
+	_Atomic int64_t expire_earliest; /* no bucket has an earlier one; written by the holder, relaxed */
 	struct bucket bucket[];
 } __attribute__((aligned(64)));
 
@@ -167,6 +167,16 @@ static inline size_t block_size(uint32_t buckets)
 static inline uint32_t block_count(const struct block *block)
 {
 	return atomic_load_explicit(&block->count, memory_order_relaxed);
+}
+
+static inline int64_t block_expire_earliest(const struct block *block)
+{
+	return atomic_load_explicit(&block->expire_earliest, memory_order_relaxed);
+}
+
+static inline void block_set_expire_earliest(struct block *block, int64_t expire)
+{
+	atomic_store_explicit(&block->expire_earliest, expire, memory_order_relaxed);
 }
 
 /* How many entries a block takes before it grows; a tiny one may fill up. */

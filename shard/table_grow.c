@@ -50,7 +50,7 @@ static struct block *block_new(uint32_t buckets, uint32_t depth)
 	memset(block, 0, block_size(buckets));
 	block->buckets = buckets;
 	block->depth = depth;
-	block->expire_earliest = META_EXPIRE_NEVER;
+	block_set_expire_earliest(block, META_EXPIRE_NEVER);
 	for (uint32_t i = 0; i < buckets; i++)
 		atomic_init(&block->bucket[i].meta, META_EMPTY);
 	return block;
@@ -75,8 +75,8 @@ void bucket_note_expire(struct block *block, uint32_t at, int64_t expire)
 		return;
 	meta = meta_make(meta_reach(meta), expire);
 	word_store(&b->meta, meta);
-	if (meta_expire(meta) < block->expire_earliest)
-		block->expire_earliest = meta_expire(meta);
+	if (meta_expire(meta) < block_expire_earliest(block))
+		block_set_expire_earliest(block, meta_expire(meta));
 }
 
 void block_insert(struct block *block, uint64_t word, int64_t expire)

@@ -66,6 +66,18 @@ static size_t bucket_count_expired(const struct bucket *b, int64_t now)
 	return count;
 }
 
+static size_t block_count_expired(const struct span *span, int64_t now)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < span->buckets; i++) {
+		const struct bucket *b = &span->block->bucket[i];
+		if (meta_expire(word_load(&b->meta)) <= now)
+			count += bucket_count_expired(b, now);
+	}
+	return count;
+}
+
 size_t table_count_expired(const struct table *t, int64_t now)
 {
 	uint64_t root = word_load(&t->root);
@@ -74,11 +86,8 @@ size_t table_count_expired(const struct table *t, int64_t now)
 
 	for (uint32_t at = 0; root && at < PREFIX_COUNT; at = span.first + span.count) {
 		span = span_at(root, at);
-		for (uint32_t i = 0; i < span.buckets; i++) {
-			const struct bucket *b = &span.block->bucket[i];
-			if (meta_expire(word_load(&b->meta)) <= now)
-				count += bucket_count_expired(b, now);
-		}
+		if (block_expire_earliest(span.block) <= now)
+			count += block_count_expired(&span, now);
 	}
 	return count;
 }
@@ -287,7 +296,7 @@ static bool sweep_block(struct sweep *s, struct block *block, uint32_t prefix)
 {
 	int64_t earliest = META_EXPIRE_NEVER;
 
-	if (block->expire_earliest > s->now)
+	if (block_expire_earliest(block) > s->now)
 		return true;
 	for (uint32_t i = 0; i < block->buckets; i++) {
 		struct bucket *b = &block->bucket[i];
@@ -297,7 +306,7 @@ static bool sweep_block(struct sweep *s, struct block *block, uint32_t prefix)
 		if (meta_expire(word_load(&b->meta)) < earliest)
 			earliest = meta_expire(word_load(&b->meta));
 	}
-	block->expire_earliest = earliest;
+	block_set_expire_earliest(block, earliest);
 	return true;
 }
 
@@ -306,26 +315,39 @@ static bool sweep_block(struct sweep *s, struct block *block, uint32_t prefix)
  * the way: then the block that has the prefix now is swept from its start (what was swept before is
  * not due any more, and passed over).
  */
-int64_t table_sweep(struct table *t, int64_t now, size_t max,
-		    void (*expired)(void *arg, struct entry *e), void *arg)
+int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
+			 void (*expired)(void *arg, struct entry *e), void *arg)
 {
 	struct sweep s = {t, now, max, expired, arg};
-	int64_t earliest = META_EXPIRE_NEVER;
-	uint32_t prefix = 0;
+	int64_t earliest = *from > 0 ? now : META_EXPIRE_NEVER;
+	uint32_t prefix = *from;
 
+	*from = 0;
 	while (prefix < PREFIX_COUNT) {
 		uint64_t root = word_load(&t->root);
 		if (!root)
 			return EXPIRE_NEVER;
+		if (s.left == 0) {
+			*from = prefix;
+			return now;
+		}
 		struct span span = span_at(root, prefix);
 		struct block *block = (struct block *)span.block;
 		if (!sweep_block(&s, block, prefix))
 			continue;
-		if (block->expire_earliest < earliest)
-			earliest = block->expire_earliest;
+		if (block_expire_earliest(block) < earliest)
+			earliest = block_expire_earliest(block);
 		prefix = span.first + span.count;
 	}
 	return earliest == META_EXPIRE_NEVER ? EXPIRE_NEVER : earliest;
+}
+
+int64_t table_sweep(struct table *t, int64_t now, size_t max,
+		    void (*expired)(void *arg, struct entry *e), void *arg)
+{
+	uint32_t from = 0;
+
+	return table_sweep_from(t, &from, now, max, expired, arg);
 }
 
 /* --- taking and freeing --- */
@@ -343,10 +365,12 @@ struct freeing {
 	size_t *budget;
 	void (*later)(void *arg, struct entry *e);
 	void *arg;
+	size_t taken;
 };
 
-static void freeing_take(const struct freeing *f, struct entry *e)
+static void freeing_take(struct freeing *f, struct entry *e)
 {
+	f->taken++;
 	*f->budget -= *f->budget > 0;
 	if (f->later && (e->flags & ENTRY_STRUCTURE))
 		f->later(f->arg, e);
@@ -355,9 +379,9 @@ static void freeing_take(const struct freeing *f, struct entry *e)
 }
 
 /* Frees entries of a block from bucket *at on, and it when that was the last. */
-static bool block_free_slice(const struct freeing *f, struct block *block, uint32_t *at)
+static bool block_free_slice(struct freeing *f, struct block *block, uint32_t *at)
 {
-	while (*at < block->buckets && *f->budget > 0) {
+	while (*at<block->buckets && * f->budget> 0) {
 		const struct bucket *b = &block->bucket[(*at)++];
 		for (uint32_t i = 0; i < TABLE_BUCKET_WORDS; i++) {
 			struct entry *e = word_ptr(word_load(&b->words[i]));
@@ -375,14 +399,14 @@ static bool block_free_slice(const struct freeing *f, struct block *block, uint3
  * *at is the next prefix << 16 | the next bucket. A block's places are read only before it is
  * freed.
  */
-bool table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
-		      void (*later)(void *arg, struct entry *e), void *arg)
+size_t table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
+			void (*later)(void *arg, struct entry *e), void *arg)
 {
-	struct freeing freeing = {budget, later, arg};
+	struct freeing freeing = {budget, later, arg, 0};
 	uint32_t prefix = *at >> 16;
 	uint32_t bucket = *at & 0xffff;
 
-	while (root && prefix < PREFIX_COUNT && *budget > 0) {
+	while (root && prefix<PREFIX_COUNT && * budget> 0) {
 		struct span span = span_at(root, prefix);
 		if (!block_free_slice(&freeing, (struct block *)span.block, &bucket))
 			break;
@@ -392,8 +416,9 @@ bool table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
 	}
 	*at = (uint64_t)prefix << 16 | bucket;
 	if (root && prefix < PREFIX_COUNT)
-		return false;
+		return freeing.taken;
 	if (root && root_is_directory(root))
 		mem_free(word_ptr(root), directory_size(root_depth(root)));
-	return true;
+	*at = TABLE_END;
+	return freeing.taken;
 }

@@ -3,6 +3,7 @@
 
 #include "shard/dict.h"
 #include "shard/hash_value.h"
+#include "shard/list_value.h"
 #include "shard/rope.h"
 #include "shard/set.h"
 #include "shard/string.h"
@@ -30,6 +31,7 @@
 							       noun##_free_slice_any}
 
 STRUCTURE(dict, dict_copy(structure, shard));
+STRUCTURE(list, list_copy(structure));
 STRUCTURE(rope, rope_copy(structure));
 STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire));
 
@@ -42,7 +44,7 @@ static const struct value_type {
 	size_t (*serialized)(const struct entry *e);
 } types[ENTRY_TYPE_COUNT] = {
 	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
-	[ENTRY_LIST] = {"list"},
+	[ENTRY_LIST] = {"list", &list_structure, list_digest, list_serialized},
 	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
 	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest, zset_value_serialized},
 	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
@@ -78,8 +80,7 @@ bool value_expired_slow(const struct entry *e, int64_t now)
 {
 	if (entry_expired(e, now))
 		return true;
-	return (e->flags & ENTRY_FIELD_TTL) && hash_fields_due(e) <= now &&
-	       hash_length(e, now) == 0;
+	return (e->flags & ENTRY_FIELD_TTL) && hash_fields_due(e) <= now && hash_empty(e, now);
 }
 
 /* --- RDB --- */

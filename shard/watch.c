@@ -1,9 +1,9 @@
 /*
  * Watched keys (watch.h).
  *
- * A slot's index is a table of chains by the key's hash, twice as large whenever there are more watches
- * than chains, gone with the last watch. A set is an open-addressed table of its watches: it finds a key
- * that is watched already, however many there are.
+ * A slot's index is a table of chains by the key's hash, twice as large whenever there are more
+ * watches than chains, gone with the last watch. A set is an open-addressed table of its watches:
+ * it finds a key that is watched already, however many there are.
  */
 #include "shard/watch.h"
 

@@ -54,7 +54,7 @@ uint64_t zset_rank(const struct zset *z, const struct zset_cut *cut);
 /* Some element chosen by `random`, evenly; NULL when there is none. */
 const struct entry *zset_random(const struct zset *z, uint64_t random);
 
-/* All bytes that it takes, elements as the average of some. */
+/* All bytes that it takes: of large sets an estimate, within some microseconds. */
 size_t zset_memory(const struct zset *z);
 
 /* --- the holder --- */

@@ -252,6 +252,19 @@ bool zset_cursor_prev(struct zset_cursor *c)
 	return false;
 }
 
+uint32_t zset_cursor_fetch(const struct zset_cursor *c, uint64_t max, bool reverse)
+{
+	const struct zset_node *leaf = c->path[0].node;
+	uint32_t row = c->path[0].row, rows = node_rows(leaf);
+	uint32_t left = reverse ? row + 1 : rows - row;
+	if (row >= rows)
+		return 1; /* a reader in a writer's way */
+	uint32_t count = left < max ? left : (uint32_t)max;
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(node_entry(leaf, reverse ? row - i : row + i));
+	return count;
+}
+
 /* --- moving rows between nodes --- */
 
 enum lean {
@@ -508,6 +521,7 @@ uint32_t zset_tree_remove_run(struct zset_tree *t, uint64_t rank, uint64_t max, 
 	uint64_t n = node_rows(c.path[0].node) - c.path[0].row;
 	if (n > max)
 		n = max;
+	zset_cursor_fetch(&c, n, false);
 	for (uint32_t i = 0; i < n; i++)
 		visit(arg, node_entry(c.path[0].node, c.path[0].row + i));
 	remove_rows(t, &c, n, r);

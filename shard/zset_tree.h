@@ -95,6 +95,11 @@ struct entry *zset_cursor_entry(const struct zset_cursor *c);
 /* To the next or previous element: false when there is none; a failed prev leaves it where it was. */
 bool zset_cursor_next(struct zset_cursor *c);
 bool zset_cursor_prev(struct zset_cursor *c);
+/*
+ * A hint: fetches the elements from the cursor on that stand in its leaf, up to `max`, in the direction of
+ * next or of prev (`reverse`). Returns how many that are, the one at the cursor among them.
+ */
+uint32_t zset_cursor_fetch(const struct zset_cursor *c, uint64_t max, bool reverse);
 
 /* Bytes that the nodes take. O(n / ZSET_NODE_ROWS). */
 size_t zset_tree_memory(const struct zset_tree *t);

@@ -152,7 +152,8 @@ static void check_parent(const struct command *cmd)
 
 static void check_route(const struct command *cmd)
 {
-	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS || cmd->id == CMD_watch;
+	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS ||
+		     (cmd->route == ROUTE_HOLDER && cmd->first_key > 0);
 
 	assert_true(keyed == (cmd->first_key > 0));
 	assert_true(keyed == (*command_info_table[cmd->id].keys != 0));

@@ -439,12 +439,41 @@ static void test_model(void **state)
 	mem_free(lp, listpack_bytes(lp));
 }
 
+/* Elements come and go in front without the others moving. */
+static void test_front(void **state)
+{
+	static const char *const texts[] = {"1", "", "text", "-70000", "9223372036854775807"};
+	char room[200];
+	char *lp = room + sizeof(room) - LISTPACK_BYTES_MIN;
+
+	memcpy(lp, LISTPACK_EMPTY, LISTPACK_BYTES_MIN);
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		struct listpack_item item = listpack_item_of(slice_of(texts[i]));
+		lp = listpack_push_front(lp, item);
+		assert_true(listpack_valid((struct slice){lp, listpack_bytes(lp)}));
+		assert_int_equal(listpack_count(lp), i + 1);
+		assert_true(listpack_item_equal(listpack_get(lp, LISTPACK_HEADER), item));
+		assert_ptr_equal(lp + listpack_bytes(lp), room + sizeof(room));
+	}
+	static const size_t drops[] = {0, 1, 3, 1};
+	size_t left = COUNT_OF(texts);
+	for (size_t i = 0; i < COUNT_OF(drops); i++) {
+		size_t to = listpack_seek(lp, (int64_t)drops[i]);
+		lp = listpack_drop_front(lp, to ? to : listpack_end(lp));
+		left -= drops[i];
+		assert_true(listpack_valid((struct slice){lp, listpack_bytes(lp)}));
+		assert_int_equal(listpack_count(lp), left);
+		assert_ptr_equal(lp + listpack_bytes(lp), room + sizeof(room));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes), cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_valid), cmocka_unit_test(test_find),
-		cmocka_unit_test(test_many),  cmocka_unit_test(test_model),
+		cmocka_unit_test(test_many),  cmocka_unit_test(test_front),
+		cmocka_unit_test(test_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

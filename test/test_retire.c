@@ -188,6 +188,35 @@ static void test_tables_in_slices(void **state)
 	retire_deinit(&r);
 }
 
+/* What waits and what is gone adds up, all the time. */
+static void test_flushed_entries_are_counted(void **state)
+{
+	static const size_t counts[] = {3000, 0, 700, 1};
+	struct hash_seed seed = {11, 12};
+	struct grace grace = {0};
+	struct retire r;
+	uint64_t sum = 0;
+
+	(void)state;
+	retire_init(&r);
+	for (size_t i = 0; i < COUNT_OF(counts); i++) {
+		retire_table(&r, table_of(counts[i], &seed, &r));
+		retire_flushed(&r, counts[i]);
+		sum += counts[i];
+		assert_int_equal(r.flushed, sum);
+	}
+	retire_stamp(&r, &grace);
+	grace_start(&grace);
+	grace_complete(&grace);
+	for (uint64_t left = sum; retire_collect(&r, &grace, 100); left = r.flushed) {
+		assert_true(r.flushed <= left);
+		assert_int_equal(r.flushed + r.flushed_freed, sum);
+	}
+	assert_int_equal(r.flushed, 0);
+	assert_int_equal(r.flushed_freed, sum);
+	retire_deinit(&r);
+}
+
 static void test_deinit_in_the_middle(void **state)
 {
 	struct hash_seed seed = {11, 12};
@@ -214,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_one_stamp_for_one_period),
 		cmocka_unit_test(test_shallow),
 		cmocka_unit_test(test_tables_in_slices),
+		cmocka_unit_test(test_flushed_entries_are_counted),
 		cmocka_unit_test(test_deinit_in_the_middle),
 	};
 

@@ -120,7 +120,7 @@ static void check_block(const struct model *m, const struct block *block, uint64
 
 	for (uint32_t i = 0; i < block->buckets; i++) {
 		int64_t earliest = meta_expire(word_load(&block->bucket[i].meta));
-		assert_true(block->expire_earliest <= earliest);
+		assert_true(block_expire_earliest(block) <= earliest);
 		for (uint32_t j = 0; j < TABLE_BUCKET_WORDS; j++) {
 			uint64_t word = word_load(&block->bucket[i].words[j]);
 			if (!word)

@@ -133,6 +133,15 @@ def many_elements(rng):
     return [b"%d" % i for i in range(start, start + count)]
 
 
+def few_elements(rng):
+    """Long ones, so that a list soon takes another form."""
+    return [element(rng) + b"." * rng.choice([0, 0, 100, 400, 1100]) for _ in range(rng.randrange(1, 12))]
+
+
+def list_index(rng):
+    return b"%d" % rng.choice([rng.randrange(-6, 6), rng.randrange(-700, 700)])
+
+
 def score(rng):
     """Scores that %.17g and the shortest form write the same."""
     how = rng.random()
@@ -184,6 +193,7 @@ KINDS = {
     "hash": typed_key(b"h"), "set": typed_key(b"s"), "hll": typed_key(b"hll"),
     "sparse_bytes": lambda rng: rng.choice([b"3000", b"3000", b"0", b"100", b"12000"]),
     "element": element, "element_value": element_value,
+    "list": typed_key(b"l"), "list_index": list_index, "few_elements": few_elements,
     "many_pairs": many_pairs, "many_elements": many_elements,
     "key": key, "value": value, "integer": integer, "small": small, "offset": offset,
     "seconds": seconds, "milliseconds": milliseconds, "at_seconds": at_seconds,
@@ -245,6 +255,33 @@ COMMANDS = """
 3 BITOP NOT key key
 12 BITFIELD key (GET bits bit_offset|SET bits bit_offset integer|INCRBY bits bit_offset integer|OVERFLOW (WRAP|SAT|FAIL))*
 4 BITFIELD_RO key (GET bits bit_offset)*
+12 RPUSH list element+
+12 LPUSH list element+
+1.5 RPUSH list few_elements
+1.5 LPUSH list few_elements
+1 RPUSH list many_elements
+1 LPUSH list many_elements
+2 LPUSHX list element+
+2 RPUSHX list element+
+8 LPOP list
+8 RPOP list
+4 LPOP list small
+4 RPOP list random_count
+5 LMPOP (1 list|2 list list|3 list list list) (LEFT|RIGHT) (COUNT small)?
+4 LLEN list
+6 LINDEX list list_index
+6 LRANGE list list_index list_index
+4 LPOS list element (RANK list_index|COUNT small|MAXLEN small)*
+5 LINSERT list (BEFORE|AFTER) element element
+5 LSET list list_index element
+5 LREM list list_index element
+2 LTRIM list list_index list_index
+6 LMOVE list list (LEFT|RIGHT) (LEFT|RIGHT)
+3 RPOPLPUSH list list
+1 DEL list+
+1 COPY list list REPLACE?
+1 RENAME list list
+1 EXPIRE list seconds
 20 HSET hash (element element_value)+
 2 HSET hash many_pairs
 4 HMSET hash (element element_value)+
@@ -378,8 +415,8 @@ COMMANDS = """
 2 OBJECT REFCOUNT key
 2 OBJECT IDLETIME key
 1 OBJECT FREQ key
-0.2 FLUSHDB (SYNC|ASYNC)?
-0.1 FLUSHALL (SYNC|ASYNC)?
+0.3 FLUSHDB (SYNC|ASYNC)?
+0.2 FLUSHALL (SYNC|ASYNC)?
 2 PING text?
 2 ECHO text
 1 CLIENT SETNAME name
@@ -490,9 +527,19 @@ def command(rng):
     args = rng.choices(TEMPLATES, WEIGHTS)[0].generate(rng)
     if rng.random() < SPOILT:
         spoil(rng, args)
+        same_arity(args)
     if rng.random() < .1:
         args[0] = args[0].lower()
     return args
+
+
+def same_arity(args):
+    """Where 7.2 has changed how many arguments there may be, a number that both refuse or both take: what
+    is refused breaks a transaction."""
+    if args[0] in (b"ZRANK", b"ZREVRANK"):
+        del args[3:]
+    elif args[:2] == [b"COMMAND", b"GETKEYS"]:
+        args += [b"GET"] * (4 - len(args))
 
 
 TRANSACTION = 0.02
@@ -643,6 +690,12 @@ def scan(reference, ours, args):
         len(ours) == 2 and ours[0].isdigit() and isinstance(ours[1], list)))
 
 
+def rank_refused(reference, ours, args):
+    """Since 7.2 LPOS refuses the rank that has no opposite."""
+    return isinstance(ours, Error) and b"-9223372036854775808" in args or \
+        same(reference, ours, args)
+
+
 def both_refuse(reference, ours, args):
     """The arity of COMMAND GETKEYS is another one since 7.2, so one error stands for another."""
     return isinstance(reference, Error) and isinstance(ours, Error) or same(reference, ours, args)
@@ -662,14 +715,22 @@ def set_encoding(reference, ours):
     return reference == b"hashtable" and ours in (b"listpack", b"intset")
 
 
+def list_encoding(reference, ours):
+    """Since 7.2 lists that fit one node are listpacks."""
+    return reference == b"quicklist" and ours == b"listpack"
+
+
 def encodings(reference, ours, args):
+    if list_encoding(reference, ours):
+        return True
     if set_encoding(reference, ours) and not args[2].startswith(b"h"):
         return True
     return same(reference, ours, args)
 
 
 def same_scores(reference, ours, args):
-    """The reference writes 17 digits where we write the shortest text, and keeps more zeros negative."""
+    """The reference writes 17 digits, and all of them before an exponent, where we write the shortest text
+    as 7.2 does; and it keeps more zeros negative."""
     if type(reference) is not type(ours) or isinstance(reference, Nil):
         return same(reference, ours, args)
     if isinstance(reference, list):
@@ -678,7 +739,7 @@ def same_scores(reference, ours, args):
     if reference == ours or not isinstance(reference, (bytes, Double)):
         return reference == ours
     one, two = ([x.text if isinstance(x, Double) else x for x in (reference, ours)])
-    return bool(re.fullmatch(rb"-0|-?\d[\d.]{15,}(e[-+]\d+)?", one)) and float(one) == float(two)
+    return bool(re.fullmatch(rb"-0|-?\d[\d.]{7,}(e[-+]\d+)?", one)) and float(one) == float(two)
 
 
 def scored(reply):
@@ -706,8 +767,8 @@ RULES = {
     b"SMEMBERS": unordered, b"SINTER": unordered, b"SUNION": unordered, b"SDIFF": unordered,
     b"SSCAN": scan_packed, b"SRANDMEMBER": as_many, b"SPOP": unordered, b"OBJECT ENCODING": encodings,
     b"HGETALL": unordered_pairs, b"HKEYS": unordered, b"HVALS": unordered, b"HRANDFIELD": as_many,
-    b"HSCAN": scan_packed, b"ZSCAN": scan_scores, b"ZRANDMEMBER": as_many,
-    b"ZRANK": rank_or_score, b"ZREVRANK": rank_or_score,
+    b"LPOS": rank_refused, b"HSCAN": scan_packed, b"ZSCAN": scan_scores,
+    b"ZRANDMEMBER": as_many, b"ZRANK": rank_or_score, b"ZREVRANK": rank_or_score,
     b"KEYS": unordered, b"RANDOMKEY": nil_or_not, b"SCAN": scan, b"TTL": near(TTL_SLACK_S),
     b"PTTL": near(1000 * TTL_SLACK_S), b"EXPIRETIME": near(TTL_SLACK_S),
     b"PEXPIRETIME": near(1000 * TTL_SLACK_S), b"TIME": same_kind, b"HELLO": same_kind,
@@ -754,6 +815,7 @@ class Conversation:
 READERS = {
     Status("zset"): (lambda key: ["ZRANGE", key, "0", "-1", "WITHSCORES"], scored),
     Status("string"): (lambda key: ["GET", key], lambda reply: reply),
+    Status("list"): (lambda key: ["LRANGE", key, "0", "-1"], lambda reply: reply),
     Status("hash"): (lambda key: ["HGETALL", key], pairs_of),
     Status("set"): (lambda key: ["SMEMBERS", key], sorted),
 }
@@ -791,6 +853,7 @@ def same_dump(reference, ours):
         one, two = reference.get(where), ours.get(where)
         if one is None or two is None or one[0] != two[0] or one[3] != two[3] or \
                 not expiry_near(one[2], two[2], None) or one[1] != two[1] and not (
+                    list_encoding(one[1], two[1]) or
                     one[0] == Status("set") and set_encoding(one[1], two[1])):
             lines.append("db %d key %r\n    reference: %.300r\n    ours:      %.300r" %
                          (where + (one, two)))

@@ -74,6 +74,58 @@ def pipelined_mset(number, address, count):
                 all_equal(reply, "MGET after one's own MSET")
 
 
+def transactions(number, address, count):
+    """Stores the same under all keys, by several commands of one transaction."""
+    with Client(address) as client:
+        for i in range(count):
+            value = b"%d:%d" % (number, i)
+            half = len(KEYS) // 2
+            replies = client.pipeline(
+                [["MULTI"]] + [["SET", key, value] for key in KEYS[:half]] +
+                ([["CLIENT", "LIST", "ID", "0"]] if i % 10 == 0 else []) +
+                [["MSET"] + [x for key in KEYS[half:] for x in (key, value)], ["MGET"] + KEYS,
+                 ["EXEC"]])
+            assert replies[-1][-1] == [value] * len(KEYS)
+
+
+def look_by_transaction(client, i):
+    if i % 2:
+        look_equal(client, i)
+    else:
+        extra = [["CLIENT", "ID"]] if i % 4 else []
+        reply = client.pipeline([["MULTI"]] + [["GET", key] for key in KEYS] + extra + [["EXEC"]])
+        all_equal(reply[-1][:len(KEYS)], "a transaction of reads")
+
+
+def test_exec(server):
+    mset(9, server.path, 1)
+    workers.run([(transactions, (server.path, ROUNDS))] * 2 +
+                readers(server.path, look_by_transaction))
+
+
+def count_up(number, address, count):
+    """INCR by hand: nobody's is lost."""
+    tries = 0
+    with Client(address) as client:
+        for _ in range(count):
+            while True:
+                tries += 1
+                value = int(client.pipeline([["WATCH", "n"], ["GET", "n"]])[1])
+                result = client.pipeline([["MULTI"], ["SET", "n", value + 1], ["INCR", "twin"],
+                                          ["EXEC"]])[-1]
+                if not isinstance(result, Nil):
+                    assert result[0] == Status("OK") and result[1] == value + 1
+                    break
+    return tries
+
+
+def test_watch(server):
+    with server.connect() as client:
+        client.command("MSET", "n", "0", "twin", "0")
+        workers.run([(count_up, (server.path, ROUNDS))] * 4)
+        assert client.command("MGET", "n", "twin") == [b"%d" % (4 * ROUNDS)] * 2
+
+
 def look_all_or_none(client, i):
     if i % 3:
         all_equal(client.command("MGET", *KEYS), "MGET")

@@ -103,7 +103,12 @@ def test_the_server_stops(start, kind, number):
         client.send(b"".join(encode(args) for _ in range(60) for args in rng.choice(BLOCKS)))
     if number % 2:
         clients[0].read()
-    server.process.send_signal(signal.SIGTERM)
+    if number < 2:
+        server.process.send_signal(signal.SIGTERM)
+    else:
+        with server.connect() as admin:
+            admin.send(encode(["SHUTDOWN", "NOSAVE"]))
+            admin.read_until_closed()
     assert server.wait_exit() == 0, server.log_tail()
     assert server.sanitizer_report() is None
     for client in clients:

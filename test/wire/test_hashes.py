@@ -1,14 +1,19 @@
 """Hashes: each command with its options, its limits and its errors; then the expiry of fields, which
 the reference server doesn't have."""
 
+import os
+import random
 import re
 import time
 
 import pytest
 
-from resp import NIL_BULK, Status, TIMEOUT_S
+import servers
+import workers
+from resp import Client, NIL_ARRAY, NIL_BULK, Status, TIMEOUT_S
 from table import table
 
+SCALE = float(os.environ.get("SCALE", "1"))
 WRONGTYPE = "-WRONGTYPE Operation against a key holding the wrong kind of value"
 
 test_hashes = table(r"""
@@ -561,7 +566,7 @@ def test_expired_fields_are_nowhere_before_the_sweep(start):
     """Without a sweep they are invisible all the same, and so is a hash that has no other."""
     with start("sherd-2", ("enable-debug-command", "yes")).connect_unix() as client:
         assert client.command("DEBUG", "SET-ACTIVE-EXPIRE", 0) == Status("OK")
-        for size in (10, 2000):
+        for size in (10, 200, 2000):
             names = [b"%d" % i for i in range(size)]
             client.command("HSET", "h", *[x for name in names for x in (name, b"value")])
             client.command("HPEXPIRE", "h", 1, "FIELDS", size - 1, *names[1:])
@@ -573,7 +578,103 @@ def test_expired_fields_are_nowhere_before_the_sweep(start):
             assert client.command("HMGET", "h", *names) == [b"value"] + [NIL_BULK] * (size - 1)
             assert client.command("HPEXPIRE", "h", 1, "FIELDS", 1, "0") == [1]
             time.sleep(.01)
-            assert client.command("EXISTS", "h") == 0
+            assert client.command("HLEN", "h") == 0
+            assert client.command("HGETALL", "h") == []
+            if size < 256:      # of a larger one only the sweep knows that all has expired
+                assert client.command("EXISTS", "h") == 0
             assert client.command("HSET", "h", "1", "new") == 1
             assert client.command("HGETALL", "h") == [b"1", b"new"]
             assert client.command("DEL", "h") == 1
+
+
+# Writers give all fields of a hash the same value, rename it, let it go: nobody sees two values.
+
+def setters(number, address, names, count):
+    rng = random.Random(number)
+    with Client(address) as client:
+        for i in range(count):
+            value = b"%d.%d" % (number, i) * rng.choice([1, 5])
+            client.command("HSET", "h", *[x for name in names for x in (name, value)])
+            if rng.random() < .2:
+                client.command(*rng.choice([["DEL", "h"], ["RENAME", "h", "other"],
+                                            ["COPY", "other", "h", "REPLACE"],
+                                            ["EXPIRE", "h", 1000], ["HDEL", "h", *names]]))
+
+
+def readers(number, address, names, count):
+    with Client(address) as client:
+        for _ in range(count):
+            replies = client.pipeline([["HVALS", "h"], ["HMGET", "h", *names], ["HLEN", "h"],
+                                       ["HGETALL", "other"], ["HRANDFIELD", "h", 5]])
+            assert len(set(replies[0])) <= 1 and len(replies[0]) in (0, len(names))
+            assert len(set(replies[1])) == 1
+            assert replies[2] in (0, len(names))
+            assert len(set(replies[3][1::2])) <= 1 and len(replies[3]) in (0, 2 * len(names))
+            assert set(replies[4]) <= set(names) and len(set(replies[4])) == len(replies[4])
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("size", [4, 60, 1000])
+def test_fields_change_at_one_moment(server, size):
+    names = [b"f%d" % i for i in range(size)]
+    rounds = int(SCALE * 6000 / (10 + size // 4))
+    workers.run([(setters, (server.path, names, rounds))] * 2 +
+                [(readers, (server.path, names, rounds))] * 3)
+
+
+# What else is said of hashes
+
+def test_the_older_names_of_limits(start, kind):
+    """One option by either name; rewritten under the one of now."""
+    server = start(kind, config="hash-max-ziplist-entries 100\nhash-max-ziplist-value 9\n")
+    with server.connect_unix() as client:
+        assert client.command("CONFIG", "SET", "hash-max-ziplist-value", "12") == Status("OK")
+        assert servers.pairs(client.command("CONFIG", "GET", "hash-max-*")) == {
+            b"hash-max-listpack-entries": b"100", b"hash-max-ziplist-entries": b"100",
+            b"hash-max-listpack-value": b"12", b"hash-max-ziplist-value": b"12"}
+        assert client.command("CONFIG", "REWRITE") == Status("OK")
+    with open(os.path.join(server.directory, "conf")) as file:
+        text = file.read()
+    assert "hash-max-listpack-entries 100\n" in text and "hash-max-listpack-value 12\n" in text
+    assert "ziplist" not in text
+
+
+def test_debug_and_memory_of_hashes(start, kind):
+    """Equal hashes have equal digests however they came to be; larger ones take more memory."""
+    with start(kind, ("enable-debug-command", "yes")).connect_unix() as client:
+        all_of_it = [x for i in range(200) for x in (b"f%d" % i, b"value %d" % i)]
+        client.command("HSET", "one", *all_of_it)
+        client.pipeline([["HSET", "two", *all_of_it[i:i + 2]] for i in range(0, len(all_of_it), 2)][::-1])
+        client.command("HSET", "small", *all_of_it[:10])
+        client.command("HSET", "copy", *all_of_it[:10], "x", "y" * 2000)
+        client.command("HDEL", "copy", "x")
+        digests = client.command("DEBUG", "DIGEST-VALUE", "one", "two", "small", "copy", "absent")
+        assert digests[0] == digests[1] != digests[2] == digests[3] != digests[4]
+        client.command("HSET", "two", "f0", "other")
+        assert client.command("DEBUG", "DIGEST-VALUE", "two") != digests[:1]
+        told = client.command("DEBUG", "OBJECT", "one").text.decode()
+        assert re.search("encoding:listpack serializedlength:[0-9]+ ", told)
+        small, large = [client.command("MEMORY", "USAGE", key) for key in ("small", "one")]
+        assert 100 < small < 400 and 3000 < large < 30000
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("size", [10, 2000])
+def test_expiring_fields_touch_who_watches(start, size):
+    with start("sherd-2", ("enable-debug-command", "yes")).connect_unix() as client:
+        client.command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        client.command("HSET", "h", *[x for i in range(size) for x in (b"%d" % i, b"value")])
+        client.command("HPEXPIRE", "h", 1, "FIELDS", 1, "0")
+        client.command("WATCH", "h")
+        client.command("MULTI")
+        client.command("HEXISTS", "h", "1")
+        assert client.command("EXEC") == [1]
+        client.command("WATCH", "h")
+        client.command("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        deadline = time.monotonic() + TIMEOUT_S
+        while expired(client) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(.005)
+        client.command("MULTI")
+        client.command("HEXISTS", "h", "1")
+        assert client.command("EXEC") == NIL_ARRAY

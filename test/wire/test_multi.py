@@ -656,6 +656,158 @@ EXEC                                    => nil[]
 """.replace("*error", "~-.*").replace("DEL k                                   => OK",
                                       "DEL k                                   => 1"))
 
+test_collections = table(r"""
+## hashes
+HSET k f v                              => *
+WATCH k                                 => OK
+HSET k f v                              => 0
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HSET k f w                              => 0
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HSETNX k f v                            => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+HDEL k g                                => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+HGET k f                                => "w"
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+HINCRBY k n 1                           => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HDEL k n                                => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HDEL k f                                => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HDEL k f                                => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+HSETNX k f v                            => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HINCRBYFLOAT k x 1                      => "1"
+MULTI                                   => OK
+EXEC                                    => nil[]
+## large hashes
+HSET k @FIELDS => *
+WATCH k                                 => OK
+HSET k f5 v                             => 0
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HSETNX k f5 v                           => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+HDEL k g                                => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+HGET k f5                               => "v"
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+HINCRBY k n 1                           => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HDEL k n f6                             => 2
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+HSET k new v                            => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+## sets
+SADD k a b c                            => *
+WATCH k                                 => OK
+SADD k a                                => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+SADD k d                                => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SREM k x                                => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+SREM k a                                => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SMOVE k k2 b                            => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SMOVE k k2 b                            => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+SMOVE k2 k b                            => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SPOP k                                  => *
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SINTERSTORE k nosuch nosuch2            => 0
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SUNIONSTORE k nosuch                    => 0
+MULTI                                   => OK
+EXEC                                    => []
+## large sets
+SADD k @MEMBERS => *
+WATCH k                                 => OK
+SADD k m3                               => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+SADD k new                              => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SREM k x                                => 0
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+SREM k m3 m4                            => 2
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SPOP k                                  => *
+MULTI                                   => OK
+EXEC                                    => nil[]
+WATCH k                                 => OK
+SRANDMEMBER k                           => *
+MULTI                                   => OK
+EXEC                                    => []
+WATCH k                                 => OK
+SUNIONSTORE k k                         => *
+MULTI                                   => OK
+EXEC                                    => nil[]
+""".replace("@FIELDS", " ".join("f%d v" % i for i in range(700)))
+   .replace("@MEMBERS", " ".join("m%d" % i for i in range(700))))
+
 # A key that had expired when it was watched but isn't removed: logically nothing changes.
 test_ghosts = table(r"""
 ## an expired key comes by swapdb [step]
@@ -848,6 +1000,17 @@ def test_queued_bytes_count(server):
                 assert other.command("SET", "k", "x" * 50000) == QUEUED
         assert admin.command("EXISTS", "k") == 0
         assert "reached max query buffer length" in server.log()
+
+
+@pytest.mark.sherd_only
+def test_watched_bytes_count(server):
+    with server.connect() as admin, server.connect() as other:
+        admin.command("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+        with pytest.raises((Closed, OSError)):
+            for i in range(100):
+                assert other.command("WATCH", *["%d:%d" % (i, k) for k in range(1000)]) == OK
+        assert admin.command("PING") == Status("PONG")
+    wait_for(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
 
 
 # CLIENT REPLY

@@ -363,6 +363,27 @@ def test_info_keyspace(client):
     assert fields["db9"] == "keys=1,expires=0,avg_ttl=0"
 
 
+@pytest.mark.sherd_only
+def test_average_ttl_is_that_of_keys_that_expire(client):
+    def average(db):
+        return int(re.search(r"avg_ttl=(\d+)", info(client, "keyspace")[db]).group(1))
+
+    client.pipeline(["SET forever:%d v" % i for i in range(200)])
+    assert average("db0") == 0
+    client("SET k v EX 1000")
+    assert 900_000 < average("db0") <= 1_000_000
+    client("SET l v EX 3000")
+    assert 1_900_000 < average("db0") <= 2_000_000
+    client.pipeline(["SET many:%d v EX %d" % (i, 5000 + i) for i in range(1000)])
+    assert 4_900_000 < average("db0") < 6_000_000
+    client("SELECT 9")
+    client("SET k v PXAT 9223372036854775807")
+    client("SET l v PXAT 9223372036854775807")
+    assert average("db9") > 9 * 10 ** 18
+    client("FLUSHDB")
+    assert "db9" not in info(client, "keyspace")
+
+
 def test_info_counts_hits_and_misses(client):
     client("CONFIG RESETSTAT")
     client("SET a 1")
@@ -470,7 +491,8 @@ def test_command_docs(client):
 
 
 # Differences between 7.0 and 7.2 in what COMMAND INFO says.
-CHANGED = {(b"command|getkeys", "arity"), (b"command|getkeysandflags", "arity")}
+CHANGED = {(b"command|getkeys", "arity"), (b"command|getkeysandflags", "arity"),
+           (b"zrank", "arity"), (b"zrevrank", "arity")}
 
 
 def without_notes(specs):
@@ -604,6 +626,30 @@ def test_latency_tracking_can_be_off(client):
 
 
 # MEMORY, DEBUG
+
+@pytest.mark.sherd_only
+def test_populate_is_no_part_of_a_transaction(client):
+    client("MULTI")
+    client("SET key:0 v")
+    assert client("DEBUG POPULATE 5") == Error("ERR Command not allowed inside a transaction")
+    assert client("EXEC").text.startswith(b"EXECABORT")
+    assert client("DBSIZE") == 0
+
+
+@pytest.mark.sherd_only
+def test_flushed_keys_are_counted_until_they_are_free(client):
+    def wait_until_free():
+        deadline = time.monotonic() + TIMEOUT_S
+        while b"lazyfree_pending_objects:0\r\n" not in client("INFO memory"):
+            assert time.monotonic() < deadline
+
+    wait_until_free()
+    client("CONFIG RESETSTAT")
+    client("DEBUG POPULATE 30000")
+    client("FLUSHALL")
+    wait_until_free()
+    assert b"lazyfreed_objects:30000\r\n" in client("INFO memory")
+
 
 def test_memory_stats_and_doctor(client):
     client("SET k v")

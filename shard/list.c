@@ -1,0 +1,214 @@
+/*
+ * Lists (list.h): life, finding and iterating. What changes them stands in list_insert.c and
+ * list_remove.c.
+ */
+#include "shard/list.h"
+
+#include "proto/mem.h"
+#include "shard/list_tree.h"
+
+#include <assert.h>
+
+/* --- memory --- */
+
+struct list *list_new(void)
+{
+	return mem_zalloc(sizeof(struct list));
+}
+
+struct list *list_new_packed(const char *lp)
+{
+	struct list *list = list_new();
+	if (listpack_count(lp) > 0)
+		list->root = list_leaf_add(list, list_leaf_packed(lp));
+	return list;
+}
+
+/* Frees from the back, up to *budget leaves; true when all of it is gone. */
+static bool free_below(struct list *list, struct list_ref *self, uint32_t height, size_t *budget)
+{
+	if (*budget == 0)
+		return false;
+	if (height == 0) {
+		list_leaf_drop(list, self->child);
+		--*budget;
+		return true;
+	}
+	struct list_node *node = self->child;
+	while (node->used > 0) {
+		if (!free_below(list, &node->refs[node->used - 1], height - 1, budget))
+			return false;
+		node->used--;
+	}
+	list_node_free(list, node);
+	return true;
+}
+
+bool list_free_slice(struct list *list, uint64_t *at, size_t *budget)
+{
+	if (list->root.child) {
+		if (!free_below(list, &list->root, list->height, budget))
+			return false;
+		list->root = (struct list_ref){NULL, 0};
+	}
+	assert(list->memory == 0 && list->bytes == 0);
+	mem_free(list, sizeof(*list));
+	return true;
+}
+
+void list_free(struct list *list)
+{
+	uint64_t at = 0;
+	size_t budget = SIZE_MAX;
+	if (list)
+		list_free_slice(list, &at, &budget);
+}
+
+static struct list_ref copy_below(struct list *copy, const struct list_ref *self, uint32_t height)
+{
+	if (height == 0)
+		return list_leaf_add(copy, list_leaf_copy(self->child));
+	const struct list_node *node = self->child;
+	struct list_node *new = list_node_new(copy, node->used);
+	for (; new->used < node->used; new->used++)
+		new->refs[new->used] = copy_below(copy, &node->refs[new->used], height - 1);
+	return (struct list_ref){new, self->count};
+}
+
+struct list *list_copy(const struct list *list)
+{
+	struct list *copy = list_new();
+	copy->height = list->height;
+	if (list->root.child)
+		copy->root = copy_below(copy, &list->root, list->height);
+	return copy;
+}
+
+size_t list_memory(const struct list *list)
+{
+	return mem_class(sizeof(*list)) + list->memory;
+}
+
+/* --- finding --- */
+
+/* The leaf in which the index is; *index becomes that within the leaf. */
+static const struct list_ref *find_leaf(const struct list *list, uint64_t *index)
+{
+	const struct list_ref *self = &list->root;
+	assert(*index < self->count);
+	for (uint32_t height = list->height; height > 0; height--) {
+		const struct list_node *node = self->child;
+		self = &node->refs[list_node_find(node, self->count, index)];
+	}
+	return self;
+}
+
+static size_t leaf_seek(const void *leaf, uint64_t index)
+{
+	return list_leaf_is_alone(leaf) ? 0
+					: listpack_seek(list_leaf_listpack(leaf), (int64_t)index);
+}
+
+struct list_element list_get(const struct list *list, uint64_t index)
+{
+	const struct list_ref *self = find_leaf(list, &index);
+	return list_leaf_get(self->child, leaf_seek(self->child, index));
+}
+
+/* --- iterating --- */
+
+void list_iter_init(struct list_iter *iter, const struct list *list, uint64_t index,
+		    enum list_side towards)
+{
+	*iter = (struct list_iter){.list = list,
+				   .towards = towards,
+				   .count = list_count(list),
+				   .index = index};
+}
+
+/* The next element is number `index` of the listpack's `count`. */
+static void iter_enter(struct list_iter *iter, const char *lp, uint64_t index, uint64_t count)
+{
+	iter->lp = lp;
+	iter->at = listpack_seek(lp, (int64_t)index);
+	iter->left = iter->towards == LIST_BACK ? count - index : index + 1;
+}
+
+void list_iter_init_packed(struct list_iter *iter, const char *lp, uint64_t index,
+			   enum list_side towards)
+{
+	*iter = (struct list_iter){.towards = towards, .count = listpack_count(lp), .index = index};
+	if (index < iter->count)
+		iter_enter(iter, lp, index, iter->count);
+}
+
+static void iter_enter_leaf(struct list_iter *iter)
+{
+	uint64_t index = iter->index;
+	const struct list_ref *self = find_leaf(iter->list, &index);
+
+	if (list_leaf_is_alone(self->child)) {
+		iter->lp = NULL;
+		iter->blob = list_leaf_blob(self->child);
+		iter->left = 1;
+	} else {
+		iter_enter(iter, list_leaf_listpack(self->child), index, self->count);
+	}
+}
+
+/* Is there another element? Then it is within the leaf. */
+static bool iter_ready(struct list_iter *iter)
+{
+	if (iter->index >= iter->count)
+		return false;
+	if (iter->left == 0)
+		iter_enter_leaf(iter);
+	return true;
+}
+
+bool list_iter_next(struct list_iter *iter, struct list_element *element)
+{
+	bool back = iter->towards == LIST_BACK;
+	size_t next = 0;
+
+	if (!iter_ready(iter))
+		return false;
+	if (iter->lp) {
+		next = listpack_read(iter->lp, iter->at, &element->item);
+		element->blob = NULL;
+	} else {
+		*element = list_element_of_blob(iter->blob);
+	}
+	iter->index += back ? 1 : -1;
+	if (--iter->left > 0)
+		iter->at = back ? next : listpack_prev(iter->lp, iter->at);
+	return true;
+}
+
+/* Goes on within a listpack to an element equal to `item`, or to the end. */
+static void iter_skip_to(struct list_iter *iter, struct listpack_item item)
+{
+	size_t at = listpack_find(iter->lp, iter->at, item, 0);
+	uint64_t passed = at ? listpack_range_count(iter->lp, iter->at, at) : iter->left;
+
+	iter->index += passed;
+	iter->left -= passed;
+	iter->at = at;
+}
+
+bool list_iter_find(struct list_iter *iter, struct listpack_item item, uint64_t *index)
+{
+	struct list_element element;
+
+	while (iter_ready(iter)) {
+		if (iter->lp && iter->towards == LIST_BACK)
+			iter_skip_to(iter, item);
+		if (iter->left == 0)
+			continue;
+		*index = iter->index;
+		list_iter_next(iter, &element);
+		if (listpack_item_equal(element.item, item))
+			return true;
+	}
+	return false;
+}
