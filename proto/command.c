@@ -332,6 +332,27 @@ static int32_t stored_keys(const struct command *cmd, const struct slice *argv, 
 	return store ? 2 : 1;
 }
 
+/* Whether BY or GET name keys. */
+static bool has_patterns(const struct slice *argv, uint32_t argc)
+{
+	for (uint32_t i = 2; i + 1 < argc; i++) {
+		uint32_t values = slice_is(argv[i], "store") ? 1 : values_of_option(argv[i]);
+
+		if (values == 1 && memchr(argv[i + 1].ptr, '*', argv[i + 1].len))
+			return true;
+		i += values;
+	}
+	return false;
+}
+
+enum command_route command_route(const struct command *cmd, const struct slice *argv,
+				 uint32_t argc)
+{
+	if (cmd->route != ROUTE_PATTERNS)
+		return cmd->route;
+	return has_patterns(argv, argc) ? ROUTE_ALL : ROUTE_KEYS;
+}
+
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
 		     uint32_t *out, uint32_t max)
 {

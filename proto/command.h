@@ -53,6 +53,7 @@ enum command_route {
 	ROUTE_NONE,    /* on the connection's worker; touches no keys */
 	ROUTE_KEY,     /* one key (or several that must hash to slots of one shard to run at once) */
 	ROUTE_KEYS,    /* several keys in any slots: all or nothing */
+	ROUTE_PATTERNS, /* ROUTE_ALL when patterns in the arguments name keys (SORT), else ROUTE_KEYS */
 	ROUTE_OBSERVE, /* looks over all shards by RCU where it is, promising what SCAN promises */
 	ROUTE_ALL,     /* every slot of every shard at one moment */
 	ROUTE_HOLDER,  /* on the connection's worker, which holds what slots it needs by itself */
@@ -141,6 +142,10 @@ void command_error_subcommand(const struct command *cmd, struct slice child, str
  */
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
 		     uint32_t *out, uint32_t max);
+
+/* Where this request runs: the row's route, but for ROUTE_PATTERNS one of the two that it stands for. */
+enum command_route command_route(const struct command *cmd, const struct slice *argv,
+				 uint32_t argc);
 
 /* COMMAND and its subcommands: the arguments are the whole request. */
 void command_reply_all(struct reply *r);

@@ -82,12 +82,15 @@ const char *command_group_name(const struct command *cmd)
 	return groups[group_of(cmd)].name;
 }
 
+/* Of values: what rows name that don't go by their group's. */
+#define CATEGORIES_OF_TYPES (CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_LIST)
+
 /* A container belongs to no category of its group: only its subcommands run. */
 uint32_t command_categories(const struct command *cmd)
 {
 	uint32_t categories = command_info_table[cmd->id].categories;
 
-	if (!cmd->container)
+	if (!cmd->container && !(categories & CATEGORIES_OF_TYPES))
 		categories |= groups[group_of(cmd)].category;
 	if (cmd->flags & CMD_WRITE)
 		categories |= CATEGORY_WRITE;

@@ -23,7 +23,6 @@
 #include "shard/string.h"
 #include "shard/zset_value.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -43,11 +42,10 @@ struct sort {
 	struct key key;
 	/* the request */
 	bool descending, alpha, store;
-	bool as_it_is;      /* there is nothing to sort by */
-	const char *by;     /* NULL: by the elements themselves */
-	size_t by_length;
+	bool as_it_is;         /* there is nothing to sort by */
+	struct slice by;       /* ptr NULL: by the elements themselves */
 	int64_t offset, limit; /* limit -1: none */
-	const struct slice **gets;
+	struct slice *gets;
 	uint32_t get_count;
 	/* the value */
 	const struct entry *e; /* NULL: there is no such key */
@@ -66,8 +64,7 @@ static bool arg_limit(struct sort *s, uint32_t i)
 
 static void take_by(struct sort *s, struct slice pattern)
 {
-	s->by = pattern.ptr;
-	s->by_length = pattern.len;
+	s->by = pattern;
 	s->as_it_is |= !memchr(pattern.ptr, '*', pattern.len);
 }
 
@@ -92,7 +89,7 @@ static uint32_t take_option(struct sort *s, uint32_t i)
 	else if (slice_is(argv[i], "by") && left >= 1)
 		take_by(s, argv[i + 1]);
 	else if (slice_is(argv[i], "get") && left >= 1)
-		s->gets[s->get_count++] = &argv[i + 1];
+		s->gets[s->get_count++] = argv[i + 1];
 	else {
 		reply_error(s->ctx->reply, error_syntax);
 		return 0;
@@ -228,10 +225,7 @@ static bool add_member(void *arg, struct listpack_item member)
 
 static void add_scored(void *arg, const struct zset_element *element)
 {
-	bool number = element->member.ptr == element->room;
-
-	add(arg, number ? listpack_item_of(element->member)
-			: (struct listpack_item){.text = element->member});
+	add(arg, listpack_item_of(element->member)); /* what isn't in the set is a number */
 }
 
 static uint64_t length(const struct entry *e)
@@ -304,13 +298,12 @@ static bool weight_of(struct slice text, double *out)
 
 static bool weigh_by_number(struct sort *s, struct element *element)
 {
-	struct slice by = {s->by, s->by_length};
 	struct fetched f = {.found = true, .item = element->item};
 	char room[NUMBER_TEXT_MAX];
 	char *scratch;
 
-	if (s->by)
-		fetch(s, by, element->item, &f);
+	if (s->by.ptr)
+		fetch(s, s->by, element->item, &f);
 	bool good = weight_of(fetched_text(&f, room, &scratch), &element->number);
 	mem_free_unsized(scratch);
 	return good;
@@ -318,17 +311,13 @@ static bool weigh_by_number(struct sort *s, struct element *element)
 
 static void weigh_by_text(struct sort *s, struct element *element)
 {
-	struct slice by = {s->by, s->by_length};
 	struct fetched f;
 	char room[NUMBER_TEXT_MAX];
 
-	fetch(s, by, element->item, &f);
+	fetch(s, s->by, element->item, &f);
 	element->known = f.found;
-	struct slice text = fetched_text(&f, room, &element->scratch);
-	bool number = text.ptr == room || (f.found && !f.string && f.field.name.ptr &&
-					   text.ptr >= f.field.room &&
-					   text.ptr < f.field.room + sizeof(f.field.room));
-	element->text = number ? listpack_item_of(text) : (struct listpack_item){.text = text};
+	/* what stands here and not in a value is a number */
+	element->text = listpack_item_of(fetched_text(&f, room, &element->scratch));
 }
 
 /* False when some weight is no number. */
@@ -339,7 +328,7 @@ static bool weigh(struct sort *s)
 	for (uint64_t i = 0; i < s->count; i++)
 		if (!s->alpha)
 			good &= weigh_by_number(s, &s->elements[i]);
-		else if (s->by)
+		else if (s->by.ptr)
 			weigh_by_text(s, &s->elements[i]);
 	return good;
 }
@@ -357,7 +346,7 @@ static int compare_weights(const struct sort *s, const struct element *a, const 
 {
 	if (!s->alpha && a->number != b->number)
 		return a->number < b->number ? -1 : 1;
-	if (!s->alpha || !s->by)
+	if (!s->alpha || !s->by.ptr)
 		return compare_items(a->item, b->item);
 	if (!a->known || !b->known)
 		return a->known - b->known;
@@ -411,7 +400,7 @@ static void reply_sorted(struct sort *s)
 		if (s->get_count == 0)
 			reply_item(s->ctx->reply, item);
 		for (uint32_t g = 0; g < s->get_count; g++) {
-			fetch(s, *s->gets[g], item, &f);
+			fetch(s, s->gets[g], item, &f);
 			reply_fetched(s->ctx, &f);
 		}
 	}
@@ -436,7 +425,7 @@ static void push_sorted(struct sort *s, struct list_edit *edit)
 		if (s->get_count == 0)
 			list_edit_push(edit, LIST_BACK, (struct list_element){.item = item});
 		for (uint32_t g = 0; g < s->get_count; g++)
-			push_fetched(s, edit, *s->gets[g], item);
+			push_fetched(s, edit, s->gets[g], item);
 	}
 	list_edit_expect(edit, 0, 0); /* the encoding of what has come */
 }
@@ -480,7 +469,7 @@ static void run(struct sort *s)
 	if (s->as_it_is && s->store && s->e && entry_type(s->e) == ENTRY_SET) {
 		s->as_it_is = false;
 		s->alpha = true;
-		s->by = NULL;
+		s->by.ptr = NULL;
 	}
 	load_wanted(s);
 	if (!s->as_it_is) {
@@ -501,7 +490,7 @@ static void run(struct sort *s)
 
 static void sort(struct ctx *ctx)
 {
-	size_t bytes = ctx->argc * sizeof(struct slice *);
+	size_t bytes = ctx->argc * sizeof(struct slice);
 	struct sort s = {.ctx = ctx, .other = *ctx, .limit = -1, .gets = mem_alloc(bytes)};
 
 	s.other.keys = &s.key;
