@@ -283,10 +283,11 @@ static void load_wanted(struct sort *s)
 
 /* --- weights --- */
 
-/* As strtod reads it; nothing at all is 0. */
+/* As strtod reads it: up to a zero byte, space before it; nothing at all is 0. */
 static bool weight_of(struct slice text, double *out)
 {
 	*out = 0;
+	text.len = strnlen(text.ptr, text.len);
 	if (text.len == 0)
 		return true;
 	while (text.len > 0 && isspace((unsigned char)text.ptr[0])) {
@@ -420,10 +421,13 @@ static void push_fetched(struct sort *s, struct list_edit *edit, struct slice pa
 
 static void push_sorted(struct sort *s, struct list_edit *edit)
 {
+	char room[NUMBER_TEXT_MAX];
+
 	for (uint64_t i = s->from; i < s->to; i++) {
 		struct listpack_item item = s->elements[i].item;
-		if (s->get_count == 0)
-			list_edit_push(edit, LIST_BACK, (struct list_element){.item = item});
+		if (s->get_count == 0) /* sets may have numbers as text, lists never */
+			list_edit_push(edit, LIST_BACK,
+				       list_element_of(listpack_item_text(item, room)));
 		for (uint32_t g = 0; g < s->get_count; g++)
 			push_fetched(s, edit, s->gets[g], item);
 	}
