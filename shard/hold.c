@@ -3,9 +3,9 @@
 
 #include <urcu/arch.h>
 
-static bool hold_patiently(struct slot *slot)
+static bool hold_patiently(struct slot *slot, int spins)
 {
-	for (int i = 0; i < HOLD_SPINS; i++) {
+	for (int i = 0; i < spins; i++) {
 		if (slot_try_hold(slot))
 			return true;
 		caa_cpu_relax();
@@ -18,15 +18,18 @@ static struct slot *slot_at(struct keyspace *ks, struct slot *const *slots, uint
 	return slots ? slots[i] : &ks->slots[i];
 }
 
-bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count)
+bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count)
 {
+	struct keyspace *ks = shard->ks;
+	int spins = hold_spins(shard);
 	if (!slots)
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++) {
-		if (hold_patiently(slot_at(ks, slots, i)))
+		if (hold_patiently(slot_at(ks, slots, i), spins))
 			continue;
 		while (i-- > 0)
 			slot_release(slot_at(ks, slots, i), false);
+		shard->hurried = true;
 		return false;
 	}
 	return true;

@@ -1,5 +1,6 @@
 /*
- * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the other.
+ * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the
+ * other.
  */
 #include "shard/zset.h"
 
@@ -7,9 +8,14 @@
 
 #include <assert.h>
 
-/* Up to so many elements the tree's memory is counted, which takes some microseconds; for more ... */
+/*
+ * Up to so many elements the tree's memory is counted, which takes some microseconds; for more ...
+ */
 #define MEASURE_COUNT 10000
-/* ... it is taken for this: a score and a pointer in leaves five sixths full, and what is above them. */
+/*
+ * ... it is taken for this: a score and a pointer in leaves five sixths full, and what is above
+ * them.
+ */
 #define TREE_BYTES_PER_ELEMENT 21
 
 struct zset *zset_new(void)
@@ -23,9 +29,10 @@ bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget)
 {
 	uint64_t root = atomic_load_explicit(&z->members.table.root, memory_order_relaxed);
 	if (root) {
-		if (table_free_slice(root, at, budget, NULL, NULL))
-			table_take(&z->members.table);
-		return false;
+		table_free_slice(root, at, budget, NULL, NULL);
+		if (*at != TABLE_END)
+			return false;
+		table_take(&z->members.table);
 	}
 	if (!zset_tree_free_slice(&z->tree, budget))
 		return false;

@@ -1,9 +1,9 @@
 /*
  * Changing sorted sets (zset_value.h).
  *
- * A packed set is copied to the edit, changed there by splices, and put as a new entry at the end. Where
- * it outgrows PACKED_BYTES_MAX on the way it becomes a struct zset, which is the edit's until the end
- * puts it. One that is large already is changed where it is.
+ * A packed set is copied to the edit, changed there by splices, and put as a new entry at the end.
+ * Where it outgrows PACKED_BYTES_MAX on the way it becomes a struct zset, which is the edit's until
+ * the end puts it. One that is large already is changed where it is.
  */
 #include "proto/mem.h"
 #include "shard/listpack.h"
@@ -221,8 +221,8 @@ static void keep_element(void *arg, const struct zset_element *element)
 }
 
 /*
- * Elements of a large set, but not all of them, go: one by one, or when they are the greater part of it the
- * others move to a new set, and the old one is freed by and by.
+ * Elements of a large set, but not all of them, go: one by one, or when they are the greater part
+ * of it the others move to a new set, and the old one is freed by and by.
  */
 static void ordered_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count)
 {
