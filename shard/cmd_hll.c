@@ -39,10 +39,12 @@ static bool check_found(struct ctx *ctx, struct entry *e, struct found *found)
 	*found = (struct found){.e = e};
 	if (!e)
 		return true;
-	found->value = string_bytes(e, &found->scratch);
-	if (hll_recognize(found->value))
-		return true;
-	release(found);
+	if (string_length(e) <= HLL_BYTES_MAX) {
+		found->value = string_bytes(e, &found->scratch);
+		if (hll_recognize(found->value))
+			return true;
+		release(found);
+	}
 	reply_error(ctx->reply, error_not_hll);
 	return false;
 }
@@ -59,17 +61,13 @@ static bool find_to_write(struct ctx *ctx, uint32_t k, struct found *found)
 	return ctx_peek_typed(ctx, k, ENTRY_STRING, &e) && check_found(ctx, e, found);
 }
 
-/* A copy to write to; of an absent key an empty one. False after an error. */
-static bool load(struct ctx *ctx, const struct found *found, struct hll *h)
+/* A copy to write to; of an absent key an empty one. */
+static void load(const struct found *found, struct hll *h)
 {
-	if (!found->e) {
+	if (found->e)
+		hll_load(h, found->value);
+	else
 		hll_init(h);
-		return true;
-	}
-	if (hll_load(h, found->value))
-		return true;
-	reply_error(ctx->reply, error_corrupted);
-	return false;
 }
 
 /* --- storing --- */
@@ -122,8 +120,7 @@ static int64_t add_elements(const struct ctx *ctx, uint32_t i, struct hll *h)
 static void add_and_put(struct ctx *ctx, const struct found *found, uint32_t i)
 {
 	struct hll h;
-	if (!load(ctx, found, &h))
-		return;
+	load(found, &h);
 	int64_t changes = add_elements(ctx, i, &h);
 	if (changes < 0) {
 		reply_error(ctx->reply, error_corrupted);
@@ -155,8 +152,7 @@ static void count_and_keep(struct ctx *ctx, const struct found *found)
 {
 	uint8_t registers[HLL_REGISTERS] = {0};
 	struct hll h;
-	if (!load(ctx, found, &h))
-		return;
+	load(found, &h);
 	if (!hll_merge(registers, found->value)) {
 		reply_error(ctx->reply, error_corrupted);
 		return;
@@ -229,8 +225,7 @@ static void merge_and_put(struct ctx *ctx, const struct found *found, const uint
 			  bool dense)
 {
 	struct hll h;
-	if (!load(ctx, found, &h))
-		return;
+	load(found, &h);
 	if ((dense && !hll_make_dense(&h)) || !raise_all(ctx, &h, registers)) {
 		reply_error(ctx->reply, error_corrupted);
 		return;
@@ -262,8 +257,7 @@ void cmd_pfmerge(struct ctx *ctx)
 static bool make_dense_and_put(struct ctx *ctx, const struct found *found)
 {
 	struct hll h;
-	if (!load(ctx, found, &h))
-		return false;
+	load(found, &h);
 	if (!hll_make_dense(&h)) {
 		reply_error(ctx->reply, error_corrupted);
 		return false;

@@ -235,7 +235,8 @@ static enum hll_change raise_sparse(struct hll *h, uint32_t index, uint8_t value
 
 bool hll_recognize(struct slice value)
 {
-	if (value.len < HLL_HEADER_BYTES || memcmp(value.ptr, MAGIC, sizeof(MAGIC) - 1) != 0)
+	if (value.len < HLL_HEADER_BYTES || value.len > HLL_BYTES_MAX ||
+	    memcmp(value.ptr, MAGIC, sizeof(MAGIC) - 1) != 0)
 		return false;
 	uint8_t encoding = (uint8_t)value.ptr[ENCODING_AT];
 	return encoding == ENCODING_SPARSE ||
@@ -363,13 +364,11 @@ void hll_init(struct hll *h)
 	h->len = opcode_write(h->bytes, HLL_HEADER_BYTES, 0, HLL_REGISTERS);
 }
 
-bool hll_load(struct hll *h, struct slice value)
+void hll_load(struct hll *h, struct slice value)
 {
-	if (value.len > HLL_BYTES_MAX)
-		return false;
+	assert(hll_recognize(value));
 	memcpy(h->bytes, value.ptr, value.len);
 	h->len = value.len;
-	return true;
 }
 
 void hll_cache(struct hll *h, uint64_t estimate)

@@ -53,7 +53,7 @@ enum hll_change {
 
 /* --- reading --- */
 
-/* Whether it looks like one: by its header and, when dense, its length. The rest ask for that. */
+/* Whether it looks like one: by its header and its length. The rest ask for that. */
 bool hll_recognize(struct slice value);
 
 bool hll_dense(struct slice value);
@@ -82,8 +82,8 @@ bool hll_opcode_at(struct slice value, size_t at, struct hll_opcode *out);
 
 /* An empty one: sparse. */
 void hll_init(struct hll *h);
-/* A copy of a value: false, corrupted, when it is longer than one can be. */
-bool hll_load(struct hll *h, struct slice value);
+/* A copy of a value. */
+void hll_load(struct hll *h, struct slice value);
 static inline struct slice hll_slice(const struct hll *h)
 {
 	return (struct slice){(const char *)h->bytes, h->len};

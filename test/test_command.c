@@ -347,6 +347,45 @@ static void counted_key_positions(void **state)
 	}
 }
 
+/* A key may stand behind STORE, the last one; not where that word is another option's value. */
+static void stored_key_positions(void **state)
+{
+	static const struct {
+		const char *request;
+		enum command_route route;
+		int32_t count;
+		uint32_t keys[2];
+	} rows[] = {
+		{"sort k", ROUTE_KEYS, 1, {1}},
+		{"sort k store d", ROUTE_KEYS, 2, {1, 3}},
+		{"sort k STORE d desc Store e", ROUTE_KEYS, 2, {1, 6}},
+		{"sort k by store limit store store store d", ROUTE_KEYS, 2, {1, 8}},
+		{"sort k get store", ROUTE_KEYS, 1, {1}},
+		{"sort k store", ROUTE_KEYS, 1, {1}},
+		{"sort k by w_* store d", ROUTE_ALL, 2, {1, 5}},
+		{"sort k get # get x", ROUTE_KEYS, 1, {1}},
+		{"sort k limit 0 1 get x_*->f", ROUTE_ALL, 1, {1}},
+		{"sort k* store d*", ROUTE_KEYS, 2, {1, 3}},
+		{"sort_ro k by w_*", ROUTE_ALL, 1, {1}},
+		{"sort_ro k alpha", ROUTE_KEYS, 1, {1}},
+		{"georadius k 1 2 3 km", ROUTE_KEYS, 1, {1}},
+		{"georadius k 1 2 3 km withdist store d", ROUTE_KEYS, 2, {1, 8}},
+		{"georadiusbymember k m 3 km storedist d asc", ROUTE_KEYS, 2, {1, 6}},
+		{"geosearchstore d k frommember", ROUTE_KEYS, 2, {1, 2}},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct request req = split(rows[i].request);
+		const struct command *cmd = command_find(req.argv[0]);
+		uint32_t keys[2] = {0};
+
+		print_message("# %s\n", rows[i].request);
+		assert_int_equal(command_route(cmd, req.argv, req.argc), rows[i].route);
+		assert_int_equal(command_keys(cmd, req.argv, req.argc, keys, 2), rows[i].count);
+		assert_memory_equal(keys, rows[i].keys, sizeof(keys));
+	}
+}
+
 #define A50  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define A100 A50 A50
 #define A126 A100 "aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -700,6 +739,7 @@ int main(void)
 		cmocka_unit_test(key_positions),
 		cmocka_unit_test(key_positions_in_little_room),
 		cmocka_unit_test(counted_key_positions),
+		cmocka_unit_test(stored_key_positions),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(zero_bytes_end_what_an_error_repeats),
 		cmocka_unit_test(every_row_is_described),

@@ -44,6 +44,7 @@ static void test_exact(void **state)
 static void test_recognize(void **state)
 {
 	static char dense[HLL_DENSE_BYTES + 1] = "HYLL";
+	static char sparse[HLL_BYTES_MAX + 1] = HEADER;
 	static const struct {
 		const char *label;
 		struct slice value;
@@ -57,6 +58,8 @@ static void test_recognize(void **state)
 		{"dense", {dense, HLL_DENSE_BYTES}, true},
 		{"dense and long", {dense, HLL_DENSE_BYTES + 1}, false},
 		{"dense and short", {dense, HLL_DENSE_BYTES - 1}, false},
+		{"sparse and long", {sparse, HLL_BYTES_MAX}, true},
+		{"sparse and too long", {sparse, HLL_BYTES_MAX + 1}, false},
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		print_message("# %s\n", rows[i].label);
@@ -189,11 +192,13 @@ static void test_damaged(void **state)
 		assert_true(!hll_dense(hll_slice(&h)) || good);
 		test_free(copy);
 	}
-	static char zeros[HLL_BYTES_MAX + 1] = HEADER;
+	/* the longest there may be: it can't get longer */
+	static char zeros[HLL_BYTES_MAX] = HEADER "\x40\x00\x40\x00\x40\x01";
 	struct hll h;
-	assert_false(hll_load(&h, (struct slice){zeros, sizeof(zeros)}));
-	assert_true(hll_load(&h, (struct slice){zeros, HLL_BYTES_MAX}));
-	assert_int_equal(hll_raise(&h, 5, 2, INT64_MAX), HLL_CHANGED);
+	hll_load(&h, (struct slice){zeros, sizeof(zeros)});
+	assert_int_equal(hll_raise(&h, 2, 2, INT64_MAX), HLL_CHANGED);
+	assert_int_equal(hll_raise(&h, 12, 2, INT64_MAX), HLL_CHANGED);
+	assert_true(h.len <= HLL_BYTES_MAX);
 }
 
 int main(void)

@@ -88,6 +88,11 @@ SET long "HYLK\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x7f\xff" => OK
 PFADD long                              => -WRONGTYPE Key is not a valid HyperLogLog string value.
 SET long "HYLL\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x7f\xff" => OK
 PFADD long                              => -WRONGTYPE Key is not a valid HyperLogLog string value.
+## longer than one can be [sherd]
+SET k "HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80" => OK
+SETRANGE k 200000 x                     => 200001
+PFADD k a b c                           => -WRONGTYPE Key is not a valid HyperLogLog string value.
+PFCOUNT k                               => -WRONGTYPE Key is not a valid HyperLogLog string value.
 ## corrupted
 SET s "HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x7f\xfe" => OK
 PFCOUNT s                               => -INVALIDOBJ Corrupted HLL object detected
