@@ -26,8 +26,8 @@ const struct command command_table[CMD_COUNT] = {
 			  .route = route_,                                                         \
 			  .flags = flags_,                                                         \
 			  .first_key = first,                                                      \
-			  .last_key = NUMKEYS_POSITION(last) || STORE_POSITION(last) ? first       \
-										     : last,       \
+			  .last_key =                                                              \
+				  NUMKEYS_POSITION(last) || STORE_POSITION(last) ? first : last,   \
 			  .step = step_,                                                           \
 			  .numkeys = NUMKEYS_POSITION(last),                                       \
 			  .store_from = STORE_POSITION(last),                                      \
@@ -336,17 +336,16 @@ static int32_t stored_keys(const struct command *cmd, const struct slice *argv, 
 static bool has_patterns(const struct slice *argv, uint32_t argc)
 {
 	for (uint32_t i = 2; i + 1 < argc; i++) {
-		uint32_t values = slice_is(argv[i], "store") ? 1 : values_of_option(argv[i]);
+		uint32_t values = values_of_option(argv[i]);
 
 		if (values == 1 && memchr(argv[i + 1].ptr, '*', argv[i + 1].len))
 			return true;
-		i += values;
+		i += values + slice_is(argv[i], "store");
 	}
 	return false;
 }
 
-enum command_route command_route(const struct command *cmd, const struct slice *argv,
-				 uint32_t argc)
+enum command_route command_route(const struct command *cmd, const struct slice *argv, uint32_t argc)
 {
 	if (cmd->route != ROUTE_PATTERNS)
 		return cmd->route;

@@ -153,6 +153,7 @@ static void check_parent(const struct command *cmd)
 static void check_route(const struct command *cmd)
 {
 	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS ||
+		     cmd->route == ROUTE_PATTERNS ||
 		     (cmd->route == ROUTE_HOLDER && cmd->first_key > 0);
 
 	assert_true(keyed == (cmd->first_key > 0));
@@ -161,11 +162,15 @@ static void check_route(const struct command *cmd)
 	if (cmd->route == ROUTE_KEY)
 		assert_int_equal(cmd->first_key, cmd->last_key);
 	if (cmd->route == ROUTE_KEYS)
-		assert_true(cmd->first_key != cmd->last_key || cmd->numkeys > 0);
-	assert_true((cmd->numkeys > 0) == !!(cmd->flags & CMD_MOVABLEKEYS));
+		assert_true(cmd->first_key != cmd->last_key || cmd->numkeys > 0 ||
+			    cmd->store_from > 0);
+	bool movable = cmd->numkeys > 0 || cmd->store_from > 0 || cmd->route == ROUTE_PATTERNS;
+	assert_true(movable == !!(cmd->flags & CMD_MOVABLEKEYS));
 	if (cmd->numkeys > 0)
 		assert_true(cmd->first_key == cmd->numkeys + 1 || cmd->first_key < cmd->numkeys);
-	if (cmd->route == ROUTE_KEY || cmd->route == ROUTE_OBSERVE)
+	if (cmd->route == ROUTE_OBSERVE) /* some look at no keys at all: PFSELFTEST */
+		assert_false(cmd->flags & CMD_WRITE);
+	if (cmd->route == ROUTE_KEY)
 		assert_true(!(cmd->flags & CMD_WRITE) != !(cmd->flags & CMD_READONLY));
 	if (keyed) /* every request of the right arity has its first key */
 		assert_true(abs(cmd->arity) > cmd->first_key);
