@@ -356,7 +356,8 @@ static uint8_t reason_to_wait(const struct worker *worker, const struct conn *co
 {
 	if (server_paused(worker->server, multi_flags(conn, cmd), worker->now))
 		return WAIT_PAUSE;
-	if (conn_out_bytes(conn) > CONN_OUT_MAX_STRANGER && conn_out_bytes(conn) > conn_out_max(conn))
+	if (conn_out_bytes(conn) > CONN_OUT_MAX_STRANGER &&
+	    conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
 	return 0;
 }
