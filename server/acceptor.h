@@ -8,7 +8,7 @@
  * seen yet that another has gone. When file descriptors run out, accepting pauses (the log says so once) and goes on at the next
  * timer.
  *
- * Main thread only.
+ * Main thread only, but for acceptor_raise_fd_limit().
  */
 #ifndef SERVER_ACCEPTOR_H
 #define SERVER_ACCEPTOR_H

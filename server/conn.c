@@ -124,6 +124,12 @@ static uint32_t conn_in_max(const struct conn *conn)
 	return conn->wait == WAIT_OUTPUT ? CONN_IN_MAX_UNREAD : CONN_IN_MAX;
 }
 
+void conn_update_reading(struct conn *conn)
+{
+	bool full = conn->wait && conn_in_bytes(conn) > conn_in_max(conn);
+	conn_set_reading(conn, !full && !(conn->flags & CONN_CLOSE_AFTER));
+}
+
 /* The room in its block; while it waits no more than takes it past its limit. */
 static size_t conn_room(const struct conn *conn)
 {
@@ -152,12 +158,6 @@ static bool query_too_long(const struct conn *conn)
 	int64_t limit = config_int(&conn->worker->server->config.client_query_buffer_limit);
 	bool is_part = !conn->wait && conn->parser.left > 0;
 	return (is_part ? conn_in_bytes(conn) : 0) + multi_bytes(conn) > (uint64_t)limit;
-}
-
-void conn_update_reading(struct conn *conn)
-{
-	bool full = conn->wait && conn_in_bytes(conn) > conn_in_max(conn);
-	conn_set_reading(conn, !full && !(conn->flags & CONN_CLOSE_AFTER));
 }
 
 static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)

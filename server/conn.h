@@ -1,8 +1,7 @@
 /*
  * Connections.
  *
- * A connection lives on one worker, from adoption to close; no other thread touches it (an op that
- * travels carries its pointer, not its use).
+ * A connection lives on one worker, from adoption to close; no other thread touches it.
  *
  * In: libuv's callback appends to the read block and puts the connection on the worker's ready list,
  * nothing else. server/serve.c cuts requests off in the tick.
@@ -45,7 +44,7 @@
  * reads anything must not be stuck, but may not make us keep everything either. */
 #define CONN_IN_MAX_UNREAD (32 * 1024 * 1024)
 /* Both for who has not given the password yet: any request that it may send, and the replies to a few. */
-#define CONN_IN_MAX_STRANGER (256 * 1024)
+#define CONN_IN_MAX_STRANGER  (256 * 1024)
 #define CONN_OUT_MAX_STRANGER (16 * 1024)
 
 enum conn_wait {
@@ -53,7 +52,7 @@ enum conn_wait {
 	WAIT_OUTPUT = 2,  /* until it has read its replies */
 	WAIT_PAUSE = 4,   /* CLIENT PAUSE */
 	WAIT_BLOCKED = 8, /* a blocking command */
-	WAIT_TURN = 16,   /* for the next tick: a slot was held by another worker, or it was resumed */
+	WAIT_TURN = 16,   /* for the next tick: a slot was held, or it was resumed */
 };
 
 /* What may last as long as other clients like: who hangs up meanwhile doesn't want it any more. */

@@ -244,11 +244,13 @@ static bool must_free_first(const struct worker *worker, const struct command *c
 	       worker->shard->retire.flushed > FLUSHED_MAX;
 }
 
-/* A request on every slot. */
+/* A request on every slot; it may have keys all the same. */
 static bool route_all(struct worker *worker, struct pending *p, struct reply *reply)
 {
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
+	ctx.key_count = serve_keys(worker, &p->request);
+	ctx.keys = worker->keys;
 	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
 	finish_here(worker, p, &ctx, errors);
@@ -316,7 +318,8 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 
 static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 {
-	switch ((enum command_route)p->request.cmd->route) {
+	const struct request *request = &p->request;
+	switch (command_route(request->cmd, request->argv, request->argc)) {
 	case ROUTE_KEY:
 		return route_key(worker, p, reply);
 	case ROUTE_KEYS:
@@ -331,6 +334,8 @@ static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 	case ROUTE_NONE:
 		route_none(worker, p, reply);
 		break;
+	case ROUTE_PATTERNS:
+		assert(false);
 	}
 	return true;
 }
@@ -351,7 +356,8 @@ static uint8_t reason_to_wait(const struct worker *worker, const struct conn *co
 {
 	if (server_paused(worker->server, multi_flags(conn, cmd), worker->now))
 		return WAIT_PAUSE;
-	if (conn_out_bytes(conn) > CONN_OUT_MAX_STRANGER && conn_out_bytes(conn) > conn_out_max(conn))
+	if (conn_out_bytes(conn) > CONN_OUT_MAX_STRANGER &&
+	    conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
 	return 0;
 }

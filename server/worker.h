@@ -12,7 +12,8 @@
  *	6. flush replies
  *	7. free retired memory, sweep expired entries, step long jobs
  *	8. RCU offline
- * A worker never waits for another thread, but for a moment for who changes the configuration.
+ * A worker never waits for another thread, but for a moment for who changes the configuration. What
+ * waits for the disk is a command's business (CONFIG REWRITE), or a line of the log.
  *
  * Retired memory (shard/retire.h). Step 7 takes BACKGROUND_US, or as long as the tick's requests have taken
  * when that is more: to free a thing is quicker than to make it, so however fast clients make garbage (by

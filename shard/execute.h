@@ -48,7 +48,7 @@ enum observed {
 #define OBSERVE_TRIES_ONE 3
 #define OBSERVE_TRIES_MANY 8
 #define OBSERVE_TRIES_LARGE 1
-#define OBSERVE_KEYS_FEW 64
+#define OBSERVE_KEYS_FEW    64
 
 /*
  * Runs a read-only handler under RCU on whatever slots its keys are in: notes the even seq of each

@@ -169,7 +169,8 @@ static void test_slots_unique(void **state)
 		bool wanted[SLOT_COUNT] = {false};
 		uint32_t expected = 0;
 		for (uint32_t i = 0; i < counts[c]; i++) {
-			uint32_t index = (uint32_t)((i * i * 2654435761u + i / 3) >> 7) % SLOT_COUNT;
+			uint32_t index =
+				(uint32_t)((i * i * 2654435761u + i / 3) >> 7) % SLOT_COUNT;
 			index = i == 1 ? SLOT_COUNT - 1 : i == 0 ? 0 : index;
 			slots[i] = &ks->slots[index];
 			expected += !wanted[index];
@@ -541,12 +542,11 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_key_prepare), cmocka_unit_test(test_keys_slots),
-		cmocka_unit_test(test_slots_unique),
-		cmocka_unit_test(test_holding),     cmocka_unit_test(test_holding_busy),
-		cmocka_unit_test(test_observed),    cmocka_unit_test(test_observed_counts_once),
-		cmocka_unit_test(test_clock),       cmocka_unit_test(test_clock_of_retries),
-		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_key_prepare),          cmocka_unit_test(test_keys_slots),
+		cmocka_unit_test(test_slots_unique),         cmocka_unit_test(test_holding),
+		cmocka_unit_test(test_holding_busy),         cmocka_unit_test(test_observed),
+		cmocka_unit_test(test_observed_counts_once), cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_clock_of_retries),     cmocka_unit_test(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
