@@ -70,6 +70,8 @@ VALUES = {
     "text-that-does-not": [["SET", "k", LONG]],
     "large-text": [["SET", "k", b"0123456789" * 20000]],
     "rope": [["SETRANGE", "k", "100000", "end"], ["SETRANGE", "k", "5", "more"], ["SETRANGE", "k", "200000", "end"]],
+    "hyperloglog": [["PFADD", "k"] + ["element:%d" % i for i in range(500)]],
+    "geo": [["GEOADD", "k", "13.361389", "38.115556", "Palermo", "15.087269", "37.502669", "Catania"]],
     "list": [["RPUSH", "k", "a", "1", "-1", "12345678901", "", "b" * 70]],
     "long-list": [["RPUSH", "k"] + ["element:%d" % i for i in range(3000)]],
     "list-of-long": [["RPUSH", "k", "a", b"x" * 9000, "b", b"y" * 70000, "1", LONG, LONG]],
