@@ -352,7 +352,7 @@ void cmd_pfdebug(struct ctx *ctx)
 
 /* Few enough to take about a millisecond. */
 #define SELFTEST_ROUNDS   8
-#define SELFTEST_ELEMENTS 10000
+#define SELFTEST_ELEMENTS 1000
 /* The estimate's standard deviation, and how many of them are suspicious. */
 #define SELFTEST_ERROR  (1.04 / 128)
 #define SELFTEST_ERRORS 6

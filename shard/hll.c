@@ -147,21 +147,49 @@ struct place {
 	size_t at;      /* among all bytes */
 	size_t before;  /* where the run before stands; `at` when this is the first */
 	uint32_t first; /* its first register */
+	uint32_t before_first;
 	struct hll_opcode op;
 };
 
-/* The run in which a register lies: false when it can't be found. */
-static bool sparse_find(const uint8_t *bytes, size_t len, uint32_t index, struct place *place)
+/* The run in which a register lies, looking from a run on: false when it can't be found. */
+static bool sparse_find_from(const uint8_t *bytes, size_t len, size_t at, uint32_t first,
+			     uint32_t index, struct place *place)
 {
-	*place = (struct place){.at = HLL_HEADER_BYTES, .before = HLL_HEADER_BYTES};
+	*place = (struct place){.at = at, .before = at, .first = first, .before_first = first};
 	while (opcode_read(bytes + place->at, len - place->at, &place->op)) {
 		if (index < place->first + place->op.run)
 			return true;
-		place->first += place->op.run;
 		place->before = place->at;
+		place->before_first = place->first;
+		place->first += place->op.run;
 		place->at += place->op.bytes;
 	}
 	return false;
+}
+
+static bool sparse_find(const uint8_t *bytes, size_t len, uint32_t index, struct place *place)
+{
+	return sparse_find_from(bytes, len, HLL_HEADER_BYTES, 0, index, place);
+}
+
+static void hint_reset(struct hll *h)
+{
+	h->hint_at = HLL_HEADER_BYTES;
+	h->hint_first = 0;
+}
+
+/* The same in one that is being written, from the hint on if the run before can still be told. */
+static bool sparse_find_hinted(struct hll *h, uint32_t index, struct place *place)
+{
+	if (index < h->hint_first)
+		hint_reset(h);
+	bool found = sparse_find_from(h->bytes, h->len, h->hint_at, h->hint_first, index, place);
+	if (found && place->at == h->hint_at)
+		found = sparse_find(h->bytes, h->len, index, place);
+	/* Changes are made behind the run before: that stays where it is. */
+	h->hint_at = place->before;
+	h->hint_first = place->before_first;
+	return found;
 }
 
 /* Joins runs of equal values, beginning at one, as far as Redis looks. */
@@ -213,7 +241,7 @@ static enum hll_change raise_sparse(struct hll *h, uint32_t index, uint8_t value
 	uint8_t fresh[5];
 	if (value > SPARSE_VALUE_MAX)
 		return raise_by_dense(h, index, value);
-	if (!sparse_find(h->bytes, h->len, index, &place))
+	if (!sparse_find_hinted(h, index, &place))
 		return HLL_CORRUPTED;
 	if (place.op.value >= value)
 		return HLL_SAME;
@@ -362,6 +390,7 @@ void hll_init(struct hll *h)
 	memcpy(h->bytes, MAGIC, sizeof(MAGIC) - 1);
 	h->bytes[ENCODING_AT] = ENCODING_SPARSE;
 	h->len = opcode_write(h->bytes, HLL_HEADER_BYTES, 0, HLL_REGISTERS);
+	hint_reset(h);
 }
 
 void hll_load(struct hll *h, struct slice value)
@@ -369,6 +398,7 @@ void hll_load(struct hll *h, struct slice value)
 	assert(hll_recognize(value));
 	memcpy(h->bytes, value.ptr, value.len);
 	h->len = value.len;
+	hint_reset(h);
 }
 
 void hll_cache(struct hll *h, uint64_t estimate)

@@ -41,6 +41,9 @@
 /* One that is being written. */
 struct hll {
 	size_t len;
+	/* Of a sparse one: where a run stands, and its first register. So rising changes find the next soon. */
+	size_t hint_at;
+	uint32_t hint_first;
 	uint8_t bytes[HLL_BYTES_MAX];
 };
 

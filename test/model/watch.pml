@@ -13,15 +13,15 @@
  *
  * Abstracted: memory is sequentially consistent; where the code needs acquire or release a variant
  * does the two steps in the other order (seq.pml has the write buffers, and why a holder loads the
- * clock when it holds the slots). That nobody deadlocks over
- * slots is hold.pml's. `moved` is no part of the code: it is set with each store to a watched key.
+ * clock when it holds the slots). That nobody deadlocks over slots is hold.pml's. `moved` is no
+ * part of the code: it is set with each store to a watched key.
  *
  * Invariant. A holder's EXEC runs if and only if nothing has moved and key 0 hasn't expired since
  * WATCH. A reader's EXEC that stands has seen what stood at one moment, at which the same was
  * true; one that replies nil is right. Nobody touches a set that has been freed.
  *
  * Variants; each removes one thing and must fail:
- *  BROKEN_WATCH_UNHELD: WATCH doesn't hold the slots: a writer that found no watch stores afterwards
+ *  BROKEN_WATCH_UNHELD: WATCH doesn't hold the slots: a writer that found no watch stores after it
  *  BROKEN_EXEC_UNHELD: EXEC holds the slots of its commands alone, not that of watched key 0
  *  BROKEN_DIRTY_EARLY: EXEC looks at dirty before it holds the slots
  *  BROKEN_TOUCH_LATE: a writer touches when it has released the slot

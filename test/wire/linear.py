@@ -175,7 +175,9 @@ def apply(client, args, state):
 
 def dues(args):
     """The due times that a transaction gives: within it they may have passed already."""
-    return [words[-1] for words in args[1] if isinstance(words[-1], int)] if args[0] == "EXEC" else []
+    if args[0] != "EXEC":
+        return []
+    return [words[-1] for words in args[1] if isinstance(words[-1], int)]
 
 
 def expired(state, more=()):
@@ -240,7 +242,7 @@ def is_linearizable(history):
 
 
 def culprit(history):
-    """For a history that isn't linearizable: the shortest beginning, by time of reply, that isn't."""
+    """For a history that isn't linearizable: its shortest beginning, by time of reply, that isn't."""
     ordered = sorted(history, key=lambda op: op.end)
     low, high = 0, len(ordered)
     while high - low > 1:
