@@ -76,7 +76,7 @@ static void edit_change(struct zset_edit *edit)
 {
 	edit->changed = true;
 	if (edit_in_place(edit))
-		ctx_open(edit->ctx);
+		ctx_open(edit->ctx, edit->k);
 }
 
 bool zset_edit_find(const struct zset_edit *edit, struct slice member, double *score)
