@@ -7,6 +7,7 @@
 #include "server/conn.h"
 
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/server.h"
@@ -106,7 +107,7 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		conn_drop_block(conn);
 		return;
 	}
-	if (n == UV_EOF) {
+	if (n == UV_EOF && !conn->blocked) {
 		conn->flags |= CONN_EOF;
 		conn_set_reading(conn, false);
 		conn_ready(conn);
@@ -254,6 +255,7 @@ void conn_close(struct conn *conn)
 	conn->flags |= CONN_CLOSING;
 	conn_unlink(conn);
 	multi_discard(conn);
+	blocked_leave(conn);
 	uv_close(&conn->handle, conn_on_close);
 }
 

@@ -74,6 +74,7 @@ struct conn_link {
 	struct conn *prev, *next;
 };
 
+struct blocked;
 struct multi;
 struct watch_set;
 
@@ -101,6 +102,7 @@ struct conn {
 	struct watch_set *watching; /* the keys it watches; NULL without */
 	/* out */
 	struct op *op; /* the request that isn't answered yet; NULL without */
+	struct blocked *blocked; /* the blocking command in which it waits; NULL without */
 	struct reply out;
 	struct conn_write *writing;
 	size_t writing_bytes;

@@ -14,6 +14,7 @@
 
 #include "proto/command_info.h"
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/gather.h"
 #include "server/handlers.h"
 #include "server/log.h"
@@ -235,6 +236,21 @@ static bool route_keys(struct worker *worker, struct pending *p, struct reply *r
 	return true;
 }
 
+/* A blocking command: it may have its connection wait. */
+static bool route_blocking(struct worker *worker, struct pending *p, struct reply *reply)
+{
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
+	uint32_t errors = reply->errors;
+	ctx.key_count = serve_keys(worker, &p->request);
+	ctx.keys = worker->keys;
+	uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
+	if (!blocked_run(worker, p, &ctx, slots))
+		return false;
+	if (!p->conn->blocked)
+		finish_here(worker, p, &ctx, errors);
+	return true;
+}
+
 /* A flush waits until few entries of earlier ones are left: who fills and flushes takes no more and more. */
 static bool must_free_first(const struct worker *worker, const struct command *cmd)
 {
@@ -290,7 +306,7 @@ static bool route_holder(struct worker *worker, struct pending *p, struct reply 
 }
 
 void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
-		    bool *stored)
+		    struct ready_list *ready, bool *stored)
 {
 	struct worker *worker = p->conn->worker;
 	struct reply *reply = &p->conn->out;
@@ -306,6 +322,7 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 	ctx.key_count = key_count;
 	ctx.now = now;
 	ctx.clock = NULL;
+	ctx.ready = ready;
 	execute(&ctx);
 	*stored |= ctx.stored;
 	finish_here(worker, p, &ctx, errors);
@@ -318,7 +335,8 @@ static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 	case ROUTE_KEY:
 		return route_key(worker, p, reply);
 	case ROUTE_KEYS:
-		return route_keys(worker, p, reply);
+		return p->request.cmd->flags & CMD_BLOCKING ? route_blocking(worker, p, reply)
+							    : route_keys(worker, p, reply);
 	case ROUTE_ALL:
 		return route_all(worker, p, reply);
 	case ROUTE_HOLDER:
@@ -608,7 +626,9 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 		return;
 	/* the client will send no more: the connection goes when all it sent is answered */
 	run_batch(worker);
-	if (may_serve(conn))
+	if (conn->blocked)
+		conn_close(conn);
+	else if (may_serve(conn))
 		conn_close_after(conn);
 }
 
@@ -653,6 +673,9 @@ static void open_letter(struct worker *worker, uintptr_t letter)
 		mem_free(arrival, sizeof(*arrival));
 		break;
 	}
+	case MAIL_SERVED:
+		blocked_served(worker, what);
+		break;
 	case MAIL_VERB_COUNT:
 		assert(!"no such verb");
 	}
