@@ -180,13 +180,14 @@ bool blocked_end(struct conn *conn, enum blocked_end how)
 	return true;
 }
 
-void blocked_leave(struct conn *conn)
+bool blocked_leave(struct conn *conn)
 {
 	struct blocked *blocked = conn->blocked;
 	if (!blocked || !waiter_claim(&blocked->waiter, WAITER_GONE))
-		return; /* what is on its way is dropped when it comes */
+		return false;
 	op_free(blocked_over(conn->worker, blocked));
 	conn->op = NULL;
+	return true;
 }
 
 /* --- each tick --- */
@@ -263,6 +264,6 @@ void blocked_look(struct conn *conn)
 	struct pollfd look = {.events = POLLRDHUP};
 	if (!conn->blocked || (conn->flags & CONN_READING) || uv_fileno(&conn->handle, &look.fd))
 		return;
-	if (poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+	if (poll(&look, 1, 0) > 0 && look.revents && blocked_leave(conn))
 		conn_close(conn);
 }

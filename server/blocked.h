@@ -6,7 +6,7 @@
  *	a letter      somebody has served the waiter: its reply is the answer
  *	its timeout   the worker keeps those that have one in a heap, and a timer for the first
  *	UNBLOCK       like the timeout, or with an error
- *	it closes     also when all the client will send has been received; nobody is answered
+ *	it closes     also when the client has sent all it will send; nobody is answered
  * The last three are decided by the worker's claim; where a holder's came first the letter is on its way
  * and decides.
  *
@@ -52,8 +52,11 @@ void blocked_served(struct worker *worker, struct waiter *waiter);
 /* Ends the waiting; false when the connection waits for nothing, or is being served. */
 bool blocked_end(struct conn *conn, enum blocked_end how);
 
-/* The connection closes. */
-void blocked_leave(struct conn *conn);
+/*
+ * The client goes: nobody answers it. False when there is nothing to leave, or it is being served: the
+ * answer is on its way, and finds the connection there or closed.
+ */
+bool blocked_leave(struct conn *conn);
 
 /* Each tick: timeouts, places to be taken out, waiters to be tried again. */
 void blocked_step(struct worker *worker);
@@ -70,7 +73,7 @@ static inline bool blocked_busy(const struct worker *worker)
 	return worker->unblocking || worker->shard->stalled_count > 0;
 }
 
-/* Closes connections that have hung up where nobody reads. A few times a second. */
+/* Closes it if its client has hung up and nobody reads. A few times a second. */
 void blocked_look(struct conn *conn);
 
 #endif

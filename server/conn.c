@@ -107,7 +107,11 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		conn_drop_block(conn);
 		return;
 	}
-	if (n == UV_EOF && !conn->blocked) {
+	if (n == UV_EOF && blocked_leave(conn)) {
+		conn_close(conn);
+		return;
+	}
+	if (n == UV_EOF) {
 		conn->flags |= CONN_EOF;
 		conn_set_reading(conn, false);
 		conn_ready(conn);

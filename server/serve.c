@@ -626,7 +626,7 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 		return;
 	/* the client will send no more: the connection goes when all it sent is answered */
 	run_batch(worker);
-	if (conn->blocked)
+	if (blocked_leave(conn))
 		conn_close(conn);
 	else if (may_serve(conn))
 		conn_close_after(conn);
