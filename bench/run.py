@@ -187,6 +187,16 @@ def table(results, names, markdown):
     return "\n".join(lines)
 
 
+def need_programs():
+    """Ends with what to do when something that is measured isn't there."""
+    floor = os.path.join(BUILD, "bench", "null_server")
+    if not os.path.exists(floor):
+        sys.exit("%s isn't built. Build it, and all the rest: cd %s && . server/install.sh && "
+                 "build_tree %s -Dtests=true" % (floor, ROOT, BUILD))
+    if not shutil.which("redis-check-rdb"):
+        sys.exit("The reference server is missing: apt-get install redis-tools")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -197,6 +207,7 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--idle", action="store_true", help="measure idle connections too")
     args = parser.parse_args()
+    need_programs()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     sherd = os.environ.get("SHERD", os.path.join(BUILD, "sherd"))

@@ -55,7 +55,7 @@ const struct command command_table[CMD_COUNT] = {
 };
 
 /* Longest part of a client's words that an error repeats, as in Redis; longer than any name. */
-#define ERROR_ECHO_MAX 128
+#define NAME_ECHO_MAX 128
 
 /* At least twice as many as there will be commands: one or two probes. A power of two. */
 #define HASH_BITS 10
@@ -210,27 +210,27 @@ static int echo_len(struct slice s, size_t max)
 /* The arguments in quotes, as many as fit. Bytes after a zero are left out, as in Redis. */
 static void error_unknown(const struct slice *argv, uint32_t argc, struct reply *r)
 {
-	char args[ERROR_ECHO_MAX + sizeof("'' ")] = "";
+	char args[NAME_ECHO_MAX + sizeof("'' ")] = "";
 	size_t len = 0;
 
-	for (uint32_t i = 1; i < argc && len < ERROR_ECHO_MAX; i++)
+	for (uint32_t i = 1; i < argc && len < NAME_ECHO_MAX; i++)
 		len += snprintf(args + len, sizeof(args) - len, "'%.*s' ",
-				echo_len(argv[i], ERROR_ECHO_MAX - len), argv[i].ptr);
+				echo_len(argv[i], NAME_ECHO_MAX - len), argv[i].ptr);
 	reply_errorf(r, "ERR unknown command '%.*s', with args beginning with: %s",
-		     echo_len(argv[0], ERROR_ECHO_MAX), argv[0].ptr, args);
+		     echo_len(argv[0], NAME_ECHO_MAX), argv[0].ptr, args);
 }
 
 static void error_sub(const char *problem, const struct command *cmd, struct slice child,
 		      struct reply *r)
 {
 	const struct command *parent = cmd->parent ? cmd->parent : cmd;
-	char name[ERROR_ECHO_MAX];
+	char name[NAME_ECHO_MAX];
 	int len = 0;
 
 	for (const char *p = parent->name; *p; p++)
 		name[len++] = *p >= 'a' && *p <= 'z' ? *p & ~0x20 : *p;
 	reply_errorf(r, "ERR unknown subcommand %s'%.*s'. Try %.*s HELP.", problem,
-		     echo_len(child, ERROR_ECHO_MAX), child.ptr, len, name);
+		     echo_len(child, NAME_ECHO_MAX), child.ptr, len, name);
 }
 
 void command_error_subcommand(const struct command *cmd, struct slice child, struct reply *r)

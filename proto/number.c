@@ -3,7 +3,8 @@
  *
  * Integers are read and written by hand, because every INCR, every header line and every reply
  * does it; a written integer's length is counted first, so that its digits go straight to their
- * place, two at a time. Floating point is the C library's.
+ * place, two at a time. Floating point is the C library's, but for decimals of few digits: those, most
+ * of all in practice, are a whole number divided by a power of ten, both exact, which rounds once.
  */
 #include "proto/number.h"
 
@@ -29,9 +30,16 @@
  * but for the tiny doubles that have fewer bits.
  */
 #define DIGITS_ENOUGH 17
-#define DIGITS_EXACT 15
+#define DIGITS_EXACT  15
 /* Whole numbers up to here are doubles exactly. */
 #define EXACT_MAX ((int64_t)1 << 53)
+
+/* The powers of ten that are doubles exactly. */
+#define POWER_EXACT_MAX 22
+static const double powers_of_ten[POWER_EXACT_MAX + 1] = {
+	1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
 
 static const char pairs[] = "00010203040506070809"
 			    "10111213141516171819"
@@ -161,6 +169,32 @@ static bool double_text(struct slice text, char *out)
 	return true;
 }
 
+/* Digits with a point among them, and perhaps a sign: "-1.25". False for more than that. */
+static bool parse_decimal(struct slice text, double *out)
+{
+	size_t at = text.len > 0 && text.ptr[0] == '-', digits = 0, point = 0;
+	uint64_t n = 0;
+
+	if (text.len > DIGITS_EXACT + 2)
+		return false;
+	for (; at < text.len; at++) {
+		if (text.ptr[at] == '.' && digits > 0 && point == 0) {
+			point = digits;
+		} else if (text.ptr[at] >= '0' && text.ptr[at] <= '9') {
+			n = n * 10 + (uint64_t)(text.ptr[at] - '0');
+			digits++;
+		} else {
+			return false;
+		}
+	}
+	if (point == 0 || digits > DIGITS_EXACT)
+		return false;
+	*out = (double)n / powers_of_ten[digits - point];
+	if (text.ptr[0] == '-')
+		*out = -*out;
+	return true;
+}
+
 bool number_parse_double(struct slice text, double *out)
 {
 	char copy[NUMBER_DOUBLE_TEXT_MAX];
@@ -172,6 +206,8 @@ bool number_parse_double(struct slice text, double *out)
 		*out = (double)whole;
 		return true;
 	}
+	if (parse_decimal(text, out))
+		return true;
 	if (!double_text(text, copy))
 		return false;
 	errno = 0;
@@ -208,14 +244,41 @@ static size_t format_not_finite(char *out, long double d)
 }
 
 /*
+ * The same as shortest_digits() for a d of at most DIGITS_EXACT digits, none too far behind the point; 0
+ * for others. No two decimals of so few digits read as the same double, so one that does is the one.
+ */
+static int short_decimal(double d, char digits[DIGITS_ENOUGH], int *point)
+{
+	char text[NUMBER_TEXT_MAX];
+
+	for (int places = 1; places <= POWER_EXACT_MAX; places++) {
+		double n = d * powers_of_ten[places];
+		if (n >= powers_of_ten[DIGITS_EXACT])
+			break;
+		if (n != (double)(int64_t)n || n / powers_of_ten[places] != d)
+			continue;
+		int count = (int)number_format(text, (int64_t)n);
+		*point = count - places;
+		while (count > 1 && text[count - 1] == '0')
+			count--;
+		memcpy(digits, text, (size_t)count);
+		return count;
+	}
+	return 0;
+}
+
+/*
  * The fewest digits that read back as d, which is finite and positive, without zeros at the end; returns
  * how many. d is about 0.digits * 10^*point.
  */
 static int shortest_digits(double d, char digits[DIGITS_ENOUGH], int *point)
 {
 	char text[32];
-	int count = d < DBL_MIN ? 1 : DIGITS_EXACT;
+	int count = short_decimal(d, digits, point);
 
+	if (count > 0)
+		return count;
+	count = d < DBL_MIN ? 1 : DIGITS_EXACT;
 	for (;; count++) {
 		snprintf(text, sizeof(text), "%.*e", count - 1, d);
 		if (count == DIGITS_ENOUGH || strtod(text, NULL) == d)
@@ -242,14 +305,18 @@ static size_t format_digits(char *out, const char *digits, int count, int point)
 	int last = point - count; /* exponent of the last digit */
 
 	if (last >= 0 && last <= ZEROS_AFTER_MAX)
-		return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.*s%.*s", count, digits, last, zeros);
+		return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.*s%.*s", count, digits, last,
+				zeros);
 	if (last >= 0 || (-last > DIGITS_AFTER_MAX && abs(point - 1) > EXPONENT_SMALL_MAX))
 		return format_exponent(out, digits, count, point);
 	if (point <= 0)
 		return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "0.%.*s%.*s", -point, zeros, count,
 				digits);
-	return snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.*s.%.*s", point, digits, count - point,
-			digits + point);
+	memcpy(out, digits, (size_t)point);
+	out[point] = '.';
+	memcpy(out + point + 1, digits + point, (size_t)(count - point));
+	out[count + 1] = '\0';
+	return (size_t)count + 1;
 }
 
 size_t number_format_double(char *out, double d)

@@ -137,6 +137,13 @@ void reply_map_at(struct reply *r, size_t at, size_t n);
 void reply_set_at(struct reply *r, size_t at, size_t n);
 
 /* The errors that many commands share. */
+/*
+ * What a client sent and an error says again: the arguments of "%.*s". Cut, for it may have gigabytes and
+ * no error is to be longer than what people read.
+ */
+#define ERROR_ECHO_MAX 4096
+#define ERROR_ECHO(s) (int)((s).len < ERROR_ECHO_MAX ? (s).len : ERROR_ECHO_MAX), (s).ptr
+
 extern const char error_syntax[];       /* "ERR syntax error" */
 extern const char error_wrong_type[];   /* "WRONGTYPE Operation against a key holding ..." */
 extern const char error_no_key[];       /* "ERR no such key" */

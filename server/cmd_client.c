@@ -54,8 +54,7 @@ void cmd_client_setinfo(struct conn *conn, struct ctx *ctx)
 	struct slice attribute = ctx->argv[2], value = ctx->argv[3];
 	bool is_name = slice_is(attribute, "lib-name");
 	if (!is_name && !slice_is(attribute, "lib-ver")) {
-		reply_errorf(ctx->reply, "ERR Unrecognized option '%.*s'", (int)attribute.len,
-			     attribute.ptr);
+		reply_errorf(ctx->reply, "ERR Unrecognized option '%.*s'", ERROR_ECHO(attribute));
 		return;
 	}
 	if (!client_text_ok(value)) {
@@ -132,14 +131,14 @@ static bool filter_type(struct ctx *ctx, uint32_t arg, struct client_filter *fil
 	enum client_type type = parse_type(ctx->argv[arg]);
 	if (type == TYPE_UNKNOWN) {
 		reply_errorf(ctx->reply, "ERR Unknown client type '%.*s'",
-			     (int)ctx->argv[arg].len, ctx->argv[arg].ptr);
+			     ERROR_ECHO(ctx->argv[arg]));
 		return false;
 	}
 	filter->none |= type == TYPE_OTHER;
 	return true;
 }
 
-/* What a gather of LIST or KILL carries: a filter, and the ids it names behind it. */
+/* What a gather of LIST or KILL carries: a filter, the ids it names as they came, and behind them in order. */
 struct client_query {
 	struct client_filter filter;
 	uint64_t self;
@@ -152,13 +151,17 @@ static struct gather *query_new(struct conn *conn, const struct client_filter *f
 {
 	size_t ids_bytes = filter->id_count * sizeof(uint64_t);
 	struct gather *gather =
-		gather_new(conn, sizeof(struct client_query) + ids_bytes, run, finish);
+		gather_new(conn, sizeof(struct client_query) + 2 * ids_bytes, run, finish);
 	struct client_query *query = gather->args;
 	query->filter = *filter;
 	query->self = conn->id;
-	if (ids_bytes)
+	uint64_t *sorted = query->ids + filter->id_count;
+	query->filter.ids = sorted;
+	if (ids_bytes) {
 		memcpy(query->ids, filter->ids, ids_bytes);
-	query->filter.ids = query->ids;
+		memcpy(sorted, filter->ids, ids_bytes);
+		qsort(sorted, filter->id_count, sizeof(*sorted), client_compare_ids);
+	}
 	return gather;
 }
 
@@ -182,13 +185,13 @@ static int compare_lines(const void *a, const void *b)
 }
 
 /* Lines in the order in which their ids were asked for, or of all connections by id. */
-static void append_lines(const struct client_filter *filter, const struct list_line *lines,
+static void append_lines(const struct client_query *query, const struct list_line *lines,
 			 size_t count, struct reply *out)
 {
-	for (size_t i = 0; i < count && filter->id_count == 0; i++)
+	for (size_t i = 0; i < count && query->filter.id_count == 0; i++)
 		reply_raw(out, lines[i].text.ptr, lines[i].text.len);
-	for (uint32_t i = 0; i < filter->id_count; i++) {
-		struct list_line wanted = {.id = filter->ids[i]};
+	for (uint32_t i = 0; i < query->filter.id_count; i++) {
+		struct list_line wanted = {.id = query->ids[i]};
 		const struct list_line *line =
 			bsearch(&wanted, lines, count, sizeof(*lines), compare_lines);
 		if (line)
@@ -217,7 +220,7 @@ static void list_finish(struct gather *gather, struct reply *reply)
 	struct reply sorted;
 	reply_init(&sorted, 2);
 	const struct client_query *query = gather->args;
-	append_lines(&query->filter, lines, count, &sorted);
+	append_lines(query, lines, count, &sorted);
 	reply_verbatim(reply, "txt", (struct slice){sorted.buf, sorted.len});
 	reply_deinit(&sorted);
 	reply_deinit(&all);
@@ -322,8 +325,7 @@ static bool kill_option(struct conn *conn, struct ctx *ctx, uint32_t i,
 		filter_address(filter->laddr, value, filter);
 	} else if (slice_is(name, "user")) {
 		if (!slice_equal(value, SLICE("default"))) {
-			reply_errorf(ctx->reply, "ERR No such user '%.*s'", (int)value.len,
-				     value.ptr);
+			reply_errorf(ctx->reply, "ERR No such user '%.*s'", ERROR_ECHO(value));
 			return false;
 		}
 	} else if (slice_is(name, "skipme") && slice_is(value, "yes")) {
@@ -377,12 +379,16 @@ void cmd_client_pause(struct conn *conn, struct ctx *ctx)
 			return;
 		}
 	}
-	if (!number_parse(ctx->argv[2], &ms) || ms > INT64_MAX / 2) {
+	if (!number_parse(ctx->argv[2], &ms)) {
 		reply_error(ctx->reply, "ERR timeout is not an integer or out of range");
 		return;
 	}
 	if (ms < 0) {
 		reply_error(ctx->reply, "ERR timeout is negative");
+		return;
+	}
+	if (ms > INT64_MAX - ctx->now) {
+		reply_error(ctx->reply, "ERR timeout is out of range");
 		return;
 	}
 	/* a pause that is going on is only ever made longer and stricter */

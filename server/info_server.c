@@ -16,24 +16,30 @@ typedef unsigned long long ull;
 
 /* --- server --- */
 
+/* However long `bind` is: it may name many addresses that this machine doesn't have. */
+static void server_listener_tcp(const struct info *info, int64_t port)
+{
+	struct config *config = &info->server->config;
+	char *words = config_string_dup(config, &config->bind), *rest;
+	info_text(info, "listener0:name=tcp");
+	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		info_text(info, ",bind=");
+		info_text(info, word);
+	}
+	info_line(info, ",port=%lld", (long long)port);
+	mem_free_unsized(words);
+}
+
 static void server_listeners(const struct info *info)
 {
 	struct config *config = &info->server->config;
-	char bind[2048], *rest, *word;
+	char path[UNIX_PATH_MAX];
 	int64_t port = config_int(&config->port);
-	unsigned count = 0;
-	if (port != 0) {
-		char line[INFO_LINE_MAX - 128];
-		size_t n = 0;
-		config_string_copy(config, &config->bind, bind, sizeof(bind));
-		for (word = strtok_r(bind, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-			n += (size_t)snprintf(line + n, sizeof(line) - n, ",bind=%s", word);
-		line[n] = 0;
-		info_line(info, "listener%u:name=tcp%s,port=%lld", count++, line, (long long)port);
-	}
-	config_string_copy(config, &config->unixsocket, bind, sizeof(bind));
-	if (bind[0])
-		info_line(info, "listener%u:name=unix,bind=%s", count, bind);
+	if (port != 0)
+		server_listener_tcp(info, port);
+	config_string_copy(config, &config->unixsocket, path, sizeof(path));
+	if (path[0])
+		info_line(info, "listener%d:name=unix,bind=%s", port != 0, path);
 }
 
 static void server_process(const struct info *info)

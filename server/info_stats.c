@@ -49,6 +49,7 @@ static void stats_keys(const struct info *info, const struct totals *t)
 {
 	info_line(info, "expired_keys:%llu", (ull)t->expired);
 	info_line(info, "expired_subkeys:%llu", (ull)t->expired_fields);
+	info_text(info, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	info_line(info, "expire_sweep_entries:%llu", (ull)t->sweep_entries);
 	info_line(info, "expire_sweep_lag_ms:%llu", (ull)t->sweep_lag_ms);
 	info_text(info, stats_eviction);
@@ -85,6 +86,7 @@ void info_stats(const struct info *info)
 		  (ull)t.clients_query_limit);
 	info_line(info, "client_output_buffer_limit_disconnections:%llu",
 		  (ull)t.clients_output_limit);
+	info_text(info, "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
 	stats_paths(info, &t);
 }
 

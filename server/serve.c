@@ -30,6 +30,8 @@
 #define OUT_FIRST_BYTES (8 * 1024)
 /* Keys of one request that there is room for at first. */
 #define KEYS_FIRST 64
+/* Room for more keys, or arguments, is given back when what needed it has run. */
+#define SCRATCH_KEEP (64 * 1024)
 /* With more arguments than this in the batch it is run before more is parsed. */
 #define BATCH_ARGS_MAX 1024
 
@@ -110,7 +112,7 @@ static void count_path(struct worker *worker, struct slot *const *slots, uint32_
 
 bool serve_hold(struct worker *worker, struct slot *const *slots, uint32_t count)
 {
-	bool held = slots_try_hold(worker->server->ks, slots, count);
+	bool held = slots_try_hold(worker->shard, slots, count);
 	count_path(worker, slots, count, held);
 	return held;
 }
@@ -187,7 +189,7 @@ static void keys_room(struct worker *worker, uint32_t count)
 {
 	if (count <= worker->keys_cap)
 		return;
-	worker->keys_cap = count * 2;
+	worker->keys_cap = count;
 	worker->keys = mem_realloc(worker->keys, worker->keys_cap * sizeof(*worker->keys));
 	worker->slots = mem_realloc(worker->slots, worker->keys_cap * sizeof(*worker->slots));
 }
@@ -367,7 +369,8 @@ static uint8_t reason_to_wait(const struct worker *worker, const struct conn *co
 {
 	if (server_paused(worker->server, multi_flags(conn, cmd), worker->now))
 		return WAIT_PAUSE;
-	if (conn_out_bytes(conn) > CONN_OUT_MAX && conn_out_bytes(conn) > conn_out_max(conn))
+	if (conn_out_bytes(conn) > CONN_OUT_MAX_STRANGER &&
+	    conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
 	return 0;
 }
@@ -394,6 +397,19 @@ static const char error_debug[] =
 	"can run it from a local connection, otherwise you need to set this option in the "
 	"configuration file, and then restart the server.";
 
+/*
+ * DEBUG, where it may not be run: that is said before what is wrong with the words behind it. NULL for
+ * anything else.
+ */
+static const struct command *denied_debug(const struct worker *worker, const struct conn *conn,
+					  const struct request *request)
+{
+	const struct command *cmd = command_find(request->argv[0]);
+	bool denied = cmd && request->argc > 1 && (cmd->flags & CMD_PROTECTED) &&
+		      !may_debug(worker, conn);
+	return denied ? cmd : NULL;
+}
+
 /* A web page may make a browser post requests to us: HTTP ends the connection, as in Redis. */
 static bool is_http(const struct slice *argv)
 {
@@ -403,12 +419,9 @@ static bool is_http(const struct slice *argv)
 /* Once: clients must not fill the log. */
 static void warn_of_http(struct server *server, const struct conn *conn)
 {
-	char peer[CONN_ADDRESS_MAX];
-	if (atomic_exchange(&server->warned_of_http, true))
-		return;
-	conn_peer_text(conn, peer);
-	log_write(LOG_WARNING, "Possible security attack: %s speaks HTTP. Closing such connections.",
-		  peer);
+	if (!atomic_exchange(&server->warned_of_http, true))
+		conn_log(conn, LOG_WARNING,
+			 "Possible security attack: a client speaks HTTP. Closing such connections.");
 }
 
 /* What is wrong with the request, if anything: replies the error. */
@@ -422,6 +435,8 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		conn_close_after(conn);
 		return true;
 	}
+	if (!cmd)
+		cmd = denied_debug(worker, conn, request);
 	if (!cmd)
 		cmd = command_resolve(request->argv, request->argc, reply);
 	if (!cmd)
@@ -452,17 +467,22 @@ static bool is_mute(struct conn *conn)
 	return conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP);
 }
 
-/* A slot that the request needs is held: it is tried again in the next tick, as if it hadn't come yet. */
+/* The request can't be run now: it is tried again in the next tick, as if it hadn't come yet. */
 static void put_off(struct conn *conn, const struct pending *p, bool mute)
 {
 	conn->commands--;
 	if (mute && (conn->flags & CONN_REPLY_SKIP))
 		conn->flags |= CONN_REPLY_SKIP_NEXT;
 	rewind_to(conn, p);
-	conn_wait(conn, WAIT_SLOT);
-	if (conn_in_bytes(conn) > CONN_IN_MAX)
-		conn_set_reading(conn, false);
+	conn_wait(conn, WAIT_TURN);
 	conn_ready_later(conn);
+}
+
+/* Whether it would retire memory while too much waits already (worker.h). */
+static bool writes_wait(const struct worker *worker, const struct conn *conn,
+			const struct command *cmd)
+{
+	return worker->writes_wait && (multi_flags(conn, cmd) & CMD_WRITE);
 }
 
 static void serve_request(struct worker *worker, struct pending *p)
@@ -491,7 +511,7 @@ static void serve_request(struct worker *worker, struct pending *p)
 	if (!refused(worker, conn, &p->request, reply)) {
 		if (multi_takes(conn, p->request.cmd))
 			multi_queue(conn, &p->request, reply);
-		else if (!route(worker, p, reply))
+		else if (writes_wait(worker, conn, p->request.cmd) || !route(worker, p, reply))
 			put_off(conn, p, mute);
 	}
 	if (mute && (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP)))
@@ -536,6 +556,18 @@ static void fetch_entry(const struct request *request)
 		table_prefetch_entry(table, request->key.hash);
 }
 
+/* One large request must not leave the worker large for ever. */
+static void shrink_scratch(struct worker *worker)
+{
+	if (worker->keys_cap > SCRATCH_KEEP) {
+		mem_free(worker->keys, worker->keys_cap * sizeof(*worker->keys));
+		mem_free(worker->slots, worker->keys_cap * sizeof(*worker->slots));
+		serve_init(worker);
+	}
+	if (worker->args.cap > SCRATCH_KEEP)
+		args_deinit(&worker->args);
+}
+
 static void run_batch(struct worker *worker)
 {
 	struct pending *batch = worker->batch;
@@ -555,14 +587,19 @@ static void run_batch(struct worker *worker)
 	}
 	worker->batch_count = 0;
 	worker->args.count = 0;
+	shrink_scratch(worker);
 }
 
 /* A protocol error: answered after all earlier requests, then the connection goes. */
 static void protocol_error(struct worker *worker, struct conn *conn, const char *error)
 {
 	struct reply *reply = &conn->out;
+	struct reply_mark mark = reply_mark(reply);
+	conn_log(conn, LOG_VERBOSE, error);
 	reply_error(reply, error);
 	serve_count_errors(worker, reply);
+	if (is_mute(conn))
+		reply_rollback(reply, mark);
 	conn_close_after(conn);
 }
 
@@ -610,10 +647,7 @@ static bool parse_one(struct worker *worker, struct conn *conn)
 static void serve_conn(struct worker *worker, struct conn *conn)
 {
 	conn->active_ms = worker->now;
-	if (conn->wait & WAIT_SLOT) {
-		conn->wait &= (uint8_t)~WAIT_SLOT;
-		conn_set_reading(conn, true);
-	}
+	conn->wait &= (uint8_t)~WAIT_TURN;
 	reply_room(&conn->out, OUT_FIRST_BYTES);
 	conn_flush_later(conn);
 	while (may_serve(conn) && conn_in_bytes(conn) > 0) {
@@ -626,10 +660,12 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 		return;
 	/* the client will send no more: the connection goes when all it sent is answered */
 	run_batch(worker);
-	if (blocked_leave(conn))
-		conn_close(conn);
-	else if (may_serve(conn))
+	if (may_serve(conn)) {
 		conn_close_after(conn);
+	} else if (conn_give_up(conn)) {
+		conn_flush(conn);
+		conn_close(conn);
+	}
 }
 
 void serve_ready(struct worker *worker)

@@ -21,8 +21,8 @@
 #include <stdio.h>
 #include <urcu/urcu-qsbr.h>
 
-/* Things freed before the clock is looked at again. */
-#define COLLECT_STEP 64
+/* Things freed before the clock is looked at again: more than the sweep may retire meanwhile. */
+#define COLLECT_STEP (2 * SWEEP_ENTRIES)
 /* Idle clients, output limits and pauses are looked at so often. */
 #define CRON_HZ_MIN 1
 
@@ -75,18 +75,20 @@ static void stamp_retired(struct worker *worker)
 		return;
 	}
 	uint64_t now = clock_monotonic_ns();
-	if (retire->bytes < GRACE_BYTES && now - worker->retired_since_ns < GRACE_MS * 1000000ull)
+	if (retire_waiting_bytes(retire) < GRACE_BYTES &&
+	    now - worker->retired_since_ns < GRACE_MS * 1000000ull)
 		return;
 	reclaimer_ask(&worker->server->reclaimer);
 	worker->retired_since_ns = now;
 }
 
-/* One slice of each kind of background work; true when some is left. */
+/* A slice of freeing and one of the sweep; true when some is left that can be done now. */
 static bool background_step(struct worker *worker)
 {
 	struct keyspace *ks = worker->server->ks;
-	bool more = retire_collect(&worker->shard->retire, &ks->grace, COLLECT_STEP);
-	if (worker->sweep_slices > 0) {
+	struct retire *retire = &worker->shard->retire;
+	bool more = retire_collect(retire, &ks->grace, COLLECT_STEP);
+	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2) {
 		if (!sweep_slice(worker->shard, worker->now))
 			worker->sweep_slices--;
 		more |= worker->sweep_slices > 0;
@@ -94,32 +96,57 @@ static bool background_step(struct worker *worker)
 	return more;
 }
 
+/* Takes the job off the list that *at points to, and returns it. */
+static struct job *job_take(struct worker *worker, struct job **at)
+{
+	struct job *job = *at;
+	*at = job->next;
+	if (!*at)
+		worker->jobs_end = at;
+	worker->job_count--;
+	return job;
+}
+
+/* One slice of the first job: done, it is answered, else it is the last one from now on. */
+static void step_job(struct worker *worker)
+{
+	struct job *job = job_take(worker, &worker->jobs);
+	bool gone = job->op->conn->flags & CONN_CLOSING;
+	if (!gone && !job->step(worker, job)) {
+		worker_add_job(worker, job);
+		return;
+	}
+	serve_answer(worker, job->op);
+	job->free(job);
+}
+
+static double us_since(const struct worker *worker, uint64_t start)
+{
+	return clock_cycles_us(&worker->server->clock, clock_cycles() - start);
+}
+
+/* Once round at most: within BACKGROUND_US, but for the slice that passes it. */
 static void step_jobs(struct worker *worker)
 {
-	struct job **at = &worker->jobs;
-	while (*at) {
-		struct job *job = *at;
-		bool gone = job->op->conn->flags & CONN_CLOSING;
-		if (!gone && !job->step(worker, job)) {
-			at = &job->next;
-			continue;
-		}
-		*at = job->next;
-		serve_answer(worker, job->op);
-		job->free(job);
+	uint64_t start = clock_cycles();
+	for (uint32_t left = worker->job_count; left > 0 && worker->jobs; left--) {
+		step_job(worker);
+		if (us_since(worker, start) >= BACKGROUND_US)
+			break;
 	}
 }
 
-/* Step 7: bounded by BACKGROUND_US. True when there is more to do. */
+/* Step 7. True when there is more to do. */
 static bool background(struct worker *worker)
 {
-	uint64_t start = clock_cycles();
-	double us_per_cycle = worker->server->clock.us_per_cycle;
 	step_jobs(worker);
+	uint64_t start = clock_cycles();
+	double worked_us = us_since(worker, worker->tick_start);
+	double budget_us = worked_us > BACKGROUND_US ? worked_us : BACKGROUND_US;
 	bool more;
 	do {
 		more = background_step(worker);
-	} while (more && (double)(clock_cycles() - start) * us_per_cycle < BACKGROUND_US);
+	} while (more && us_since(worker, start) < budget_us);
 	return more || worker->jobs;
 }
 
@@ -133,6 +160,22 @@ void worker_resume_paused(struct worker *worker)
 		conn_resume(conn, WAIT_PAUSE);
 		conn_release(conn);
 		conn = next;
+	}
+}
+
+/* Those on the list that have gone meanwhile. */
+static void drop_paused(struct worker *worker)
+{
+	struct conn **at = &worker->paused;
+	while (*at) {
+		struct conn *conn = *at;
+		if (!(conn->flags & CONN_CLOSING)) {
+			at = &conn->paused_next;
+			continue;
+		}
+		*at = conn->paused_next;
+		conn->flags &= ~(uint32_t)CONN_PAUSED_LIST;
+		conn_release(conn);
 	}
 }
 
@@ -157,6 +200,18 @@ static void publish_conns(struct worker *worker, const struct conns_sum *sum)
 	atomic_store_explicit(&worker->conns_out_max, sum->out_max, memory_order_relaxed);
 }
 
+/* `timeout`: it neither asks for anything nor reads what it asked for. It may wait for us as long as it likes. */
+static void check_idle(struct worker *worker, struct conn *conn, int64_t timeout_ms)
+{
+	if (conn_has_sent(conn))
+		conn->active_ms = worker->now;
+	if (!timeout_ms || worker->now - conn->active_ms <= timeout_ms || conn->wait & ~WAIT_OUTPUT)
+		return;
+	conn_log(conn, LOG_VERBOSE, "Closing idle client");
+	stat_add(&worker->stats.clients_timed_out, 1);
+	conn_close(conn);
+}
+
 /* What is due a few times a second. */
 static void cron(struct worker *worker)
 {
@@ -164,6 +219,7 @@ static void cron(struct worker *worker)
 	int64_t timeout_ms = config_int(&server->config.timeout) * 1000;
 	worker->cron_due = false;
 	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
+	drop_paused(worker);
 	if (worker->paused && !server_paused(server, 0, worker->now) &&
 	    atomic_load(&server->pause_until) <= worker->now)
 		worker_resume_paused(worker);
@@ -174,11 +230,7 @@ static void cron(struct worker *worker)
 		conns_sum_add(&sum, conn);
 		if (conn->writing)
 			conn_flush_later(conn);
-		if (timeout_ms && worker->now - conn->active_ms > timeout_ms && !conn->wait) {
-			log_write(LOG_VERBOSE, "Closing idle client");
-			stat_add(&worker->stats.clients_timed_out, 1);
-			conn_close(conn);
-		}
+		check_idle(worker, conn, timeout_ms);
 		blocked_look(conn);
 	}
 	publish_conns(worker, &sum);
@@ -192,24 +244,26 @@ static void close_connections(struct worker *worker)
 		next = conn->all.next;
 		conn_close(conn);
 	}
+	worker_resume_paused(worker); /* the list lets them go */
 }
 
 /* --- the tick --- */
 
 static void worker_tick(struct worker *worker)
 {
-	struct retire *retire = &worker->shard->retire;
 	/* before the mail: all connections there will ever be are in it then */
 	bool stop = atomic_load_explicit(&worker->stop, memory_order_acquire);
 	worker->tick++;
+	worker->tick_start = clock_cycles();
+	worker->shard->hurried = false;
+	worker->writes_wait = retire_waiting_bytes(&worker->shard->retire) >= RETIRED_BYTES_MAX;
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
 	serve_mail(worker);
 	if (worker->unwatching)
 		multi_unwatch_step(worker);
-	if (retire->bytes < RETIRED_BYTES_MAX)
-		serve_ready(worker);
+	serve_ready(worker);
 	blocked_step(worker);
 	if (worker->cron_due)
 		cron(worker);
@@ -302,6 +356,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	worker->shard = server->ks->shards[id];
 	worker->now = clock_now(&server->clock);
 	worker->outboxes = mem_zalloc(server->worker_count * sizeof(*worker->outboxes));
+	worker->jobs_end = &worker->jobs;
 	worker->slowlog = slowlog_new();
 	serve_init(worker);
 	int error = uv_loop_init(&worker->loop);
@@ -332,7 +387,7 @@ void worker_stop(struct worker *worker)
 	mailbox_wake(&worker->mailbox);
 }
 
-/* What never arrived anywhere: sockets not adopted, parts of gathers. The threads have ended. */
+/* Mail to who had ended already; nobody waits for any of it (worker_done). The threads have ended. */
 static void drop_mail(struct worker *worker)
 {
 	struct parcel *parcel = mailbox_take(&worker->mailbox);
@@ -370,8 +425,10 @@ void worker_deinit(struct worker *worker)
 
 void worker_add_job(struct worker *worker, struct job *job)
 {
-	job->next = worker->jobs;
-	worker->jobs = job;
+	job->next = NULL;
+	*worker->jobs_end = job;
+	worker->jobs_end = &job->next;
+	worker->job_count++;
 }
 
 bool worker_finish_job(struct worker *worker, const struct op *op)
@@ -379,12 +436,11 @@ bool worker_finish_job(struct worker *worker, const struct op *op)
 	struct job **at = &worker->jobs;
 	while (*at && (*at)->op != op)
 		at = &(*at)->next;
-	struct job *job = *at;
-	if (!job)
+	if (!*at)
 		return false;
+	struct job *job = job_take(worker, at);
 	while (!job->step(worker, job))
 		;
-	*at = job->next;
 	job->free(job);
 	return true;
 }

@@ -284,7 +284,7 @@ static bool hold_also(struct serving *serving, struct slot *slot)
 	if (is_held(serving, slot))
 		return true;
 	if (serving->also_count == BLOCKED_ALSO_MAX ||
-	    !slots_try_hold(serving->shard->ks, &slot, 1))
+	    !slots_try_hold(serving->shard, &slot, 1))
 		return false;
 	serving->also[serving->also_count++] = slot;
 	return true;

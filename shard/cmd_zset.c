@@ -1,9 +1,9 @@
 /*
- * Sorted sets: ZADD to ZSCAN, what goes by members. Ranges: cmd_zset_range.c; several sets together:
- * cmd_zset_ops.c.
+ * Sorted sets: ZADD to ZSCAN, what goes by members. Ranges: cmd_zset_range.c; several sets
+ * together: cmd_zset_ops.c.
  *
- * Reads run under RCU whatever the set is kept in. Writes check what can fail, and make their changes in
- * one edit (zset_value.h).
+ * Reads run under RCU whatever the set is kept in. Writes check what can fail, and make their
+ * changes in one edit (zset_value.h).
  */
 #include "proto/mem.h"
 #include "shard/handlers.h"

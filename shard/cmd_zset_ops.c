@@ -1,6 +1,6 @@
 /*
- * Several sorted sets put together: ZUNION, ZINTER, ZDIFF, with and without STORE, and ZINTERCARD. Plain
- * sets take part with a score of 1 for each member.
+ * Several sorted sets put together: ZUNION, ZINTER, ZDIFF, with and without STORE, and ZINTERCARD.
+ * Plain sets take part with a score of 1 for each member.
  *
  * What comes out is collected in an edit of its own (zset_value.h), which is then shown or put.
  */

@@ -1,8 +1,9 @@
 /*
- * Sorted sets, what goes by order: ZRANGE in all its forms, ZCOUNT, ZREMRANGEBY..., ZPOPMIN and so on.
+ * Sorted sets, what goes by order: ZRANGE in all its forms, ZCOUNT, ZREMRANGEBY..., ZPOPMIN and so
+ * on.
  *
- * Every range becomes ranks first (zset_range.h), whatever it goes by; LIMIT is arithmetic on them, and
- * counting needs no look at the elements between.
+ * Every range becomes ranks first (zset_range.h), whatever it goes by; LIMIT is arithmetic on them,
+ * and counting needs no look at the elements between.
  */
 #include "shard/blocked.h"
 #include "shard/handlers.h"

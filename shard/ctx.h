@@ -21,7 +21,8 @@
  *    Never change one: build a new entry and ctx_put() it. (Owner-only values are changed in place,
  *    after ctx_open().)
  *  - A handler of a read-only command may run twice, or for nothing, and what it found is thrown away
- *    when a writer interfered: it has no effects but its reply and access bits.
+ *    when a writer interfered: it has no effects but its reply, hits and misses (they are taken
+ * back),    and access bits.
  *  - Time is ctx->now, randomness shard_random(ctx->shard). No system calls, no globals.
  */
 #ifndef SHARD_CTX_H

@@ -3,12 +3,13 @@
 
 #include <urcu/arch.h>
 
-static bool hold_patiently(struct slot *slot)
+/* After a first attempt: tries again, `spins` in all. */
+static bool hold_patiently(struct slot *slot, int spins)
 {
-	for (int i = 0; i < HOLD_SPINS; i++) {
+	while (--spins > 0) {
+		caa_cpu_relax();
 		if (slot_try_hold(slot))
 			return true;
-		caa_cpu_relax();
 	}
 	return false;
 }
@@ -18,15 +19,18 @@ static struct slot *slot_at(struct keyspace *ks, struct slot *const *slots, uint
 	return slots ? slots[i] : &ks->slots[i];
 }
 
-bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count)
+bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count)
 {
+	struct keyspace *ks = shard->ks;
 	if (!slots)
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++) {
-		if (hold_patiently(slot_at(ks, slots, i)))
+		struct slot *slot = slot_at(ks, slots, i);
+		if (slot_try_hold(slot) || hold_patiently(slot, hold_spins(shard)))
 			continue;
 		while (i-- > 0)
 			slot_release(slot_at(ks, slots, i), false);
+		shard->hurried = true;
 		return false;
 	}
 	return true;

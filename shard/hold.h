@@ -23,10 +23,19 @@
 #define HOLD_SPINS 64
 
 /*
- * Becomes the holder of all these slots (each once, in rising order; NULL: of every slot), or of
- * none: false.
+ * How often this worker tries now: once, when it has found out in this tick that a holder takes long. With many
+ * clients at one slot the first to try waits for all.
  */
-bool slots_try_hold(struct keyspace *ks, struct slot *const *slots, uint32_t count);
+static inline int hold_spins(const struct shard *shard)
+{
+	return shard->hurried ? 1 : HOLD_SPINS;
+}
+
+/*
+ * Becomes the holder of all these slots (each once, in rising order; NULL: of every slot), or of
+ * none: false, and the shard is hurried.
+ */
+bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count);
 
 /*
  * A reader's look at several slots: notes their seqs (`seqs` has room for them); false when one is held.

@@ -82,7 +82,10 @@ struct shard {
 	struct retire retire;
 	struct shard_stats stats;
 	struct database_count *counts; /* one for each database */
-	uint32_t sweep_slot;           /* where the sweep goes on */
+	uint32_t sweep_slot;           /* where the sweep goes on, */
+	uint32_t sweep_db;             /* ... in which of the slot's tables, */
+	uint32_t sweep_prefix;         /* ... and where in that (table_sweep_from) */
+	bool hurried;                  /* a hold has failed since the tick began (hold.h) */
 	/* blocked.h */
 	struct waiter *served_first, *served_last; /* whose reply is to be sent */
 	struct slot **stalled;                     /* slots with waiters to be tried again */

@@ -1,5 +1,6 @@
 /*
- * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the other.
+ * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the
+ * other.
  */
 #include "shard/zset.h"
 
@@ -7,8 +8,15 @@
 
 #include <assert.h>
 
-/* zset_memory looks at this many elements. */
-#define MEMORY_SAMPLES 16
+/*
+ * Up to so many elements the tree's memory is counted, which takes some microseconds; for more ...
+ */
+#define MEASURE_COUNT 10000
+/*
+ * ... it is taken for this: a score and a pointer in leaves five sixths full, and what is above
+ * them.
+ */
+#define TREE_BYTES_PER_ELEMENT 21
 
 struct zset *zset_new(void)
 {
@@ -21,9 +29,10 @@ bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget)
 {
 	uint64_t root = atomic_load_explicit(&z->members.table.root, memory_order_relaxed);
 	if (root) {
-		if (table_free_slice(root, at, budget, NULL, NULL))
-			table_take(&z->members.table);
-		return false;
+		table_free_slice(root, at, budget, NULL, NULL);
+		if (*at != TABLE_END)
+			return false;
+		table_take(&z->members.table);
 	}
 	if (!zset_tree_free_slice(&z->tree, budget))
 		return false;
@@ -144,13 +153,10 @@ struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struc
 
 size_t zset_memory(const struct zset *z)
 {
-	size_t size = mem_class(sizeof(*z)) + table_memory(&z->members.table) +
-		      zset_tree_memory(&z->tree);
-	uint64_t count = zset_count(z), samples = count < MEMORY_SAMPLES ? count : MEMORY_SAMPLES;
-	size_t sum = 0;
-	for (uint64_t i = 0; i < samples; i++) {
-		const struct entry *e = zset_random(z, i * count / samples);
-		sum += e ? mem_class(entry_size(e)) : 0;
-	}
-	return samples ? size + (size_t)((double)sum / samples * count) : size;
+	uint64_t count = zset_count(z);
+	size_t tree = count <= MEASURE_COUNT ? zset_tree_memory(&z->tree)
+					     : count * TREE_BYTES_PER_ELEMENT;
+
+	return mem_class(sizeof(*z)) + dict_memory(&z->members) - mem_class(sizeof(z->members)) +
+	       tree;
 }

@@ -1,9 +1,9 @@
 /*
  * Changing sorted sets (zset_value.h).
  *
- * A packed set is copied to the edit, changed there by splices, and put as a new entry at the end. Where
- * it outgrows PACKED_BYTES_MAX on the way it becomes a struct zset, which is the edit's until the end
- * puts it. One that is large already is changed where it is.
+ * A packed set is copied to the edit, changed there by splices, and put as a new entry at the end.
+ * Where it outgrows PACKED_BYTES_MAX on the way it becomes a struct zset, which is the edit's until
+ * the end puts it. One that is large already is changed where it is.
  */
 #include "proto/mem.h"
 #include "shard/listpack.h"
@@ -215,10 +215,33 @@ bool zset_edit_remove(struct zset_edit *edit, struct slice member)
 	return true;
 }
 
-void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count)
+static void keep_element(void *arg, const struct zset_element *element)
+{
+	zset_put_element(arg, element->member, element->score);
+}
+
+/*
+ * Elements of a large set, but not all of them, go: one by one, or when they are the greater part
+ * of it the others move to a new set, and the old one is freed by and by.
+ */
+static void ordered_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count)
 {
 	struct ctx *ctx = edit->ctx;
+	struct zset *old = edit->zset;
+	uint64_t left = zset_count(old) - count;
 
+	if (count > left && edit_in_place(edit)) {
+		edit->zset = zset_new();
+		zset_ordered_walk(old, 0, rank, false, keep_element, edit);
+		zset_ordered_walk(old, rank + count, left - rank, false, keep_element, edit);
+		return;
+	}
+	while (count > 0)
+		count -= zset_remove_run(old, &ctx->ks->seed, rank, count, &ctx->shard->retire);
+}
+
+void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count)
+{
 	if (count == 0)
 		return;
 	assert(rank + count <= zset_edit_count(edit));
@@ -231,9 +254,7 @@ void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t coun
 				    : listpack_seek(lp, (int64_t)(rank + count) * 2);
 		listpack_splice(edit->packed, lp, from, to, NULL, 0);
 	} else if (count < zset_count(edit->zset)) {
-		while (count > 0)
-			count -= zset_remove_run(edit->zset, &ctx->ks->seed, rank, count,
-						 &ctx->shard->retire);
+		ordered_remove_ranks(edit, rank, count);
 	} else {
 		/* All of it: the key goes with the set as it is, to be freed by and by. */
 		edit->zset = NULL;

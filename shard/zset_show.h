@@ -1,6 +1,6 @@
 /*
- * Elements of sorted sets in replies: members alone, or with their scores, which RESP2 puts after them
- * and RESP3 with them into an array of two.
+ * Elements of sorted sets in replies: members alone, or with their scores, which RESP2 puts after
+ * them and RESP3 with them into an array of two.
  */
 #ifndef SHARD_ZSET_SHOW_H
 #define SHARD_ZSET_SHOW_H

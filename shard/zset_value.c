@@ -83,8 +83,12 @@ void zset_ordered_walk(const struct zset *z, uint64_t rank, uint64_t count, bool
 	struct zset_cursor c;
 	struct zset_element element;
 	bool more = zset_tree_seek_rank(&z->tree, rank, &c);
+	uint32_t fetched = 0;
 
 	for (; more && count > 0; count--) {
+		if (fetched == 0)
+			fetched = zset_cursor_fetch(&c, count, reverse);
+		fetched--;
 		const struct entry *e = zset_cursor_entry(&c);
 		if (!e)
 			break; /* in a writer's way */

@@ -62,7 +62,7 @@ static struct waiter *block(struct store *s, struct waiters *waiters, const char
 		.may_block = true,
 		.ready = &ready,
 	};
-	assert_true(slots_try_hold(s->ks, slots, slot_count));
+	assert_true(slots_try_hold(ctx.shard, slots, slot_count));
 	execute(&ctx);
 	assert_true(ctx.block.wanted);
 	blocked_wait(&blocker->waiter, &ctx, blocker->argv);

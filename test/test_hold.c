@@ -97,6 +97,7 @@ static void test_all_or_none(void **state)
 	for (size_t i = 0; i < COUNT_OF(hold_rows); i++) {
 		const struct hold_row *row = &hold_rows[i];
 		struct keyspace *ks = keyspace_make();
+		struct shard *shard = ks->shards[0];
 		struct slot *slots[SLOTS_MAX];
 		for (uint32_t s = 0; s < SLOT_COUNT; s++)
 			atomic_store(&ks->slots[s].seq, 10);
@@ -104,8 +105,10 @@ static void test_all_or_none(void **state)
 			slots[s] = &ks->slots[row->slots[s]];
 		if (row->busy >= 0)
 			assert_true(slot_try_hold(&ks->slots[row->busy]));
-		if (slots_try_hold(ks, slots, row->count) != row->held)
+		if (slots_try_hold(shard, slots, row->count) != row->held)
 			fail_msg("%s: %s", row->label, row->held ? "not held" : "held");
+		assert_int_equal(shard->hurried, !row->held);
+		assert_int_equal(hold_spins(shard), row->held ? HOLD_SPINS : 1);
 		check_held(ks, row);
 		if (row->held)
 			slots_release(ks, slots, row->count, i % 2);
@@ -113,7 +116,7 @@ static void test_all_or_none(void **state)
 			assert_int_equal(seq_of(ks, row->slots[s]), i % 2 ? 12 : 10);
 		if (row->busy >= 0)
 			slot_release(&ks->slots[row->busy], false);
-		assert_true(slots_try_hold(ks, slots, row->count));
+		assert_true(slots_try_hold(shard, slots, row->count));
 		keyspace_free(ks);
 	}
 }
@@ -138,7 +141,7 @@ static void test_every_slot(void **state)
 		struct keyspace *ks = keyspace_make();
 		if (rows[i].busy >= 0)
 			assert_true(slot_try_hold(&ks->slots[rows[i].busy]));
-		if (slots_try_hold(ks, NULL, 0) != rows[i].held)
+		if (slots_try_hold(ks->shards[0], NULL, 0) != rows[i].held)
 			fail_msg("%s: %s", rows[i].label, rows[i].held ? "not held" : "held");
 		for (uint32_t s = 0; s < SLOT_COUNT; s++)
 			assert_int_equal(seq_of(ks, s), rows[i].held || s == rows[i].busy);
@@ -218,13 +221,15 @@ static void *writer_run(void *arg)
 	uint64_t id = (uintptr_t)arg;
 	struct check_random random = {race.seed + id};
 	struct slot *slots[GROUPS * GROUP_SLOTS];
+	struct shard shard = {.ks = race.ks};
 
 	for (uint64_t unit = 1; unit <= UNITS; unit++) {
 		bool all = check_random_below(&random, UNITS_ALL) == 0;
 		bool stores = check_random_below(&random, 8) != 0;
 		uint32_t mask = 1 + check_random_below(&random, (1u << GROUPS) - 1);
 		uint32_t count = mask_slots(mask, slots);
-		while (!slots_try_hold(race.ks, all ? NULL : slots, count))
+		shard.hurried = false;
+		while (!slots_try_hold(&shard, all ? NULL : slots, count))
 			sched_yield();
 		if (stores)
 			write_unit(mask, unit * WRITERS + id, &random);

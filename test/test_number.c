@@ -262,8 +262,11 @@ static void random_doubles(void **state)
 		size_t len;
 
 		memcpy(&d, &bits, sizeof(d));
-		if (i % 2 == 0)
+		if (i % 4 == 0)
 			d = (double)((int64_t)bits >> check_random_below(&random, 64));
+		else if (i % 4 == 1) /* few digits, some before the point and some behind it */
+			d = (double)((int64_t)bits >> (14 + check_random_below(&random, 40))) /
+			    pow(10, check_random_below(&random, 18));
 		if (!isfinite(d))
 			continue;
 		len = number_format_double(text, d);
@@ -273,6 +276,7 @@ static void random_doubles(void **state)
 		assert_int_equal(digit_count(text, d), precision + 1);
 		assert_true(number_parse_double((struct slice){text, len}, &back));
 		assert_memory_equal(&back, &d, sizeof(d));
+		assert_true(strtod(text, NULL) == d);
 	}
 }
 

@@ -209,7 +209,7 @@ static void slots_of_a_set(void **state)
 	watch_set_slots(set, slots);
 	assert_int_equal(slots_unique(slots, 3), 2);
 	assert_true(slots[0] < slots[1]);
-	assert_true(slots_try_hold(s.ks, slots, 2));
+	assert_true(slots_try_hold(s.ks->shards[0], slots, 2));
 	watch_set_clear_held(set);
 	slots_release(s.ks, slots, 2, false);
 	watch_set_free(set);

@@ -514,9 +514,19 @@ def command(rng):
     args = rng.choices(TEMPLATES, WEIGHTS)[0].generate(rng)
     if rng.random() < SPOILT:
         spoil(rng, args)
+        same_arity(args)
     if rng.random() < .1:
         args[0] = args[0].lower()
     return args
+
+
+def same_arity(args):
+    """Where 7.2 has changed how many arguments there may be, a number that both refuse or both take: what
+    is refused breaks a transaction."""
+    if args[0] in (b"ZRANK", b"ZREVRANK"):
+        del args[3:]
+    elif args[:2] == [b"COMMAND", b"GETKEYS"]:
+        args += [b"GET"] * (4 - len(args))
 
 
 TRANSACTION = 0.02
@@ -706,7 +716,8 @@ def encodings(reference, ours, args):
 
 
 def same_scores(reference, ours, args):
-    """The reference writes 17 digits where we write the shortest text, and keeps more zeros negative."""
+    """The reference writes 17 digits, and all of them before an exponent, where we write the shortest text
+    as 7.2 does; and it keeps more zeros negative."""
     if type(reference) is not type(ours) or isinstance(reference, Nil):
         return same(reference, ours, args)
     if isinstance(reference, list):
@@ -715,7 +726,7 @@ def same_scores(reference, ours, args):
     if reference == ours or not isinstance(reference, (bytes, Double)):
         return reference == ours
     one, two = ([x.text if isinstance(x, Double) else x for x in (reference, ours)])
-    return bool(re.fullmatch(rb"-0|-?\d[\d.]{15,}(e[-+]\d+)?", one)) and float(one) == float(two)
+    return bool(re.fullmatch(rb"-0|-?\d[\d.]{7,}(e[-+]\d+)?", one)) and float(one) == float(two)
 
 
 def scored(reply):
