@@ -5,6 +5,7 @@
  * worker looks at its own connections.
  */
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/gather.h"
 #include "server/handlers.h"
@@ -278,7 +279,7 @@ static int64_t gather_sum(const struct gather *gather)
 	return sum;
 }
 
-static void kill_finish(struct gather *gather, struct reply *reply)
+static void sum_finish(struct gather *gather, struct reply *reply)
 {
 	reply_int(reply, gather_sum(gather));
 }
@@ -356,7 +357,7 @@ void cmd_client_kill(struct conn *conn, struct ctx *ctx)
 		if (!kill_option(conn, ctx, i, &filter, &id))
 			return;
 	}
-	gather_start(query_new(conn, &filter, kill_run, kill_finish));
+	gather_start(query_new(conn, &filter, kill_run, sum_finish));
 }
 
 /* --- PAUSE --- */
@@ -422,22 +423,41 @@ void cmd_client_unpause(struct conn *conn, struct ctx *ctx)
 
 /* --- UNBLOCK --- */
 
-/* No command blocks yet on which a client could be found waiting: nobody is unblocked. */
+struct unblock {
+	uint64_t id;
+	enum blocked_end how;
+};
+
+static void unblock_run(struct worker *worker, struct gather_part *part)
+{
+	const struct unblock *unblock = part->gather->args;
+	struct conn *conn = worker->conns;
+	while (conn && conn->id != unblock->id)
+		conn = conn->all.next;
+	part->number = conn && blocked_end(conn, unblock->how);
+}
+
 void cmd_client_unblock(struct conn *conn, struct ctx *ctx)
 {
+	struct unblock unblock = {.how = BLOCKED_TIMEOUT};
 	int64_t id;
 	if (ctx->argc > 4) {
 		command_error_subcommand(ctx->cmd, ctx->argv[1], ctx->reply);
 		return;
 	}
-	if (ctx->argc == 4 && !slice_is(ctx->argv[3], "timeout") &&
-	    !slice_is(ctx->argv[3], "error")) {
+	if (ctx->argc == 4 && slice_is(ctx->argv[3], "error")) {
+		unblock.how = BLOCKED_ERROR;
+	} else if (ctx->argc == 4 && !slice_is(ctx->argv[3], "timeout")) {
 		reply_error(ctx->reply,
 			    "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 		return;
 	}
-	if (ctx_arg_int(ctx, 2, &id))
-		reply_int(ctx->reply, 0);
+	if (!ctx_arg_int(ctx, 2, &id))
+		return;
+	unblock.id = (uint64_t)id;
+	struct gather *gather = gather_new(conn, sizeof(unblock), unblock_run, sum_finish);
+	*(struct unblock *)gather->args = unblock;
+	gather_start(gather);
 }
 
 void cmd_client_help(struct conn *conn, struct ctx *ctx)

@@ -7,6 +7,7 @@
 #include "server/conn.h"
 
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/server.h"
@@ -170,7 +171,7 @@ static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	}
 	if (n == UV_EOF)
 		conn_log(conn, LOG_VERBOSE, "Client closed connection");
-	if (n == UV_EOF && conn->wait & WAIT_FOR_OTHERS) {
+	if (n == UV_EOF && conn_give_up(conn)) {
 		conn_close(conn); /* nobody is there any more to get what it waits for */
 		return;
 	}
@@ -306,7 +307,13 @@ void conn_close(struct conn *conn)
 	conn->flags |= CONN_CLOSING;
 	conn_unlink(conn);
 	multi_discard(conn);
+	blocked_leave(conn);
 	uv_close(&conn->handle, conn_on_close);
+}
+
+bool conn_give_up(struct conn *conn)
+{
+	return conn->blocked ? blocked_leave(conn) : (conn->wait & WAIT_FOR_OTHERS) != 0;
 }
 
 void conn_close_after(struct conn *conn)

@@ -80,6 +80,7 @@ struct conn_link {
 	struct conn *prev, *next;
 };
 
+struct blocked;
 struct multi;
 struct watch_set;
 
@@ -107,6 +108,7 @@ struct conn {
 	struct watch_set *watching; /* the keys it watches; NULL without */
 	/* out */
 	struct op *op; /* the request that isn't answered yet; NULL without */
+	struct blocked *blocked; /* the blocking command in which it waits; NULL without */
 	struct reply out;
 	struct conn_write *writing;
 	size_t writing_bytes;
@@ -142,6 +144,12 @@ void conn_close(struct conn *conn);
 
 /* It gave the password, or there was none when it came, or there is none now. */
 bool conn_authenticated(const struct conn *conn);
+
+/*
+ * The client will send no more: true when it waits for what others do, and needs it no longer. False
+ * when it waits for nothing of that kind, or the answer is on its way (blocked.h).
+ */
+bool conn_give_up(struct conn *conn);
 
 /* Closes when everything is answered and sent; runs no further request. */
 void conn_close_after(struct conn *conn);

@@ -105,7 +105,8 @@ void info_clients(const struct info *info)
 {
 	const struct server *server = info->server;
 	ull in_max = 0, out_max = 0;
-	uint32_t blocked = 0;
+	uint32_t blocked = 0, timeouts = 0;
+	int64_t keys = 0;
 	for (uint32_t i = 0; i < server->worker_count; i++) {
 		const struct worker *worker = &server->workers[i];
 		ull in = atomic_load_explicit(&worker->conns_in_max, memory_order_relaxed);
@@ -113,6 +114,8 @@ void info_clients(const struct info *info)
 		in_max = in > in_max ? in : in_max;
 		out_max = out > out_max ? out : out_max;
 		blocked += atomic_load_explicit(&worker->conns_blocked, memory_order_relaxed);
+		timeouts += atomic_load_explicit(&worker->conns_timed, memory_order_relaxed);
+		keys += atomic_load_explicit(&worker->shard->blocking_keys, memory_order_relaxed);
 	}
 	info_line(info, "connected_clients:%u", server_conn_count(server));
 	info_text(info, "cluster_connections:0\r\n");
@@ -120,9 +123,11 @@ void info_clients(const struct info *info)
 	info_line(info, "client_recent_max_input_buffer:%llu", in_max);
 	info_line(info, "client_recent_max_output_buffer:%llu", out_max);
 	info_line(info, "blocked_clients:%u", blocked);
-	info_text(info, "tracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:0\r\n"
-			"clients_in_timeout_table:0\r\ntotal_watched_keys:0\r\n"
-			"total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n");
+	info_text(info, "tracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:0\r\n");
+	info_line(info, "clients_in_timeout_table:%u", timeouts);
+	info_text(info, "total_watched_keys:0\r\n");
+	info_line(info, "total_blocking_keys:%lld", (long long)keys);
+	info_text(info, "total_blocking_keys_on_nokey:0\r\n");
 }
 
 /* --- memory --- */

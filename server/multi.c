@@ -13,6 +13,7 @@
 #include "server/serve.h"
 #include "server/server.h"
 #include "server/slowlog.h"
+#include "shard/blocked.h"
 #include "shard/execute.h"
 #include "shard/hold.h"
 
@@ -430,7 +431,8 @@ static bool exec_one(struct conn *conn, struct queued *queued)
 	struct pending p = {.conn = conn};
 	request_renew(&queued->request, conn);
 	p.request = queued->request;
-	serve_in_place(&p, queued->keys, queued->key_count, multi->now, &multi->stored);
+	serve_in_place(&p, queued->keys, queued->key_count, multi->now, &multi->ready,
+		       &multi->stored);
 	if (conn->op && !finish_slices(conn)) {
 		conn->op->mute |= deaf;
 		return false;
@@ -445,6 +447,8 @@ static void exec_end(struct conn *conn)
 {
 	struct multi *multi = conn->multi;
 	struct worker *worker = conn->worker;
+	multi->stored |= blocked_serve(&multi->ready, worker->shard, held_slots(multi),
+				       multi->slot_count, &worker->server->clock.now_ms);
 	slots_release(worker->server->ks, held_slots(multi), multi->slot_count, multi->stored);
 	worker->cycles = multi->started - multi->spent;
 	multi_free(conn);

@@ -52,6 +52,7 @@ struct multi {
 	/* EXEC */
 	bool running; /* its slots are held */
 	bool stored;
+	struct ready_list ready; /* what others wait for: served at the end */
 	struct slot **slots; /* each once, in rising order; NULL before EXEC */
 	uint32_t slot_count;
 	uint32_t slot_room;

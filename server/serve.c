@@ -14,6 +14,7 @@
 
 #include "proto/command_info.h"
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/gather.h"
 #include "server/handlers.h"
 #include "server/log.h"
@@ -237,6 +238,21 @@ static bool route_keys(struct worker *worker, struct pending *p, struct reply *r
 	return true;
 }
 
+/* A blocking command: it may have its connection wait. */
+static bool route_blocking(struct worker *worker, struct pending *p, struct reply *reply)
+{
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
+	uint32_t errors = reply->errors;
+	ctx.key_count = serve_keys(worker, &p->request);
+	ctx.keys = worker->keys;
+	uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
+	if (!blocked_run(worker, p, &ctx, slots))
+		return false;
+	if (!p->conn->blocked)
+		finish_here(worker, p, &ctx, errors);
+	return true;
+}
+
 /* A flush waits until few entries of earlier ones are left: who fills and flushes takes no more and more. */
 static bool must_free_first(const struct worker *worker, const struct command *cmd)
 {
@@ -294,7 +310,7 @@ static bool route_holder(struct worker *worker, struct pending *p, struct reply 
 }
 
 void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
-		    bool *stored)
+		    struct ready_list *ready, bool *stored)
 {
 	struct worker *worker = p->conn->worker;
 	struct reply *reply = &p->conn->out;
@@ -310,6 +326,7 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 	ctx.key_count = key_count;
 	ctx.now = now;
 	ctx.clock = NULL;
+	ctx.ready = ready;
 	execute(&ctx);
 	*stored |= ctx.stored;
 	finish_here(worker, p, &ctx, errors);
@@ -323,7 +340,8 @@ static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 	case ROUTE_KEY:
 		return route_key(worker, p, reply);
 	case ROUTE_KEYS:
-		return route_keys(worker, p, reply);
+		return p->request.cmd->flags & CMD_BLOCKING ? route_blocking(worker, p, reply)
+							    : route_keys(worker, p, reply);
 	case ROUTE_ALL:
 		return route_all(worker, p, reply);
 	case ROUTE_HOLDER:
@@ -649,7 +667,7 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 	run_batch(worker);
 	if (may_serve(conn)) {
 		conn_close_after(conn);
-	} else if (conn->wait & WAIT_FOR_OTHERS) {
+	} else if (conn_give_up(conn)) {
 		conn_flush(conn);
 		conn_close(conn);
 	}
@@ -696,6 +714,9 @@ static void open_letter(struct worker *worker, uintptr_t letter)
 		mem_free(arrival, sizeof(*arrival));
 		break;
 	}
+	case MAIL_SERVED:
+		blocked_served(worker, what);
+		break;
 	case MAIL_VERB_COUNT:
 		assert(!"no such verb");
 	}

@@ -58,7 +58,7 @@ bool serve_hold(struct worker *worker, struct slot *const *slots, uint32_t count
  * all; *stored is set when it has stored something. Its answer is still to come if conn->op is set.
  */
 void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
-		    bool *stored);
+		    struct ready_list *ready, bool *stored);
 
 /* Counts a command that has taken so long. */
 void serve_book(struct worker *worker, const struct command *cmd, uint64_t cycles);

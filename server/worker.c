@@ -8,6 +8,7 @@
 #include "server/worker.h"
 
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/serve.h"
@@ -37,6 +38,7 @@ void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb)
 static void post_mail(struct worker *worker)
 {
 	struct server *server = worker->server;
+	blocked_post(worker);
 	for (uint32_t i = 0; i < server->worker_count; i++) {
 		if (outbox_post(&worker->outboxes[i], &server->workers[i].mailbox)) {
 			mailbox_wake(&server->workers[i].mailbox);
@@ -180,7 +182,6 @@ static void drop_paused(struct worker *worker)
 /* What connections take, for INFO. */
 struct conns_sum {
 	uint64_t bytes, in_max, out_max;
-	uint32_t blocked;
 };
 
 static void conns_sum_add(struct conns_sum *sum, const struct conn *conn)
@@ -190,7 +191,6 @@ static void conns_sum_add(struct conns_sum *sum, const struct conn *conn)
 		      multi_bytes(conn);
 	sum->in_max = in > sum->in_max ? in : sum->in_max;
 	sum->out_max = out > sum->out_max ? out : sum->out_max;
-	sum->blocked += (conn->wait & WAIT_BLOCKED) != 0;
 }
 
 static void publish_conns(struct worker *worker, const struct conns_sum *sum)
@@ -198,7 +198,6 @@ static void publish_conns(struct worker *worker, const struct conns_sum *sum)
 	atomic_store_explicit(&worker->conns_bytes, sum->bytes, memory_order_relaxed);
 	atomic_store_explicit(&worker->conns_in_max, sum->in_max, memory_order_relaxed);
 	atomic_store_explicit(&worker->conns_out_max, sum->out_max, memory_order_relaxed);
-	atomic_store_explicit(&worker->conns_blocked, sum->blocked, memory_order_relaxed);
 }
 
 /* `timeout`: it neither asks for anything nor reads what it asked for. It may wait for us as long as it likes. */
@@ -232,6 +231,7 @@ static void cron(struct worker *worker)
 		if (conn->writing)
 			conn_flush_later(conn);
 		check_idle(worker, conn, timeout_ms);
+		blocked_look(conn);
 	}
 	publish_conns(worker, &sum);
 }
@@ -264,6 +264,7 @@ static void worker_tick(struct worker *worker)
 	if (worker->unwatching)
 		multi_unwatch_step(worker);
 	serve_ready(worker);
+	blocked_step(worker);
 	if (worker->cron_due)
 		cron(worker);
 	post_mail(worker);
@@ -288,7 +289,8 @@ static void worker_on_check(uv_check_t *check)
 static bool worker_done(struct worker *worker)
 {
 	struct server *server = worker->server;
-	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching;
+	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching &&
+		     !blocked_busy(worker);
 	if (quiet && !worker->quiet) {
 		worker->quiet = true;
 		if (atomic_fetch_add(&server->quiet, 1) + 1 == server->worker_count)
@@ -309,10 +311,12 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
 	/* who holds the slot may be waiting for this core */
-	if (worker->ready_later.first || worker->unwatching)
+	bool patient = worker->unwatching || blocked_busy(worker);
+	if (worker->ready_later.first || patient)
 		sched_yield();
-	bool work = worker->busy || worker->unwatching || worker->ready.first || worker->ready_later.first || worker->flush_first ||
-		    worker->cron_due || !mailbox_sleep(&worker->mailbox);
+	blocked_arm(worker);
+	bool work = worker->busy || patient || worker->ready.first || worker->ready_later.first ||
+		    worker->flush_first || worker->cron_due || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
 		uv_idle_start(&worker->idle, worker_on_idle);
@@ -362,10 +366,11 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	uv_prepare_init(&worker->loop, &worker->prepare);
 	uv_idle_init(&worker->loop, &worker->idle);
 	uv_timer_init(&worker->loop, &worker->cron);
+	uv_timer_init(&worker->loop, &worker->timeout);
 	error = mailbox_open(&worker->mailbox, &worker->loop);
 	if (error)
 		return error;
-	worker->check.data = worker->prepare.data = worker->cron.data = worker;
+	worker->check.data = worker->prepare.data = worker->cron.data = worker->timeout.data = worker;
 	uv_check_start(&worker->check, worker_on_check);
 	uv_prepare_start(&worker->prepare, worker_on_prepare);
 	return 0;
@@ -413,6 +418,7 @@ void worker_deinit(struct worker *worker)
 		mem_free(block, block->size);
 	}
 	serve_deinit(worker);
+	mem_free(worker->timeouts, worker->timeout_room * sizeof(struct blocked *));
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
 	slowlog_free(worker->slowlog);
 }

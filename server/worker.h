@@ -38,6 +38,7 @@
 
 struct server;
 struct slowlog;
+struct blocked;
 
 /* Requests prefetched and run together: enough to hide a cache miss behind the others. */
 #define BATCH_MAX 64
@@ -84,11 +85,12 @@ struct worker {
 	struct mailbox mailbox;
 	_Atomic uint32_t conn_count; /* this worker stores, the acceptor reads */
 	_Atomic bool stop;           /* the main thread stores */
+	_Atomic uint32_t conns_blocked; /* in blocking commands; this worker stores, any reads */
+	_Atomic uint32_t conns_timed;   /* ... that have a timeout; the same */
 	/* this worker stores at each cron, any reads */
 	_Atomic uint64_t conns_bytes;   /* of all its connections with their buffers */
 	_Atomic uint64_t conns_in_max;  /* the most bytes of requests that one has waiting, */
 	_Atomic uint64_t conns_out_max; /* ... and of replies */
-	_Atomic uint32_t conns_blocked; /* in blocking commands */
 	struct stats stats;          /* this worker stores, any reads */
 	/* this worker only */
 	uv_loop_t loop;
@@ -96,6 +98,8 @@ struct worker {
 	uv_prepare_t prepare;
 	uv_idle_t idle;
 	uv_timer_t cron;
+	uv_timer_t timeout; /* for the first of the timeouts */
+	int64_t armed_for;  /* which it runs for, 0: none */
 	bool busy;      /* more to do: don't sleep */
 	bool cron_due;
 	bool stopping;  /* no connection any more */
@@ -123,6 +127,9 @@ struct worker {
 	struct job *jobs, **jobs_end; /* stepped in turn */
 	uint32_t job_count;
 	struct watch_set *unwatching; /* watches of who doesn't need them any more (multi.h) */
+	struct blocked **timeouts;     /* a heap of those that wait and have one (blocked.h) */
+	uint32_t timeout_count, timeout_room;
+	struct blocked *unblocking; /* those that wait no longer and have places to be taken out */
 	struct slowlog *slowlog;
 	struct latency_event latency[LATENCY_KIND_COUNT];
 	bool writes_wait;          /* in this tick: too much waits for a grace period */

@@ -5,6 +5,7 @@
  * Every range becomes ranks first (zset_range.h), whatever it goes by; LIMIT is arithmetic on them,
  * and counting needs no look at the elements between.
  */
+#include "shard/blocked.h"
 #include "shard/handlers.h"
 #include "shard/zset_range.h"
 #include "shard/zset_show.h"
@@ -271,7 +272,17 @@ void cmd_zremrangebylex(struct ctx *ctx)
 
 /* --- popping --- */
 
-/* Shows and removes up to `count` elements of key k from one end. */
+/* Shows and removes `count` elements of key k, which there are, from one end. */
+static void take(struct ctx *ctx, uint32_t k, const struct entry *e, bool greatest, uint64_t count,
+		 struct zset_show *show)
+{
+	uint64_t length = zset_value_count(e);
+
+	zset_value_walk(e, greatest ? length - 1 : 0, count, greatest, zset_show_element, show);
+	remove_ranks(ctx, k, e, (struct zset_ranks){greatest ? length - count : 0, count});
+}
+
+/* The same for up to `count`, as an array. */
 static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greatest, uint64_t count,
 		struct zset_show show)
 {
@@ -279,8 +290,7 @@ static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greates
 
 	count = count < length ? count : length;
 	reply_array(ctx->reply, zset_show_length(&show, count));
-	zset_value_walk(e, greatest ? length - 1 : 0, count, greatest, zset_show_element, &show);
-	remove_ranks(ctx, k, e, (struct zset_ranks){greatest ? length - count : 0, count});
+	take(ctx, k, e, greatest, count, &show);
 }
 
 static void zpop(struct ctx *ctx, bool greatest)
@@ -317,15 +327,15 @@ void cmd_zpopmax(struct ctx *ctx)
 	zpop(ctx, true);
 }
 
-/* ZMPOP's arguments from the number of keys on. On failure replies. */
-static bool parse_zmpop(struct ctx *ctx, bool *greatest, int64_t *count)
+/* ZMPOP's arguments from the number of keys (argument `at`) on. On failure replies. */
+static bool parse_zmpop(struct ctx *ctx, uint32_t at, bool *greatest, int64_t *count)
 {
 	int64_t keys;
 
 	*count = 1;
-	if (!ctx_arg_range(ctx, 1, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0"))
+	if (!ctx_arg_range(ctx, at, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0"))
 		return false;
-	uint32_t where = keys < ctx->argc - 2 ? (uint32_t)keys + 2 : 0;
+	uint32_t where = keys < ctx->argc - at - 1 ? (uint32_t)keys + at + 1 : 0;
 	*greatest = where > 0 && slice_is(ctx->argv[where], "max");
 	bool good = where > 0 && (*greatest || slice_is(ctx->argv[where], "min")) &&
 		    (ctx->argc == where + 1 ||
@@ -340,27 +350,90 @@ static bool parse_zmpop(struct ctx *ctx, bool *greatest, int64_t *count)
 	return false;
 }
 
-void cmd_zmpop(struct ctx *ctx)
+/* The first sorted set there is, NULL for none. False, after replying, when a key holds something else. */
+static bool find_first(struct ctx *ctx, uint32_t *k, struct entry **e)
+{
+	for (*k = 0; *k < ctx->key_count; ++*k) {
+		if (!ctx_peek_typed(ctx, *k, ENTRY_ZSET, e))
+			return false;
+		if (*e && !blocked_ahead(ctx, *k))
+			return true;
+	}
+	*e = NULL;
+	return true;
+}
+
+/* Key and elements; false, after replying null, when there is nothing. */
+static bool pop_many(struct ctx *ctx, bool greatest, int64_t count)
 {
 	struct zset_show show = {.reply = ctx->reply, .scores = true, .pairs = PAIRS_ARRAYS};
-	bool greatest;
-	int64_t count;
-	struct entry *e = NULL;
-	uint32_t k = 0;
+	struct entry *e;
+	uint32_t k;
 
-	if (!parse_zmpop(ctx, &greatest, &count))
-		return;
-	for (; k < ctx->key_count; k++) {
-		if (!ctx_peek_typed(ctx, k, ENTRY_ZSET, &e))
-			return;
-		if (e)
-			break;
-	}
+	if (!find_first(ctx, &k, &e))
+		return true;
 	if (!e) {
 		reply_null_array(ctx->reply);
-		return;
+		return false;
 	}
 	reply_array(ctx->reply, 2);
 	reply_bulk_slice(ctx->reply, ctx->keys[k].name);
 	pop(ctx, k, e, greatest, (uint64_t)count, show);
+	return true;
+}
+
+void cmd_zmpop(struct ctx *ctx)
+{
+	bool greatest;
+	int64_t count;
+
+	if (parse_zmpop(ctx, 1, &greatest, &count))
+		pop_many(ctx, greatest, count);
+}
+
+void cmd_bzmpop(struct ctx *ctx)
+{
+	bool greatest;
+	int64_t count, until;
+
+	if (parse_zmpop(ctx, 2, &greatest, &count) && ctx_arg_timeout(ctx, 1, &until) &&
+	    !pop_many(ctx, greatest, count))
+		ctx_block(ctx, ENTRY_ZSET, ctx->key_count, until);
+}
+
+/* Key, member and score of one element; false, after replying null, when there is nothing. */
+static bool pop_one(struct ctx *ctx, bool greatest)
+{
+	struct zset_show show = {.reply = ctx->reply, .scores = true, .pairs = PAIRS_FLAT};
+	struct entry *e;
+	uint32_t k;
+
+	if (!find_first(ctx, &k, &e))
+		return true;
+	if (!e) {
+		reply_null_array(ctx->reply);
+		return false;
+	}
+	reply_array(ctx->reply, 3);
+	reply_bulk_slice(ctx->reply, ctx->keys[k].name);
+	take(ctx, k, e, greatest, 1, &show);
+	return true;
+}
+
+static void pop_or_block(struct ctx *ctx, bool greatest)
+{
+	int64_t until;
+
+	if (ctx_arg_timeout(ctx, ctx->argc - 1, &until) && !pop_one(ctx, greatest))
+		ctx_block(ctx, ENTRY_ZSET, ctx->key_count, until);
+}
+
+void cmd_bzpopmin(struct ctx *ctx)
+{
+	pop_or_block(ctx, false);
+}
+
+void cmd_bzpopmax(struct ctx *ctx)
+{
+	pop_or_block(ctx, true);
 }

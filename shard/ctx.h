@@ -43,6 +43,21 @@ struct key {
 	struct slot *slot;
 };
 
+struct blocked_queue;
+
+/* Keys that others wait for, and that have been put: the holder serves them at the end of its unit of work. */
+struct ready_list {
+	struct blocked_queue *first, *last;
+};
+
+/* A blocking command has found nothing: what its client waits for. */
+struct ctx_block {
+	bool wanted;
+	enum entry_type type; /* of the values */
+	uint32_t key_count;   /* which it waits for: the first ones of the request's */
+	int64_t until;        /* unix ms; INT64_MAX: for ever */
+};
+
 struct ctx {
 	/* the request; argv[0] is the command's name */
 	const struct command *cmd;
@@ -58,11 +73,14 @@ struct ctx {
 	struct keyspace *ks;
 	struct shard *shard; /* the executing worker's */
 	bool holder;         /* all slots of the request are held: may store */
+	bool may_block;      /* not inside a transaction */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
 	/* results */
 	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
 	uint64_t dirty;   /* changes made */
+	struct ctx_block block;
+	struct ready_list *ready; /* of the unit of work */
 };
 
 /*
@@ -145,5 +163,18 @@ bool ctx_arg_double(struct ctx *ctx, uint32_t i, double *out, const char *error)
  * of a number that isn't one or doesn't fit 32 bits; NULL: the usual.
  */
 bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error);
+
+/*
+ * Argument i as a time to wait in seconds: `until` is what ctx_block() takes. On failure replies as Redis
+ * does.
+ */
+bool ctx_arg_timeout(struct ctx *ctx, uint32_t i, int64_t *until);
+
+/* Nothing is there; a null is replied for the case that it can't wait. Waits for the first `key_count` keys. */
+static inline void ctx_block(struct ctx *ctx, enum entry_type type, uint32_t key_count,
+			     int64_t until)
+{
+	ctx->block = (struct ctx_block){true, type, key_count, until};
+}
 
 #endif

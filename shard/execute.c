@@ -7,6 +7,7 @@
 #include "shard/execute.h"
 
 #include "proto/mem.h"
+#include "shard/blocked.h"
 #include "shard/hold.h"
 
 #include <assert.h>
@@ -99,9 +100,14 @@ void execute(struct ctx *ctx)
 
 bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
 {
+	struct ready_list ready = {0};
 	if (!slots_try_hold(ctx->shard, slots, count))
 		return false;
+	ctx->ready = &ready;
 	execute(ctx);
+	if (ready.first)
+		ctx->stored |= blocked_serve(&ready, ctx->shard, slots, count, ctx->clock);
+	ctx->ready = NULL;
 	slots_release(ctx->ks, slots, count, ctx->stored);
 	return true;
 }

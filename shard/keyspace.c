@@ -80,6 +80,7 @@ void keyspace_free(struct keyspace *ks)
 	for (uint32_t i = 0; i < ks->shard_count; i++) {
 		struct shard *shard = ks->shards[i];
 		retire_deinit(&shard->retire);
+		mem_free(shard->stalled, shard->stalled_room * sizeof(struct slot *));
 		mem_free(shard->counts, ks->databases * sizeof(*shard->counts));
 		mem_free(shard, (sizeof(*shard) + 63) & ~(size_t)63);
 	}

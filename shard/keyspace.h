@@ -43,6 +43,8 @@
 #define DATABASES_MAX 1024
 
 struct watch_index;
+struct blocked_index;
+struct waiter;
 
 struct slot {
 	struct table table;            /* database 0: the common one, at hand */
@@ -51,7 +53,8 @@ struct slot {
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
 	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
 	_Atomic(struct watch_index *) watchers; /* of keys here (watch.h); NULL: nobody; holder only */
-	uint64_t spare[3];
+	_Atomic(struct blocked_index *) blocked; /* who waits for keys here (blocked.h); NULL: nobody; holder only */
+	uint64_t spare[2];
 } __attribute__((aligned(64)));
 
 /* Counters of one shard: written by its worker only (relaxed), summed by whoever shows them. */
@@ -83,6 +86,11 @@ struct shard {
 	uint32_t sweep_db;             /* ... in which of the slot's tables, */
 	uint32_t sweep_prefix;         /* ... and where in that (table_sweep_from) */
 	bool hurried;                  /* a hold has failed since the tick began (hold.h) */
+	/* blocked.h */
+	struct waiter *served_first, *served_last; /* whose reply is to be sent */
+	struct slot **stalled;                     /* slots with waiters to be tried again */
+	uint32_t stalled_count, stalled_room;
+	_Atomic int64_t blocking_keys; /* counted where they come and go: the sum is right */
 };
 
 /* How reads leave their mark in an entry's access bits. */
@@ -153,6 +161,12 @@ struct table *slot_table_make(struct keyspace *ks, struct slot *slot, uint32_t d
 static inline struct watch_index *slot_watchers(const struct slot *slot)
 {
 	return atomic_load_explicit(&slot->watchers, memory_order_relaxed);
+}
+
+/* Who waits for keys of the slot, NULL without. The same. */
+static inline struct blocked_index *slot_blocked(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->blocked, memory_order_relaxed);
 }
 
 /* One attempt to become the slot's holder. */

@@ -294,6 +294,11 @@ COMMANDS = """
 4 LPOP list small
 4 RPOP list random_count
 5 LMPOP (1 list|2 list list|3 list list list) (LEFT|RIGHT) (COUNT small)?
+3 BLPOP list+ 0.001
+3 BRPOP list+ 0.001
+2 BLMPOP 0.001 (1 list|2 list list|3 list list list) (LEFT|RIGHT) (COUNT small)?
+3 BLMOVE list list (LEFT|RIGHT) (LEFT|RIGHT) 0.001
+2 BRPOPLPUSH list list 0.001
 4 LLEN list
 6 LINDEX list list_index
 6 LRANGE list list_index list_index
@@ -388,6 +393,9 @@ COMMANDS = """
 4 ZPOPMIN zset random_count?
 4 ZPOPMAX zset random_count?
 4 ZMPOP sources (MIN|MAX) (COUNT random_count)?
+3 BZPOPMIN zset+ 0.001
+3 BZPOPMAX zset+ 0.001
+2 BZMPOP 0.001 sources (MIN|MAX) (COUNT random_count)?
 3 ZRANDMEMBER zset (random_count WITHSCORES?)?
 4 ZUNION sources (AGGREGATE (SUM|MIN|MAX)|WITHSCORES)*
 4 ZINTER weighted (AGGREGATE (SUM|MIN|MAX)|WITHSCORES)*
@@ -640,7 +648,7 @@ def spoil(rng, args):
         args += [rng.choice(ODD)] * rng.randrange(1, 3)
     elif len(args) > 1:
         args[rng.randrange(1, len(args))] = rng.choice(ODD)
-    if unsafe(args):
+    if unsafe(args) or waits_long(args):
         args[:] = [b"PING"]
 
 
@@ -659,6 +667,14 @@ def mixes_scores(args):
     if args[0].upper() == b"ZADD":
         return any(word.startswith(b"lex") for word in args)
     return lexical and not all(word.startswith(b"lex") for word in args[1:2])
+
+
+def waits_long(args):
+    """A command that waits, and whose timeout isn't the short one of its template any more."""
+    if args[0] in (b"BLMPOP", b"BZMPOP"):
+        return args[1:2] != [b"0.001"]
+    return args[0] in (b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BZPOPMIN", b"BZPOPMAX") and (
+        args[-1] != b"0.001")
 
 
 def unsafe(args):
@@ -843,7 +859,8 @@ RULES = {
 
 RULES.update({name: same_scores for name in (
     b"ZADD", b"ZINCRBY", b"ZSCORE", b"ZMSCORE", b"ZRANGE", b"ZREVRANGE", b"ZRANGEBYSCORE",
-    b"ZREVRANGEBYSCORE", b"ZPOPMIN", b"ZPOPMAX", b"ZMPOP", b"ZUNION", b"ZINTER", b"ZDIFF")})
+    b"ZREVRANGEBYSCORE", b"ZPOPMIN", b"ZPOPMAX", b"ZMPOP", b"BZPOPMIN",
+    b"BZPOPMAX", b"BZMPOP", b"ZUNION", b"ZINTER", b"ZDIFF")})
 
 
 def agree(reference, ours, args):
