@@ -32,8 +32,9 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 KEYS = 1_000_000
 IDLE_CONNECTIONS = 10_000
+BESIDE_RATE = 2000      # transactions a second in the background: some percent of what a server can do
 
-# name: (memtier options or the kind of bench/blocks.c, redis-benchmark options, what it is called)
+# name: (memtier options or the kind of bench/blocks.c, or that and what runs beside it, redis-benchmark options, what it is called)
 SCENARIOS = {
     "get64": (["--ratio", "0:1", "--pipeline", "64"], ["-t", "get", "-P", "64"], "GET, pipeline 64"),
     "set64": (["--ratio", "1:0", "--pipeline", "64"], ["-t", "set", "-P", "64"], "SET, pipeline 64"),
@@ -42,6 +43,8 @@ SCENARIOS = {
     "mset8": ("mset", None, "MSET of 8, pipeline 16"),
     "multi4": ("multi", None, "MULTI of 4 SETs, pipeline 16"),
     "tagged4": ("tagged", None, "the same in one slot, pipeline 16"),
+    "single16": ("single", None, "GET and SET on 99 % of the slots, pipeline 16"),
+    "beside16": (("single", "few"), None, "the same beside MULTI on 1 % of them"),
     "mixed1": (["--ratio", "1:10", "--pipeline", "1"], ["-t", "get", "-P", "1"], "1 SET : 10 GET, no pipeline"),
 }
 
@@ -108,23 +111,43 @@ def redis_benchmark(server, options, seconds):
     return float(re.findall(r"([\d.]+) requests per second", text)[-1]), count, {}
 
 
+def blocks_command(server, kind, seconds, *more):
+    return [os.path.join(BUILD, "bench", "blocks"), "--port", str(server.port), "--kind", kind, "--seconds", str(seconds),
+            "--keys", str(KEYS), *more]
+
+
 def blocks(server, kind, seconds):
-    text = subprocess.run(
-        [os.path.join(BUILD, "bench", "blocks"), "--port", str(server.port), "--kind", kind, "--seconds", str(seconds),
-         "--keys", str(KEYS)], capture_output=True, text=True, timeout=300, check=True).stdout
-    result = json.loads(text)
-    return result.pop("ops"), result.pop("count"), {p[1:]: ms for p, ms in result.items()}
+    """All that bench/blocks.c says, as a dictionary."""
+    return json.loads(subprocess.run(blocks_command(server, kind, seconds), capture_output=True, text=True,
+                                     timeout=300, check=True).stdout)
+
+
+def measure_blocks(server, kinds, seconds):
+    """The first kind's figures, the second one runs beside it."""
+    kind, *beside = [kinds] if isinstance(kinds, str) else kinds
+    others = [subprocess.Popen(blocks_command(server, other, seconds + 10, "--rate", str(BESIDE_RATE),
+                                              "--threads", "1", "--connections", "8"), stdout=subprocess.DEVNULL)
+              for other in beside]
+    try:
+        if others:
+            time.sleep(0.5)     # until they have made their blocks
+        result = blocks(server, kind, seconds)
+    finally:
+        for other in others:
+            other.terminate()
+            other.wait()
+    return result["ops"], result["count"], {name[1:]: ms for name, ms in result.items() if re.match(r"p\d", name)}
 
 
 def is_blocks(scenario):
-    return isinstance(SCENARIOS[scenario][0], str)
+    return not isinstance(SCENARIOS[scenario][0], list)
 
 
 def measure(server, scenario, seconds):
     with_memtier = shutil.which("memtier_benchmark")
     user, system = server.cpu()
     if is_blocks(scenario):
-        ops, count, latency = blocks(server, SCENARIOS[scenario][0], seconds)
+        ops, count, latency = measure_blocks(server, SCENARIOS[scenario][0], seconds)
     elif with_memtier:
         ops, count, latency = memtier(server, SCENARIOS[scenario][0], seconds)
     else:
@@ -240,6 +263,10 @@ def main():
     print()
     print(table(results, [s.name for s in servers], args.markdown))
     print()
+    if "single16" in results and "beside16" in results:
+        print("beside transactions: " + ", ".join(
+            "%s %+.1f %%" % (name, 100 * (beside["ops"] / results["single16"][name]["ops"] - 1))
+            for name, beside in results["beside16"].items()))
     print("resident bytes a key: sherd %.0f, redis %.0f" % (bytes_a_key["sherd"], bytes_a_key["redis"]))
     for name, size in idle.items():
         print("resident bytes an idle connection: %s %.0f" % (name, size))

@@ -410,6 +410,13 @@ void reply_bulk_long_double(struct reply *r, long double d)
 	reply_bulk(r, text, number_format_long_double(text, d));
 }
 
+void reply_long_double(struct reply *r, long double d)
+{
+	char text[NUMBER_DOUBLE_TEXT_MAX];
+
+	text_or_bulk(r, ',', text, number_format_long_double(text, d));
+}
+
 void reply_bool(struct reply *r, bool b)
 {
 	if (r->resp == 3)

@@ -119,6 +119,8 @@ void reply_attribute(struct reply *r, size_t n); /* RESP3 only */
 void reply_double(struct reply *r, double d);
 /* A double as a decimal without exponent (INCRBYFLOAT and the like): bulk string in both. */
 void reply_bulk_long_double(struct reply *r, long double d);
+/* The same as a double in RESP3 (coordinates). */
+void reply_long_double(struct reply *r, long double d);
 /* #t or :1 */
 void reply_bool(struct reply *r, bool b);
 /* (123 or a bulk string */

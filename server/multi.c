@@ -47,15 +47,21 @@ static struct queued *queued_new(const struct request *request)
 	return queued;
 }
 
+static enum command_route route_of(const struct request *request)
+{
+	return command_route(request->cmd, request->argv, request->argc);
+}
+
 /* Finds the keys in the copied arguments. */
 static void queued_prepare(struct worker *worker, struct queued *queued)
 {
 	struct request *request = &queued->request;
+	enum command_route route = route_of(request);
 	queued->keys = &request->key;
-	if (request->cmd->route == ROUTE_KEY) {
+	if (route == ROUTE_KEY) {
 		request->key.name = request->argv[request->cmd->first_key];
 		queued->key_count = 1;
-	} else if (request->cmd->route == ROUTE_KEYS) {
+	} else if (route == ROUTE_KEYS || route == ROUTE_ALL) {
 		uint32_t count = serve_keys(worker, request);
 		if (count == 0)
 			return; /* malformed: the handler will say so */
@@ -84,14 +90,16 @@ bool multi_takes(const struct conn *conn, const struct command *cmd)
 }
 
 /* A command that looks at the whole keyspace, and within EXEC sees it at one moment. */
-static bool needs_all(const struct command *cmd)
+static bool needs_all(const struct request *request)
 {
-	return cmd->route == ROUTE_ALL || cmd->route == ROUTE_OBSERVE || cmd->id == CMD_keys;
+	enum command_route route = route_of(request);
+	return route == ROUTE_ALL || route == ROUTE_OBSERVE || request->cmd->id == CMD_keys;
 }
 
-static bool reads_keys(const struct command *cmd)
+static bool reads_keys(const struct request *request)
 {
-	return (cmd->flags & CMD_READONLY) && (cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS);
+	enum command_route route = route_of(request);
+	return (request->cmd->flags & CMD_READONLY) && (route == ROUTE_KEY || route == ROUTE_KEYS);
 }
 
 void multi_queue(struct conn *conn, const struct request *request, struct reply *reply)
@@ -104,8 +112,8 @@ void multi_queue(struct conn *conn, const struct request *request, struct reply 
 	multi->count++;
 	multi->key_count += queued->key_count;
 	multi->flags |= request->cmd->flags;
-	multi->needs_all |= needs_all(request->cmd);
-	multi->only_reads &= reads_keys(request->cmd);
+	multi->needs_all |= needs_all(request);
+	multi->only_reads &= reads_keys(request);
 	for (uint32_t i = 0; i < request->argc; i++)
 		multi->args_bytes += request->argv[i].len + sizeof(void *);
 	multi->bytes += queued->bytes + queued->key_count * sizeof(struct key);

@@ -260,11 +260,13 @@ static bool must_free_first(const struct worker *worker, const struct command *c
 	       worker->shard->retire.flushed > FLUSHED_MAX;
 }
 
-/* A request on every slot. */
+/* A request on every slot; it may have keys all the same. */
 static bool route_all(struct worker *worker, struct pending *p, struct reply *reply)
 {
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
+	ctx.key_count = serve_keys(worker, &p->request);
+	ctx.keys = worker->keys;
 	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
 	finish_here(worker, p, &ctx, errors);
@@ -333,7 +335,8 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 
 static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 {
-	switch ((enum command_route)p->request.cmd->route) {
+	const struct request *request = &p->request;
+	switch (command_route(request->cmd, request->argv, request->argc)) {
 	case ROUTE_KEY:
 		return route_key(worker, p, reply);
 	case ROUTE_KEYS:
@@ -349,6 +352,8 @@ static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 	case ROUTE_NONE:
 		route_none(worker, p, reply);
 		break;
+	case ROUTE_PATTERNS:
+		assert(false);
 	}
 	return true;
 }

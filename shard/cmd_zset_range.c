@@ -99,6 +99,8 @@ static struct zset_ranks request_ranks(const struct range_request *request, cons
 	struct zset_ranks ranks = zset_range_ranks(&request->range, e, request->reverse);
 	uint64_t skip = (uint64_t)request->offset; /* a negative one skips everything */
 
+	if (request->by == RANGE_BY_RANK) /* LIMIT 5 -1 may stand here, and does nothing */
+		skip = 0;
 	skip = skip > ranks.count ? ranks.count : skip;
 	ranks.count -= skip;
 	if (!request->reverse)

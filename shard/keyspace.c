@@ -36,6 +36,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	atomic_store(&ks->limits.set_listpack_value, 64);
 	atomic_store(&ks->limits.zset_listpack_entries, 128);
 	atomic_store(&ks->limits.zset_listpack_value, 64);
+	atomic_store(&ks->limits.hll_sparse_bytes, 3000);
 	atomic_store(&ks->limits.list_listpack_size, -2);
 	atomic_store(&ks->lfu_log_factor, 10);
 	atomic_store(&ks->lfu_decay_minutes, 1);

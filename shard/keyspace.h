@@ -111,6 +111,7 @@ struct encoding_limits {
 	_Atomic int64_t set_listpack_value;
 	_Atomic int64_t zset_listpack_entries;
 	_Atomic int64_t zset_listpack_value;
+	_Atomic int64_t hll_sparse_bytes;
 	_Atomic int64_t list_listpack_size; /* of a list's nodes: elements, or -1 to -5: 4 to 64 KB */
 };
 
