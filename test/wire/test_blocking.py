@@ -219,6 +219,7 @@ def blocked_clients(client):
     ("BLPOP k 0", "LMOVE other k LEFT LEFT", [b"k", b"o"], ["EXISTS k other", 0]),
     ("BLPOP k 0", "RPOPLPUSH other k", [b"k", b"o"], ["EXISTS k other", 0]),
     ("BLPOP k 0", "BLMOVE other k LEFT LEFT 0", [b"k", b"o"], ["EXISTS k other", 0]),
+    ("BLPOP k 0", "SORT other ALPHA STORE k", [b"k", b"o"], ["LRANGE other 0 -1", [b"o"]]),
     ("BZPOPMIN z 0", "ZUNIONSTORE z 1 zother", [b"z", b"o", b"1"], ["ZCARD zother", 1]),
     ("BZPOPMIN z 0", "ZRANGESTORE z zother 0 -1", [b"z", b"o", b"1"], ["ZCARD zother", 1]),
     ("BZPOPMIN z 0", "RENAME zother z", [b"z", b"o", b"1"], ["EXISTS z zother", 0]),
