@@ -126,7 +126,8 @@ void cmd_lrange(struct ctx *ctx)
 		return;
 	}
 	struct range range = resolve_range(start, end, (int64_t)list_length(e));
-	list_reply_range(ctx->reply, e, range.first, range.count, LIST_BACK);
+	if (ctx_long_read(ctx, range.count))
+		list_reply_range(ctx, e, range.first, range.count, LIST_BACK);
 }
 
 /* --- LPOS --- */

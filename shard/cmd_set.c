@@ -2,6 +2,7 @@
 #include "shard/handlers.h"
 #include "shard/scan.h"
 #include "shard/set.h"
+#include "shard/turn.h"
 
 static struct listpack_item argument_member(const struct ctx *ctx, uint32_t i)
 {
@@ -121,6 +122,7 @@ void cmd_smismember(struct ctx *ctx)
 
 /* Members as they come into a reply, counted. */
 struct shown {
+	struct shard *shard;
 	struct reply *reply;
 	size_t count;
 };
@@ -131,23 +133,23 @@ static bool show(void *arg, struct listpack_item member)
 
 	set_reply_member(shown->reply, member);
 	shown->count++;
+	turn_step(shown->shard);
 	return true;
 }
 
 static void reply_members(struct ctx *ctx, const struct set *set)
 {
-	struct shown shown = {ctx->reply, 0};
-	size_t at = reply_later(ctx->reply);
+	struct shown shown = {ctx->shard, ctx->reply, 0};
 
+	reply_set(ctx->reply, set_count(set));
 	set_walk(set, show, &shown);
-	reply_set_at(ctx->reply, at, shown.count);
 }
 
 void cmd_smembers(struct ctx *ctx)
 {
 	struct set set;
 
-	if (find_set(ctx, &set))
+	if (find_set(ctx, &set) && ctx_long_read(ctx, set_count(&set)))
 		reply_members(ctx, &set);
 }
 
@@ -223,7 +225,7 @@ static void random_members(struct ctx *ctx)
 		reply_repeated(ctx, &set, (uint64_t)-count);
 		return;
 	}
-	struct shown shown = {ctx->reply, 0};
+	struct shown shown = {ctx->shard, ctx->reply, 0};
 	size_t at = reply_later(ctx->reply);
 	if (count > 0)
 		set_sample(&set, ctx->shard, (size_t)count, show, &shown);

@@ -321,7 +321,7 @@ static void show_random(struct ctx *ctx, const struct entry *e, uint64_t count,
 
 void cmd_zrandmember(struct ctx *ctx)
 {
-	struct zset_show show = {.reply = ctx->reply};
+	struct zset_show show = {.shard = ctx->shard, .reply = ctx->reply};
 	struct entry *e;
 	int64_t count = -1;
 

@@ -300,7 +300,11 @@ static bool parse_options(struct job *job)
 
 static void job_show(struct job *job)
 {
-	struct zset_show show = {.reply = job->ctx->reply, .scores = job->scores};
+	struct zset_show show = {
+		.shard = job->ctx->shard,
+		.reply = job->ctx->reply,
+		.scores = job->scores,
+	};
 
 	reply_array(show.reply, zset_show_length(&show, zset_edit_count(job->edit)));
 	zset_edit_walk(job->edit, zset_show_element, &show);

@@ -115,10 +115,13 @@ static struct zset_ranks request_ranks(const struct range_request *request, cons
 
 static void show_range(struct ctx *ctx, const struct range_request *request, const struct entry *e)
 {
-	struct zset_show show = {.reply = ctx->reply, .scores = request->scores};
+	struct zset_show show = {
+		.shard = ctx->shard, .reply = ctx->reply, .scores = request->scores};
 	uint64_t from;
 
 	struct zset_ranks ranks = request_ranks(request, e, &from);
+	if (!ctx_long_read(ctx, ranks.count))
+		return;
 	reply_array(ctx->reply, zset_show_length(&show, ranks.count));
 	zset_value_walk(e, from, ranks.count, request->reverse, zset_show_element, &show);
 }
@@ -286,6 +289,7 @@ static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greates
 static void zpop(struct ctx *ctx, bool greatest)
 {
 	struct zset_show show = {
+		.shard = ctx->shard,
 		.reply = ctx->reply,
 		.scores = true,
 		.pairs = ctx->argc == 2 ? PAIRS_FLAT : PAIRS_BY_PROTOCOL,
@@ -342,7 +346,12 @@ static bool parse_zmpop(struct ctx *ctx, bool *greatest, int64_t *count)
 
 void cmd_zmpop(struct ctx *ctx)
 {
-	struct zset_show show = {.reply = ctx->reply, .scores = true, .pairs = PAIRS_ARRAYS};
+	struct zset_show show = {
+		.shard = ctx->shard,
+		.reply = ctx->reply,
+		.scores = true,
+		.pairs = PAIRS_ARRAYS,
+	};
 	bool greatest;
 	int64_t count;
 	struct entry *e = NULL;

@@ -283,7 +283,7 @@ void list_pop_reply(struct ctx *ctx, uint32_t k, const struct entry *e, enum lis
 	struct list_edit edit;
 	bool front = side == LIST_FRONT;
 
-	list_reply_range(ctx->reply, e, front ? 0 : list_length(e) - 1, count,
+	list_reply_range(ctx, e, front ? 0 : list_length(e) - 1, count,
 			 front ? LIST_BACK : LIST_FRONT);
 	list_edit_begin(&edit, ctx, k, e);
 	list_edit_cut(&edit, side, count);
