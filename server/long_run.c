@@ -113,7 +113,7 @@ static bool long_run_step(struct worker *worker, struct job *job)
 	bool done = gone && run->ctx.droppable;
 
 	if (!done) {
-		if (worker->shard->retire.bytes > LONG_RETIRED_MAX)
+		if (retire_waiting_bytes(&worker->shard->retire) > LONG_RETIRED_MAX)
 			return false;
 		done = resume(run);
 		hand_out(run);

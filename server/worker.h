@@ -41,7 +41,7 @@ struct slowlog;
 
 /* Requests prefetched and run together: enough to hide a cache miss behind the others. */
 #define BATCH_MAX 64
-/* Background work in one tick: jobs; freeing and sweeping, if the tick's requests took less. */
+/* Background work in one tick, freeing and sweeping, if its requests took less. */
 #define BACKGROUND_US 200
 /* Jobs in one tick: at least one slice, and no more once this is over. */
 #define JOBS_US 500
