@@ -28,10 +28,10 @@ struct turn {
 	void (*over)(struct turn *turn);
 };
 
-/* So many steps of the work, which may be long or not, are done. */
+/* So many steps of the work, which may be long or not, are done. NULL: nobody waits. */
 static inline void turn_steps(struct shard *shard, uint32_t steps)
 {
-	struct turn *turn = shard->turn;
+	struct turn *turn = shard ? shard->turn : NULL;
 
 	if (!turn)
 		return;

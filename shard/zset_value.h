@@ -89,7 +89,7 @@ void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t coun
 /* Visits all elements as they are now, in order. */
 void zset_edit_walk(const struct zset_edit *edit, zset_visit *visit, void *arg);
 void zset_edit_end(struct zset_edit *edit);
-/* Forgets a new set; a reader may begin one for itself and end it so. */
+/* Forgets a new set; a reader may begin one for itself and end it so. It is freed in slices. */
 void zset_edit_drop(struct zset_edit *edit);
 
 /* --- inside the forms: for zset_value.c and zset_edit.c alone --- */
