@@ -231,8 +231,10 @@ def test_the_client_goes(server, how):
             client.close()
         elif how == "kill":
             assert other("CLIENT KILL ID %d" % number) == 1
-        else:
-            client.read_until_closed()
+        else:                   # it doesn't read
+            deadline = time.monotonic() + TIMEOUT_S
+            while other("CLIENT LIST ID %d" % number):
+                assert time.monotonic() < deadline, "it wasn't closed"
         assert other("HSET {t}h new 1") == 1
         settled(server)
         assert other("HLEN {t}h") == HUGE + 1
