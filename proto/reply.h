@@ -41,6 +41,7 @@ struct reply {
 	uint32_t pin_count;
 	uint32_t pin_cap;
 	uint32_t errors;   /* error replies written so far */
+	uint32_t later;    /* headers reserved and not filled in yet: the bytes can't go as they are */
 	uint8_t resp;      /* 2 or 3 */
 	bool borrowed;     /* buf is somebody else's and is not freed */
 	char code[24];     /* the first word of the last error ("ERR", "WRONGTYPE"), terminated;
@@ -63,10 +64,11 @@ struct reply_mark {
 	size_t len;
 	uint32_t pin_count;
 	uint32_t errors;
+	uint32_t later;
 };
 static inline struct reply_mark reply_mark(const struct reply *r)
 {
-	return (struct reply_mark){r->len, r->pin_count, r->errors};
+	return (struct reply_mark){r->len, r->pin_count, r->errors, r->later};
 }
 /* Takes back everything written since the mark, pins too. */
 void reply_rollback(struct reply *r, struct reply_mark mark);
@@ -83,6 +85,19 @@ void reply_raw(struct reply *r, const char *bytes, size_t len);
 
 /* All bytes, pins included. */
 size_t reply_size(const struct reply *r);
+
+/*
+ * So that a large reply isn't copied as it grows: when there are REPLY_SEAL_MIN bytes or more, the buffer
+ * becomes a pinned piece of the reply, and a new one is begun. Marks and reserved headers before this
+ * are void: only between whole elements.
+ */
+#define REPLY_SEAL_MIN (64 * 1024)
+void reply_seal_full(struct reply *r);
+static inline void reply_seal(struct reply *r)
+{
+	if (r->len >= REPLY_SEAL_MIN)
+		reply_seal_full(r);
+}
 
 /* Moves everything of `src` to the end of `dst`; `src` is empty afterwards. */
 void reply_move(struct reply *dst, struct reply *src);

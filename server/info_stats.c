@@ -152,11 +152,11 @@ static void worker_line(const struct info *info, const struct worker *worker)
 	info_line(info,
 		  "worker%u:connections=%u,commands=%llu,cpu_seconds=%.6f,ticks=%llu,"
 		  "path_rcu=%llu,path_held=%llu,path_held_several=%llu,path_held_all=%llu,"
-		  "path_retries=%llu,path_waits=%llu,mail_sent=%llu,mail_wakes=%llu",
+		  "path_long=%llu,path_retries=%llu,path_waits=%llu,mail_sent=%llu,mail_wakes=%llu",
 		  worker->id, conns, load(&s->commands_run), worker_cpu_seconds(worker),
 		  load(&s->ticks), load(&s->path_rcu), load(&s->path_held),
-		  load(&s->path_held_several), load(&s->path_held_all), load(&s->path_retries),
-		  load(&s->path_waits), load(&s->mail_sent), load(&s->mail_wakes));
+		  load(&s->path_held_several), load(&s->path_held_all), load(&s->path_long),
+		  load(&s->path_retries), load(&s->path_waits), load(&s->mail_sent), load(&s->mail_wakes));
 }
 
 /* Slots that are held at this moment, slots with watched keys. */

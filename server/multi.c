@@ -320,7 +320,7 @@ static bool read_all(struct conn *conn, int64_t now)
 		ctx.key_count = queued->key_count;
 		ctx.now = now;
 		key_handlers[ctx.cmd->id](&ctx);
-		if (ctx.need_holder || conn->out.errors != errors)
+		if (ctx.need_holder || ctx.need_turns || conn->out.errors != errors)
 			return false;
 		uint64_t after = clock_cycles();
 		queued->cycles = after - before;
@@ -406,19 +406,6 @@ static void exec_reply_header(struct conn *conn)
 		reply_rollback(&conn->out, mark);
 }
 
-/* A command that works slice by slice does all of them at once: others wait for our slots. */
-static bool finish_slices(struct conn *conn)
-{
-	struct worker *worker = conn->worker;
-	struct op *op = conn->op;
-	if (!worker_finish_job(worker, op))
-		return false;
-	slowlog_note(worker, conn, &op->request, op->cycles);
-	conn_take_answer(conn);
-	conn->wait &= (uint8_t)~WAIT_ANSWER;
-	return true;
-}
-
 /*
  * Runs one command; false when its answer is still to come. After CLIENT KILL of the connection itself
  * nothing is replied any more.
@@ -433,7 +420,7 @@ static bool exec_one(struct conn *conn, struct queued *queued)
 	p.request = queued->request;
 	serve_in_place(&p, queued->keys, queued->key_count, multi->now, &multi->ready,
 		       &multi->stored);
-	if (conn->op && !finish_slices(conn)) {
+	if (conn->op) {
 		conn->op->mute |= deaf;
 		return false;
 	}

@@ -10,9 +10,9 @@
  * (FLUSHALL, SCAN, KEYS) hold every slot. A transaction that only reads holds nothing: it is read
  * like MGET, by noting the seqs of all slots before and comparing them after.
  *
- * A queued command that asks other workers (CLIENT LIST, SLOWLOG GET) suspends EXEC in the middle:
- * its slots stay held until the answer is there and the rest has run, and no reply is sent
- * meanwhile. Others who want those slots come back tick after tick; whoever has to answer does so
+ * A queued command that asks other workers (CLIENT LIST, SLOWLOG GET), or takes turns (long_run.h),
+ * suspends EXEC in the middle: its slots stay held until the answer is there and the rest has run,
+ * and no reply is sent meanwhile. Others who want those slots come back tick after tick; whoever has to answer does so
  * without holding any. From the first command on EXEC runs to its end, even when its connection has
  * gone.
  *

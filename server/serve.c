@@ -18,11 +18,13 @@
 #include "server/gather.h"
 #include "server/handlers.h"
 #include "server/log.h"
+#include "server/long_run.h"
 #include "server/multi.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 #include "shard/execute.h"
 #include "shard/hold.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 
@@ -54,6 +56,7 @@ void serve_deinit(struct worker *worker)
 struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			   struct reply *reply)
 {
+	enum command_route route = (enum command_route)request->cmd->route;
 	return (struct ctx){.cmd = request->cmd,
 			    .argv = request->argv,
 			    .argc = request->argc,
@@ -65,6 +68,8 @@ struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			    .reply = reply,
 			    .ks = worker->server->ks,
 			    .shard = worker->shard,
+			    .long_from = route == ROUTE_KEY || route == ROUTE_KEYS ? LONG_ELEMENTS
+										    : 0,
 			    .no_touch = request->no_touch};
 }
 
@@ -148,16 +153,34 @@ static void finish_here(struct worker *worker, struct pending *p, const struct c
 
 /* --- requests that are answered later --- */
 
+static struct op *detach(struct pending *p)
+{
+	struct conn *conn = p->conn;
+	assert(!conn->op);
+	conn->op = op_new(conn, &p->request, p->scratch);
+	p->scratch = NULL;
+	conn_wait(conn, WAIT_ANSWER);
+	return conn->op;
+}
+
+/* As if it had never been. */
+static void attach_again(struct pending *p)
+{
+	struct op *op = p->conn->op;
+	p->scratch = op->scratch;
+	op->scratch = NULL;
+	p->conn->op = NULL;
+	p->conn->wait &= (uint8_t)~WAIT_ANSWER;
+	op_free(op);
+}
+
 struct op *serve_detach(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
 	struct pending *p = worker->current;
-	assert(p && p->conn == conn && !conn->op);
-	conn->op = op_new(conn, &p->request, p->scratch);
-	p->scratch = NULL;
-	conn_wait(conn, WAIT_ANSWER);
+	assert(p && p->conn == conn);
 	worker->current = NULL;
-	return conn->op;
+	return detach(p);
 }
 
 void serve_answer(struct worker *worker, struct op *op)
@@ -171,6 +194,30 @@ void serve_answer(struct worker *worker, struct op *op)
 
 /* --- routes: false when a slot is held by another worker, and nothing has been done --- */
 
+/* The time up to now is the op's: what it took to find out that it takes long. */
+static void begin_op_time(struct worker *worker, struct op *op)
+{
+	uint64_t now = clock_cycles();
+	op->cycles = now - worker->cycles;
+	worker->cycles = now;
+}
+
+/* A request that takes turns, on these slots. */
+static bool route_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
+		       struct slot *const *slots, uint32_t count)
+{
+	if (!long_run_room(worker) || !serve_hold(worker, slots, count))
+		return false;
+	struct op *op = detach(p);
+	if (!long_run_begin(worker, op, ctx, slots, count)) {
+		attach_again(p);
+		slots_release(worker->server->ks, slots, count, false);
+		return false;
+	}
+	begin_op_time(worker, op);
+	return true;
+}
+
 /* A request on one slot. */
 static bool route_key(struct worker *worker, struct pending *p, struct reply *reply)
 {
@@ -178,8 +225,11 @@ static bool route_key(struct worker *worker, struct pending *p, struct reply *re
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
 	bool read = p->request.cmd->flags & CMD_READONLY;
-	if (!(read && run_observed(worker, &ctx)) && !run_held(worker, &ctx, &slot, 1))
+	if (!(read && run_observed(worker, &ctx)) && !ctx.need_turns &&
+	    !run_held(worker, &ctx, &slot, 1))
 		return false;
+	if (ctx.need_turns)
+		return route_long(worker, p, &ctx, &slot, 1);
 	finish_here(worker, p, &ctx, errors);
 	return true;
 }
@@ -231,8 +281,10 @@ static bool route_keys(struct worker *worker, struct pending *p, struct reply *r
 	ctx.keys = worker->keys;
 	if (!(read && run_observed(worker, &ctx))) {
 		uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
-		if (!run_held(worker, &ctx, worker->slots, slots))
+		if (!ctx.need_turns && !run_held(worker, &ctx, worker->slots, slots))
 			return false;
+		if (ctx.need_turns)
+			return route_long(worker, p, &ctx, worker->slots, slots);
 	}
 	finish_here(worker, p, &ctx, errors);
 	return true;
@@ -309,6 +361,23 @@ static bool route_holder(struct worker *worker, struct pending *p, struct reply 
 	return true;
 }
 
+/* True when the request takes turns. Where there is no room for that it is done at once. */
+static bool long_in_place(struct pending *p, struct ctx *ctx, bool *stored)
+{
+	struct worker *worker = p->conn->worker;
+	*stored |= ctx->stored; /* what had expired */
+	struct op *op = detach(p);
+	if (long_run_begin_within(worker, op, ctx, stored)) {
+		begin_op_time(worker, op);
+		return true;
+	}
+	attach_again(p);
+	ctx->need_turns = false;
+	ctx->long_from = 0;
+	execute(ctx);
+	return false;
+}
+
 void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
 		    struct ready_list *ready, bool *stored)
 {
@@ -327,7 +396,13 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 	ctx.now = now;
 	ctx.clock = NULL;
 	ctx.ready = ready;
+	struct reply_mark mark = reply_mark(reply);
 	execute(&ctx);
+	if (ctx.need_turns) {
+		reply_rollback(reply, mark);
+		if (long_in_place(p, &ctx, stored))
+			return;
+	}
 	*stored |= ctx.stored;
 	finish_here(worker, p, &ctx, errors);
 	reply->errors = errors; /* counted: it is no error of the larger request */

@@ -9,6 +9,7 @@
  *	a write, a read of an owner-only value, a read that met a writer
  *	time and again: as the holder of its slot                            path_held
  *	... of its slots, of all slots                   path_held_several, path_held_all
+ * What takes long: as the holder of its slots, turn by turn (long_run.h)         path_long
  * EXEC runs many requests as the holder of all their slots (multi.h).
  * Where a slot is held by another worker the request stays in the read block and is tried again in
  * the next tick                                                             path_waits

@@ -96,28 +96,22 @@ static bool background_step(struct worker *worker)
 	return more;
 }
 
-/* Takes the job off the list that *at points to, and returns it. */
-static struct job *job_take(struct worker *worker, struct job **at)
-{
-	struct job *job = *at;
-	*at = job->next;
-	if (!*at)
-		worker->jobs_end = at;
-	worker->job_count--;
-	return job;
-}
-
 /* One slice of the first job: done, it is answered, else it is the last one from now on. */
 static void step_job(struct worker *worker)
 {
-	struct job *job = job_take(worker, &worker->jobs);
-	bool gone = job->op->conn->flags & CONN_CLOSING;
+	struct job *job = worker->jobs;
+	worker->jobs = job->next;
+	if (!worker->jobs)
+		worker->jobs_end = &worker->jobs;
+	worker->job_count--;
+	bool gone = (job->op->conn->flags & CONN_CLOSING) && !job->sees_end;
 	if (!gone && !job->step(worker, job)) {
 		worker_add_job(worker, job);
 		return;
 	}
-	serve_answer(worker, job->op);
+	struct op *op = job->op;
 	job->free(job);
+	serve_answer(worker, op);
 }
 
 static double us_since(const struct worker *worker, uint64_t start)
@@ -125,13 +119,13 @@ static double us_since(const struct worker *worker, uint64_t start)
 	return clock_cycles_us(&worker->server->clock, clock_cycles() - start);
 }
 
-/* Once round at most: within BACKGROUND_US, but for the slice that passes it. */
+/* Once round at most: within JOBS_US, but for the slice that passes it. */
 static void step_jobs(struct worker *worker)
 {
 	uint64_t start = clock_cycles();
 	for (uint32_t left = worker->job_count; left > 0 && worker->jobs; left--) {
 		step_job(worker);
-		if (us_since(worker, start) >= BACKGROUND_US)
+		if (us_since(worker, start) >= JOBS_US)
 			break;
 	}
 }
@@ -429,18 +423,4 @@ void worker_add_job(struct worker *worker, struct job *job)
 	*worker->jobs_end = job;
 	worker->jobs_end = &job->next;
 	worker->job_count++;
-}
-
-bool worker_finish_job(struct worker *worker, const struct op *op)
-{
-	struct job **at = &worker->jobs;
-	while (*at && (*at)->op != op)
-		at = &(*at)->next;
-	if (!*at)
-		return false;
-	struct job *job = job_take(worker, at);
-	while (!job->step(worker, job))
-		;
-	job->free(job);
-	return true;
 }

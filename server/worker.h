@@ -42,8 +42,10 @@ struct blocked;
 
 /* Requests prefetched and run together: enough to hide a cache miss behind the others. */
 #define BATCH_MAX 64
-/* Background work in one tick: jobs; freeing and sweeping, if the tick's requests took less. */
+/* Background work in one tick, freeing and sweeping, if its requests took less. */
 #define BACKGROUND_US 200
+/* Jobs in one tick: at least one slice, and no more once this is over. */
+#define JOBS_US 500
 /* Retired memory that waits longer, or is more, asks for a grace period. */
 #define GRACE_MS 10
 #define GRACE_BYTES (1024 * 1024)
@@ -66,10 +68,11 @@ struct conn_list {
 	struct conn *first, *last;
 };
 
-/* Work done slice by slice over ticks on behalf of one op: KEYS. */
+/* Work done slice by slice over ticks on behalf of one op: KEYS, and all that is long (long_run.h). */
 struct job {
 	struct job *next;
 	struct op *op;
+	bool sees_end; /* step() is called though the connection has gone, and says what becomes of it */
 	/* Does about one slice; true when done: the reply is in op->reply. */
 	bool (*step)(struct worker *worker, struct job *job);
 	void (*free)(struct job *job);
@@ -126,6 +129,7 @@ struct worker {
 	uint32_t ops;   /* requests that are answered later */
 	struct job *jobs, **jobs_end; /* stepped in turn */
 	uint32_t job_count;
+	uint32_t long_runs;
 	struct watch_set *unwatching; /* watches of who doesn't need them any more (multi.h) */
 	struct blocked **timeouts;     /* a heap of those that wait and have one (blocked.h) */
 	uint32_t timeout_count, timeout_room;
@@ -158,7 +162,5 @@ void worker_resume_paused(struct worker *worker);
 
 /* Puts a job at the end of the worker's list. */
 void worker_add_job(struct worker *worker, struct job *job);
-/* Does the op's job to its end; false when it has none. The reply is in the op. */
-bool worker_finish_job(struct worker *worker, const struct op *op);
 
 #endif

@@ -116,10 +116,14 @@ static struct zset_ranks request_ranks(const struct range_request *request, cons
 
 static void show_range(struct ctx *ctx, const struct range_request *request, const struct entry *e)
 {
-	struct zset_show show = {.reply = ctx->reply, .scores = request->scores};
-	uint64_t from;
+	struct zset_show show = {.shard = ctx->shard,
+				 .reply = ctx->reply,
+				 .scores = request->scores};
+	uint64_t from = 0;
 
 	struct zset_ranks ranks = request_ranks(request, e, &from);
+	if (!ctx_long_read(ctx, ranks.count))
+		return;
 	reply_array(ctx->reply, zset_show_length(&show, ranks.count));
 	zset_value_walk(e, from, ranks.count, request->reverse, zset_show_element, &show);
 }
@@ -181,7 +185,10 @@ void cmd_zrevrangebylex(struct ctx *ctx)
 
 static void store_element(void *arg, const struct zset_element *element)
 {
-	zset_edit_put(arg, element->member, element->score);
+	struct zset_edit *edit = arg;
+
+	zset_edit_put(edit, element->member, element->score);
+	turn_step(edit->ctx->shard);
 }
 
 void cmd_zrangestore(struct ctx *ctx)
@@ -190,13 +197,16 @@ void cmd_zrangestore(struct ctx *ctx)
 	struct zset_ranks ranks = {0, 0};
 	struct zset_edit edit;
 	struct entry *e;
-	uint64_t from;
+	uint64_t from = 0;
 
 	if (!parse_request(ctx, &request) || !ctx_find_typed(ctx, 1, ENTRY_ZSET, &e))
 		return;
+	if (e)
+		ranks = request_ranks(&request, e, &from);
+	if (!ctx_long(ctx, ranks.count))
+		return;
 	zset_edit_begin_new(&edit, ctx, 0);
 	if (e) {
-		ranks = request_ranks(&request, e, &from);
 		zset_value_walk(e, from, ranks.count, request.reverse, store_element, &edit);
 	}
 	if (ranks.count > 0 || ctx_peek(ctx, 0, false))
@@ -250,6 +260,8 @@ static void remove_range(struct ctx *ctx, enum zset_range_by by)
 		return;
 	if (e) {
 		ranks = zset_range_ranks(&range, e, false);
+		if (!ctx_long(ctx, ranks.count))
+			return;
 		remove_ranks(ctx, 0, e, ranks);
 	}
 	reply_int(ctx->reply, (int64_t)ranks.count);
@@ -289,6 +301,8 @@ static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greates
 	uint64_t length = zset_value_count(e);
 
 	count = count < length ? count : length;
+	if (!ctx_long(ctx, count))
+		return;
 	reply_array(ctx->reply, zset_show_length(&show, count));
 	take(ctx, k, e, greatest, count, &show);
 }
@@ -296,6 +310,7 @@ static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greates
 static void zpop(struct ctx *ctx, bool greatest)
 {
 	struct zset_show show = {
+		.shard = ctx->shard,
 		.reply = ctx->reply,
 		.scores = true,
 		.pairs = ctx->argc == 2 ? PAIRS_FLAT : PAIRS_BY_PROTOCOL,
@@ -366,7 +381,12 @@ static bool find_first(struct ctx *ctx, uint32_t *k, struct entry **e)
 /* Key and elements; false, after replying null, when there is nothing. */
 static bool pop_many(struct ctx *ctx, bool greatest, int64_t count)
 {
-	struct zset_show show = {.reply = ctx->reply, .scores = true, .pairs = PAIRS_ARRAYS};
+	struct zset_show show = {
+		.shard = ctx->shard,
+		.reply = ctx->reply,
+		.scores = true,
+		.pairs = PAIRS_ARRAYS,
+	};
 	struct entry *e;
 	uint32_t k;
 

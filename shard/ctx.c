@@ -20,7 +20,7 @@
 
 void ctx_store(struct ctx *ctx)
 {
-	assert(ctx->holder);
+	assert(ctx->holder && !ctx->quiet);
 	ctx->stored = true;
 }
 
@@ -61,14 +61,14 @@ static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, stru
 	count_entry(ctx, db, e, -1);
 }
 
-/* The live entry of a key. The holder removes one that has expired. */
+/* The live entry of a key. The holder, if it may store, removes one that has expired. */
 static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t db)
 {
 	struct table *table = slot_table(key->slot, db);
 	struct entry *e = table ? table_find(table, key->hash, key->name) : NULL;
 	if (!e || !value_expired(e, ctx->now))
 		return e;
-	if (ctx->holder) {
+	if (ctx->holder && !ctx->quiet) {
 		drop_entry(ctx, key, db, table, true);
 		retire_entry(&ctx->shard->retire, e);
 		stat_add(&ctx->shard->stats.expired, 1);

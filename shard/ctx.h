@@ -22,7 +22,9 @@
  *    after ctx_open().)
  *  - A handler of a read-only command may run twice, or for nothing, and what it found is thrown away
  *    when a writer interfered: it has no effects but its reply, hits and misses (they are taken
- * back),    and access bits.
+ *    back), and access bits.
+ *  - What visits or writes any number of elements asks ctx_long() before its first store, and
+ *    calls turn_step() for each (turn.h).
  *  - Time is ctx->now, randomness shard_random(ctx->shard). No system calls, no globals.
  */
 #ifndef SHARD_CTX_H
@@ -74,10 +76,14 @@ struct ctx {
 	struct shard *shard; /* the executing worker's */
 	bool holder;         /* all slots of the request are held: may store */
 	bool may_block;      /* not inside a transaction */
+	bool quiet;          /* ... but may not: readers read what it reads (slot_quiet) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
+	uint64_t long_from;  /* with more elements than this it is to take turns; 0: it runs as it is */
 	/* results */
 	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
+	bool need_turns;  /* it has refused to do so much in one go: run again as long work (turn.h) */
+	bool droppable;   /* while it takes turns: it owns nothing, and may be ended by forgetting it */
 	uint64_t dirty;   /* changes made */
 	struct ctx_block block;
 	struct ready_list *ready; /* of the unit of work */
@@ -135,6 +141,26 @@ void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due);
 void ctx_open(struct ctx *ctx, uint32_t k);
 /* Something is stored that is no matter of one key; touching who watches it is the caller's (watch.h). */
 void ctx_store(struct ctx *ctx);
+
+/*
+ * Whether the handler may go on to do something with so many elements. False: it returns at once, having
+ * stored nothing, and will be run again where it may; whatever it has replied is thrown away. (Where
+ * nobody waits, as in tests, it always may.)
+ */
+static inline bool ctx_long(struct ctx *ctx, uint64_t elements)
+{
+	if (ctx->long_from == 0 || elements <= ctx->long_from)
+		return true;
+	ctx->need_turns = true;
+	return false;
+}
+
+/* The same for one that from here on only reads and replies, and owns no memory: see `droppable`. */
+static inline bool ctx_long_read(struct ctx *ctx, uint64_t elements)
+{
+	ctx->droppable = true;
+	return ctx_long(ctx, elements);
+}
 
 /* The access bits for an entry made now. */
 uint32_t ctx_access_new(const struct ctx *ctx);

@@ -94,22 +94,9 @@ void execute(struct ctx *ctx)
 		load_clock(ctx);
 	}
 	key_handlers[ctx->cmd->id](ctx);
+	assert(!(ctx->need_turns && ctx->dirty));
 	if (ctx->dirty)
 		stat_add(&ctx->shard->stats.dirty, ctx->dirty);
-}
-
-bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
-{
-	struct ready_list ready = {0};
-	if (!slots_try_hold(ctx->shard, slots, count))
-		return false;
-	ctx->ready = &ready;
-	execute(ctx);
-	if (ready.first)
-		ctx->stored |= blocked_serve(&ready, ctx->shard, slots, count, ctx->clock);
-	ctx->ready = NULL;
-	slots_release(ctx->ks, slots, count, ctx->stored);
-	return true;
 }
 
 /*
@@ -118,7 +105,7 @@ bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
  */
 static bool seq_even(const struct slot *slot, uint32_t *seq, int *spins)
 {
-	while ((*seq = slot_seq_begin(slot)) & 1) {
+	while (slot_seq_busy(*seq = slot_seq_begin(slot))) {
 		if (--*spins <= 0)
 			return false;
 		caa_cpu_relax();
@@ -172,6 +159,23 @@ static int tries_for(uint32_t key_count)
 	return key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
 }
 
+bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
+{
+	struct ready_list ready = {0};
+	if (!slots_try_hold(ctx->shard, slots, count))
+		return false;
+	struct attempt attempt = attempt_begin(ctx);
+	ctx->ready = &ready;
+	execute(ctx);
+	if (ctx->need_turns)
+		attempt_undo(ctx, &attempt);
+	if (ready.first)
+		ctx->stored |= blocked_serve(&ready, ctx->shard, slots, count, ctx->clock);
+	ctx->ready = NULL;
+	slots_release(ctx->ks, slots, count, ctx->stored);
+	return true;
+}
+
 enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 {
 	assert(!ctx->holder);
@@ -185,10 +189,10 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 	int tries = tries_for(ctx->key_count);
 	int spins = hold_spins(ctx->shard);
 	while (result == OBSERVED_BUSY && spins > 0 && tries-- > 0) {
-		ctx->need_holder = false;
+		ctx->need_holder = ctx->need_turns = false;
 		if (observe_once(ctx, seqs, &spins))
 			result = OBSERVED;
-		if (ctx->need_holder)
+		if (ctx->need_holder || ctx->need_turns)
 			result = OBSERVED_HOLDER;
 		if (result != OBSERVED)
 			attempt_undo(ctx, &attempt);

@@ -31,13 +31,16 @@ uint32_t slots_unique(struct slot **slots, uint32_t count);
  */
 void execute(struct ctx *ctx);
 
-/* Holds these slots (hold.h), runs the handler, releases them. False: one of them is held by another. */
+/*
+ * Holds these slots (hold.h), runs the handler, releases them. False: one of them is held by another.
+ * With ctx->need_turns nothing has been done, and the reply is as it was.
+ */
 bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count);
 
 enum observed {
 	OBSERVED,        /* the reply stands: all of it was true at one moment */
 	OBSERVED_BUSY,   /* a writer was in the way each time, or for long: hold the slots */
-	OBSERVED_HOLDER, /* it met a value that only the holder may read */
+	OBSERVED_HOLDER, /* only the holder may do it, or it needs turns (ctx->need_turns) */
 };
 
 /*

@@ -40,7 +40,7 @@ bool slots_note(struct slot *const *slots, uint32_t count, uint32_t *seqs)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		seqs[i] = slot_seq_begin(slots[i]);
-		if (seqs[i] & 1)
+		if (slot_seq_busy(seqs[i]))
 			return false;
 	}
 	return true;

@@ -9,7 +9,7 @@
  *	slot_release():   store(seq, odd + 1, release), or odd - 1 when the holder has stored nothing
  * Holder after holder: the CAS reads what the last slot_release stored, so its acquire makes visible
  * whatever any earlier holder did.
- * A reader loads seq (acquire; odd: somebody may be writing), reads, then fence(acquire) and loads seq
+ * A reader loads seq (acquire; odd: somebody may be writing, but see below), reads, then fence(acquire) and loads seq
  * again: the same value means that nothing of the slot was stored meanwhile. Why: if the reader saw a
  * store of a holder, the release fence in slot_try_hold and the reader's acquire fence order the
  * odd seq before the reader's second load, so it differs. If the first load saw an even seq,
@@ -21,6 +21,11 @@
  *
  * Holding is short: one command, one EXEC. Nobody waits while holding, for a slot or for anything
  * else; who finds a slot held tries a little, then comes back later (hold.h).
+ *
+ * A holder that will only read, and takes long, says so: slot_quiet() adds SLOT_QUIET to the odd seq.
+ * Nobody else can hold the slot then, but readers read: nothing is being stored, and the release store
+ * of the quiet seq lets them see what the holder saw. When it ends, it leaves the even seq that was
+ * before; who read across that change finds another seq and tries again, for nothing but safely.
  *
  * struct slot is one cache line. `table`, `more`, `seq`, `expire_earliest`: written by the holder, read
  * by all. The rest: holder only. Each slot belongs to a shard, whose worker does what nobody asks for
@@ -42,9 +47,13 @@
 #define SHARDS_MAX 256
 #define DATABASES_MAX 1024
 
+/* In an odd seq: the holder stores nothing. */
+#define SLOT_QUIET (1u << 31)
+
 struct watch_index;
 struct blocked_index;
 struct waiter;
+struct turn;
 
 struct slot {
 	struct table table;            /* database 0: the common one, at hand */
@@ -91,6 +100,7 @@ struct shard {
 	struct slot **stalled;                     /* slots with waiters to be tried again */
 	uint32_t stalled_count, stalled_room;
 	_Atomic int64_t blocking_keys; /* counted where they come and go: the sum is right */
+	struct turn *turn;             /* of the long work that is running (turn.h); NULL: none */
 };
 
 /* How reads leave their mark in an entry's access bits. */
@@ -181,11 +191,19 @@ static inline bool slot_try_hold(struct slot *slot)
 	return true;
 }
 
+/* By the holder, who has stored nothing and won't: others may read. */
+static inline void slot_quiet(struct slot *slot)
+{
+	uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
+	atomic_store_explicit(&slot->seq, seq | SLOT_QUIET, memory_order_release);
+}
+
 /* By the holder; `stored`: something that readers can see. */
 static inline void slot_release(struct slot *slot, bool stored)
 {
 	uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
-	atomic_store_explicit(&slot->seq, stored ? seq + 1 : seq - 1, memory_order_release);
+	seq = stored ? seq + 1 : seq - 1;
+	atomic_store_explicit(&slot->seq, seq & ~SLOT_QUIET, memory_order_release);
 }
 
 /* The earliest expiry in the slot: a hint for anybody, exact for the holder. */
@@ -197,6 +215,12 @@ static inline int64_t slot_expire_earliest(const struct slot *slot)
 static inline uint32_t slot_seq_begin(const struct slot *slot)
 {
 	return atomic_load_explicit(&slot->seq, memory_order_acquire);
+}
+
+/* Whether somebody may be storing under that seq. */
+static inline bool slot_seq_busy(uint32_t seq)
+{
+	return (seq & 1) && !(seq & SLOT_QUIET);
 }
 
 static inline bool slot_seq_same(const struct slot *slot, uint32_t seq)

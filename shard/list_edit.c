@@ -186,8 +186,9 @@ void list_edit_cut(struct list_edit *edit, enum list_side side, uint64_t count)
 uint64_t list_edit_remove_equal(struct list_edit *edit, enum list_side side,
 				struct listpack_item item, uint64_t max)
 {
-	uint64_t removed = edit->list ? list_remove_equal(edit->list, side, item, max)
-				      : list_packed_remove_equal(edit->packed, side, item, max);
+	uint64_t removed =
+		edit->list ? list_remove_equal(edit->list, side, item, max, edit->ctx->shard)
+			   : list_packed_remove_equal(edit->packed, side, item, max);
 
 	if (removed > 0) { /* no reader has seen it yet: the structure is the holder's */
 		edit_change(edit);
@@ -306,7 +307,9 @@ void list_pop_reply(struct ctx *ctx, uint32_t k, const struct entry *e, enum lis
 	struct list_edit edit;
 	bool front = side == LIST_FRONT;
 
-	list_reply_range(ctx->reply, e, front ? 0 : list_length(e) - 1, count,
+	if (!ctx_long(ctx, count))
+		return;
+	list_reply_range(ctx, e, front ? 0 : list_length(e) - 1, count,
 			 front ? LIST_BACK : LIST_FRONT);
 	list_edit_begin(&edit, ctx, k, e);
 	list_edit_cut(&edit, side, count);

@@ -13,11 +13,15 @@
 
 /* --- structures --- */
 
-/* The row of a structure whose functions are noun_memory and noun_free_slice; `copy` makes a copy. */
+/* The row of a structure whose functions are noun_memory, noun_count and noun_free_slice; `copy` makes a copy. */
 #define STRUCTURE(noun, copy)                                                                      \
 	static size_t noun##_memory_any(const void *structure)                                     \
 	{                                                                                          \
 		return noun##_memory(structure);                                                   \
+	}                                                                                          \
+	static uint64_t noun##_elements_any(const void *structure)                                 \
+	{                                                                                          \
+		return noun##_count(structure);                                                    \
 	}                                                                                          \
 	static void *noun##_copy_any(const void *structure, struct shard *shard)                   \
 	{                                                                                          \
@@ -27,13 +31,15 @@
 	{                                                                                          \
 		return noun##_free_slice(structure, at, budget);                                   \
 	}                                                                                          \
-	static const struct structure_type noun##_structure = {noun##_memory_any, noun##_copy_any, \
+	static const struct structure_type noun##_structure = {noun##_memory_any,                  \
+							       noun##_elements_any,                \
+							       noun##_copy_any,                    \
 							       noun##_free_slice_any}
 
 STRUCTURE(dict, dict_copy(structure, shard));
-STRUCTURE(list, list_copy(structure));
-STRUCTURE(rope, rope_copy(structure));
-STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire));
+STRUCTURE(list, list_copy(structure, shard));
+STRUCTURE(rope, rope_copy(structure, shard));
+STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire, shard));
 
 /* --- types --- */
 
@@ -63,6 +69,13 @@ const struct structure_type *value_structure(const struct entry *e)
 	if (e->flags & ENTRY_ORDERED)
 		return &zset_structure;
 	return e->flags & ENTRY_OWNER_ONLY ? types[entry_type(e)].owner_only : NULL;
+}
+
+uint64_t value_elements(const struct entry *e)
+{
+	const struct structure_type *structure = value_structure(e);
+
+	return structure ? structure->elements(entry_structure(e)) : 1;
 }
 
 void value_digest(const struct entry *e, struct digest *digest)

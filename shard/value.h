@@ -35,7 +35,14 @@
 struct structure_type {
 	/* Bytes of memory: exact when it is small, else an estimate within some microseconds. */
 	size_t (*memory)(const void *structure);
-	/* The same content a second time; memory to be freed on the way goes to the shard. Holder. */
+	/*
+	 * How many elements there are, or what takes as long to copy as so many.
+	 */
+	uint64_t (*elements)(const void *structure);
+	/*
+	 * The same content a second time; memory to be freed on the way goes to the shard. It takes turns
+	 * (turn.h). Holder.
+	 */
 	void *(*copy)(const void *structure, struct shard *shard);
 	/*
 	 * Frees a part: goes on at *at (0 at first), takes from *budget (more than 0) about as many
@@ -46,6 +53,9 @@ struct structure_type {
 
 /* The row of what hangs off the entry, NULL when its value is bytes. */
 const struct structure_type *value_structure(const struct entry *e);
+
+/* How many elements have to be looked at to copy it, 1 when it is bytes. Holder. */
+uint64_t value_elements(const struct entry *e);
 
 /* Adds the value to a digest: equal values, whatever their form, add the same. Holder. */
 void value_digest(const struct entry *e, struct digest *digest);

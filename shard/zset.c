@@ -4,6 +4,8 @@
  */
 #include "shard/zset.h"
 
+#include "shard/turn.h"
+
 #include "proto/mem.h"
 
 #include <assert.h>
@@ -139,7 +141,8 @@ uint32_t zset_remove_run(struct zset *z, const struct hash_seed *seed, uint64_t 
 	return zset_tree_remove_run(&z->tree, rank, max, r, remove_member, &removal);
 }
 
-struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r)
+struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r,
+		       struct shard *shard)
 {
 	struct zset *copy = zset_new();
 	struct zset_cursor c;
@@ -147,6 +150,7 @@ struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struc
 	for (; more; more = zset_cursor_next(&c)) {
 		const struct entry *e = zset_cursor_entry(&c);
 		zset_put(copy, seed, entry_key(e), zset_entry_score(e), r);
+		turn_step(shard);
 	}
 	return copy;
 }

@@ -35,8 +35,9 @@ void zset_free(struct zset *z);
  */
 bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget);
 
-/* The same elements in a set of its own. */
-struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r);
+/* The same elements in a set of its own. It takes the turns of a shard (turn.h); NULL: none. */
+struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r,
+		       struct shard *shard);
 
 /* --- any thread under RCU, or the holder --- */
 

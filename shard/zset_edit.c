@@ -7,6 +7,7 @@
  */
 #include "proto/mem.h"
 #include "shard/listpack.h"
+#include "shard/turn.h"
 #include "shard/zset_value.h"
 
 #include <assert.h>
@@ -216,7 +217,10 @@ bool zset_edit_remove(struct zset_edit *edit, struct slice member)
 
 static void keep_element(void *arg, const struct zset_element *element)
 {
-	zset_put_element(arg, element->member, element->score);
+	struct zset_edit *edit = arg;
+
+	zset_put_element(edit, element->member, element->score);
+	turn_step(edit->ctx->shard);
 }
 
 /*
@@ -235,8 +239,12 @@ static void ordered_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t
 		zset_ordered_walk(old, rank + count, left - rank, false, keep_element, edit);
 		return;
 	}
-	while (count > 0)
-		count -= zset_remove_run(old, &ctx->ks->seed, rank, count, &ctx->shard->retire);
+	while (count > 0) {
+		uint32_t removed =
+			zset_remove_run(old, &ctx->ks->seed, rank, count, &ctx->shard->retire);
+		count -= removed;
+		turn_steps(ctx->shard, removed);
+	}
 }
 
 void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count)
@@ -312,5 +320,7 @@ struct entry *zset_edit_take(struct zset_edit *edit, int64_t expire)
 void zset_edit_drop(struct zset_edit *edit)
 {
 	assert(!edit->e);
-	zset_free(edit->zset);
+	if (edit->zset)
+		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, EXPIRE_NEVER));
+	edit->zset = NULL;
 }

@@ -91,7 +91,7 @@ void zset_edit_walk(const struct zset_edit *edit, zset_visit *visit, void *arg);
 void zset_edit_end(struct zset_edit *edit);
 /* A new set that has elements, as an entry of the caller's: nothing is put. Ends the edit. */
 struct entry *zset_edit_take(struct zset_edit *edit, int64_t expire);
-/* Forgets a new set; a reader may begin one for itself and end it so. */
+/* Forgets a new set; a reader may begin one for itself and end it so. It is freed in slices. */
 void zset_edit_drop(struct zset_edit *edit);
 
 /* A score as it stands in a listpack. Text is written to `room`. */

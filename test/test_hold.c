@@ -33,9 +33,9 @@ static void test_seq(void **state)
 		{"fresh, stored", 0, true, 2},
 		{"used, nothing stored", 4, false, 4},
 		{"used, stored", 4, true, 6},
-		{"at the end of the numbers, nothing stored", UINT32_MAX - 1, false,
-		 UINT32_MAX - 1},
-		{"at the end of the numbers, stored", UINT32_MAX - 1, true, 0},
+		{"at the end of the numbers, nothing stored", SLOT_QUIET - 2, false,
+		 SLOT_QUIET - 2},
+		{"at the end of the numbers, stored", SLOT_QUIET - 2, true, 0},
 	};
 	struct keyspace *ks = keyspace_make();
 	struct slot *slot = &ks->slots[77];
@@ -51,6 +51,32 @@ static void test_seq(void **state)
 		if (slot_seq_begin(slot) != rows[i].after)
 			fail_msg("%s: %u", rows[i].label, slot_seq_begin(slot));
 		assert_int_equal(slot_seq_same(slot, rows[i].before), !rows[i].stored);
+	}
+	keyspace_free(ks);
+}
+
+/* Who holds it quietly lets others read, but not hold it. */
+static void test_quiet(void **state)
+{
+	static const uint32_t rows[] = {0, 4, SLOT_QUIET - 2};
+	struct keyspace *ks = keyspace_make();
+	struct slot *slot = &ks->slots[77];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		atomic_store(&slot->seq, rows[i]);
+		assert_false(slot_seq_busy(slot_seq_begin(slot)));
+		assert_true(slot_try_hold(slot));
+		assert_true(slot_seq_busy(slot_seq_begin(slot)));
+		slot_quiet(slot);
+		uint32_t seen = slot_seq_begin(slot);
+		assert_false(slot_seq_busy(seen));
+		assert_false(slot_seq_same(slot, rows[i]));
+		assert_false(slot_try_hold(slot));
+		assert_true(slot_seq_same(slot, seen));
+		slot_release(slot, false);
+		assert_false(slot_seq_same(slot, seen));
+		assert_int_equal(slot_seq_begin(slot), rows[i]);
 	}
 	keyspace_free(ks);
 }
@@ -300,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_seq),
+		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_all_or_none),
 		cmocka_unit_test(test_every_slot),
 		cmocka_unit_test(test_holders_and_readers),

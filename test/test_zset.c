@@ -383,7 +383,7 @@ static void test_copy(void **state)
 	model_init(MEMBERS_MAX);
 	for (uint32_t i = 0; i < 3000; i++)
 		put(below(m.members), some_score());
-	struct zset *copy = zset_copy(m.z, &m.seed, &m.r);
+	struct zset *copy = zset_copy(m.z, &m.seed, &m.r, NULL);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(zset_remove(m.z, &m.seed, name(m.order[i]), &m.r), 1);
 	zset_free(m.z);
