@@ -10,7 +10,7 @@ CPU microseconds per request, resident bytes a key, and ratios.
 
 The load comes from memtier_benchmark (-t 2 -c 25 -d 32, a million keys), or from redis-benchmark where that
 is missing (then without latencies); requests on several keys and transactions from bench/blocks.c (an operation
-is one MGET, MSET or transaction; the floor frames requests one by one and is left out). The reference server is the one inside Debian's redis-tools.
+is one MGET, MSET or transaction). The floor answers GET and SET alone. The reference server is the one inside Debian's redis-tools.
 """
 import argparse
 import datetime
@@ -34,6 +34,15 @@ KEYS = 1_000_000
 IDLE_CONNECTIONS = 10_000
 BESIDE_RATE = 2000      # transactions a second in the background: some percent of what a server can do
 
+COLLECTION_KEYS = 100_000
+
+
+def one_command(command, prefix, called):
+    """A scenario of one command, which is not a GET or SET, on many keys or on members of one."""
+    return (["--command", command, "--command-key-pattern", "R", "--key-prefix", prefix, "--key-maximum",
+             str(COLLECTION_KEYS), "--pipeline", "16"], None, called + ", pipeline 16")
+
+
 # name: (memtier options or the kind of bench/blocks.c, or that and what runs beside it, redis-benchmark options, what it is called)
 SCENARIOS = {
     "get64": (["--ratio", "0:1", "--pipeline", "64"], ["-t", "get", "-P", "64"], "GET, pipeline 64"),
@@ -46,7 +55,21 @@ SCENARIOS = {
     "single16": ("single", None, "GET and SET on 99 % of the slots, pipeline 16"),
     "beside16": (("single", "few"), None, "the same beside MULTI on 1 % of them"),
     "mixed1": (["--ratio", "1:10", "--pipeline", "1"], ["-t", "get", "-P", "1"], "1 SET : 10 GET, no pipeline"),
+    "hset": one_command("HSET __key__ field __data__", "h", "HSET, many small hashes"),
+    "hget": one_command("HGET __key__ field", "h", "HGET, many small hashes"),
+    "lpush": one_command("LPUSH __key__ __data__", "l", "LPUSH, many lists"),
+    "rpop": one_command("RPOP __key__", "l", "RPOP, many lists"),
+    "sadd": one_command("SADD __key__ member", "s", "SADD, many small sets"),
+    "sismember": one_command("SISMEMBER __key__ member", "s", "SISMEMBER, many small sets"),
+    "bigsadd": one_command("SADD set __key__", "m", "SADD, one big set"),
+    "bigsismember": one_command("SISMEMBER set __key__", "m", "SISMEMBER, one big set"),
+    "zadd": one_command("ZADD __key__ 5 member", "z", "ZADD, many small sorted sets"),
+    "zscore": one_command("ZSCORE __key__ member", "z", "ZSCORE, many small sorted sets"),
+    "bigzadd": one_command("ZADD zset __key__ __key__", "", "ZADD, one big sorted set"),
+    "bigzscore": one_command("ZSCORE zset __key__", "", "ZSCORE, one big sorted set"),
+    "bigzrange": one_command("ZRANGE zset __key__ +inf BYSCORE LIMIT 0 10", "", "ZRANGE of 10, one big sorted set"),
 }
+COMPARED_WITH_FLOOR = ("get64", "set64", "mixed16", "mixed1")
 
 
 def free_port():
@@ -246,7 +269,7 @@ def main():
                                         "--threads", workers]))
         bytes_a_key = {s.name: load(s) for s in servers}
         scenarios = args.scenarios.split(",")
-        loaded = {sc: [s for s in servers if s.name != "floor" or not is_blocks(sc)] for sc in scenarios}
+        loaded = {sc: [s for s in servers if s.name != "floor" or sc in COMPARED_WITH_FLOOR] for sc in scenarios}
         raw = {scenario: {s.name: [] for s in loaded[scenario]} for scenario in scenarios}
         for number in range(args.rounds):
             for scenario in scenarios:
