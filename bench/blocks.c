@@ -2,17 +2,25 @@
  * The load for requests on several keys and for transactions, which memtier_benchmark can't pipeline: blocks
  * of requests that belong together, on random keys.
  *
- *	blocks --port N [--kind mget|mset|multi|tagged] [--threads 2] [--connections 50] [--pipeline 16]
- *	       [--seconds 5] [--keys 1000000]
+ *	blocks --port N [--kind mget] [--threads 2] [--connections 50] [--pipeline 16] [--seconds 5]
+ *	       [--keys 1000000] [--rate 0]
  *
  *	mget, mset   8 keys
  *	multi        MULTI, 4 SETs, EXEC
  *	tagged       the same, the keys with one hash tag: one slot
+ *	few          as multi, all keys in 1 % of the slots
+ *	single       10 GETs to one SET, all keys in the other slots
+ *	incr         INCR of one key
+ *	same         MSET of the same 8 keys
  *
- * Each connection sends `pipeline` blocks in one write, waits for all replies, and begins again. All blocks
- * are made beforehand. Prints one JSON object: blocks a second, their number, and percentiles in ms of the
- * time between a write and its last reply. An error reply ends it with status 1.
+ * Each connection sends `pipeline` blocks in one write, waits for all replies, and begins again: at once,
+ * or with --rate so that all connections together send so many blocks a second. All blocks are made
+ * beforehand. Prints one JSON object: blocks a second, their number, percentiles in ms of the time between
+ * a write and its last reply and the longest such time, and the blocks of the connection that got the
+ * fewest, and the most. An error reply ends it with status 1.
  */
+#include "proto/crc16.h"
+
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -34,14 +42,29 @@
 #define IN_BYTES        (256 * 1024)
 /* Latencies are counted to the microsecond up to here. */
 #define LATENCY_US_MAX 200000
+/* One slot in so many is for `few`; so many names of keys there are looked for. */
+#define FEW_ONE_IN 100
+#define FEW_NAMES  4096
+#define SET_ONE_IN 11
 
 static const char value[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
-enum kind { KIND_MGET, KIND_MSET, KIND_MULTI, KIND_TAGGED, KIND_COUNT };
-static const char *const kind_names[KIND_COUNT] = {"mget", "mset", "multi", "tagged"};
+enum kind {
+	KIND_MGET,
+	KIND_MSET,
+	KIND_MULTI,
+	KIND_TAGGED,
+	KIND_FEW,
+	KIND_SINGLE,
+	KIND_INCR,
+	KIND_SAME,
+	KIND_COUNT
+};
+static const char *const kind_names[KIND_COUNT] = {"mget", "mset",   "multi", "tagged",
+						   "few",  "single", "incr",  "same"};
 
 static struct {
-	int port, threads, connections, pipeline, seconds;
+	int port, threads, connections, pipeline, seconds, rate;
 	enum kind kind;
 	uint64_t keys;
 } options = {.threads = 2, .connections = 50, .pipeline = 16, .seconds = 5, .keys = 1000000};
@@ -50,6 +73,8 @@ struct connection {
 	int fd;
 	uint32_t awaited; /* replies */
 	uint64_t sent_ns;
+	uint64_t due_ns; /* when it may send again */
+	uint64_t blocks;
 	size_t filled;
 	char in[IN_BYTES];
 };
@@ -61,7 +86,8 @@ struct thread {
 	size_t starts[BLOCKS_MADE + 1];
 	struct connection *connections;
 	int connection_count;
-	uint64_t blocks;
+	uint64_t longest_ns;
+	uint64_t few[FEW_NAMES];
 	uint32_t latencies[LATENCY_US_MAX];
 };
 
@@ -94,11 +120,47 @@ static char *put_bulk(char *at, const char *text)
 	return at + sprintf(at, "$%zu\r\n%s\r\n", strlen(text), text);
 }
 
+#define NAME_BYTES 32
+
 /* A key as memtier_benchmark names them. */
+static void key_name(char *name, uint64_t number)
+{
+	sprintf(name, "memtier-%llu", (unsigned long long)number);
+}
+
+static bool is_few(uint64_t number)
+{
+	char name[NAME_BYTES];
+	key_name(name, number);
+	return key_slot(name, strlen(name)) % FEW_ONE_IN == 0;
+}
+
+/* A random key, of those that are few or of those that are not. */
+static uint64_t random_key(struct thread *t, bool few)
+{
+	uint64_t number;
+	do
+		number = random_next(t) % options.keys;
+	while (is_few(number) != few);
+	return number;
+}
+
+static uint64_t choose_key(struct thread *t)
+{
+	switch (options.kind) {
+	case KIND_FEW:
+		return t->few[random_next(t) % FEW_NAMES];
+	case KIND_SINGLE:
+		return random_key(t, false);
+	default:
+		return random_next(t) % options.keys;
+	}
+}
+
 static char *put_key(struct thread *t, char *at)
 {
-	char name[32];
-	sprintf(name, "memtier-%llu", (unsigned long long)(random_next(t) % options.keys));
+	char name[NAME_BYTES];
+	key_name(name, choose_key(t));
 	return put_bulk(at, name);
 }
 
@@ -128,6 +190,25 @@ static char *put_transaction(struct thread *t, char *at, bool tagged)
 	return put_bulk(at + sprintf(at, "*1\r\n"), "EXEC");
 }
 
+static char *put_single(struct thread *t, char *at)
+{
+	bool set = random_next(t) % SET_ONE_IN == 0;
+	at = put_bulk(at + sprintf(at, "*%d\r\n", set ? 3 : 2), set ? "SET" : "GET");
+	at = put_key(t, at);
+	return set ? put_bulk(at, value) : at;
+}
+
+static char *put_same(char *at)
+{
+	at = put_bulk(at + sprintf(at, "*%d\r\n", 1 + KEYS_OF_BLOCK * 2), "MSET");
+	for (int i = 0; i < KEYS_OF_BLOCK; i++) {
+		char name[NAME_BYTES];
+		sprintf(name, "same:%d", i);
+		at = put_bulk(put_bulk(at, name), value);
+	}
+	return at;
+}
+
 static char *put_block(struct thread *t, char *at)
 {
 	switch (options.kind) {
@@ -135,6 +216,12 @@ static char *put_block(struct thread *t, char *at)
 		return put_several(t, at, "MGET", false);
 	case KIND_MSET:
 		return put_several(t, at, "MSET", true);
+	case KIND_SINGLE:
+		return put_single(t, at);
+	case KIND_INCR:
+		return put_bulk(put_bulk(at + sprintf(at, "*2\r\n"), "INCR"), "hot");
+	case KIND_SAME:
+		return put_same(at);
 	default:
 		return put_transaction(t, at, options.kind == KIND_TAGGED);
 	}
@@ -142,12 +229,21 @@ static char *put_block(struct thread *t, char *at)
 
 static uint32_t replies_of_block(void)
 {
-	return options.kind == KIND_MULTI || options.kind == KIND_TAGGED ? SETS_OF_BLOCK + 2 : 1;
+	switch (options.kind) {
+	case KIND_MULTI:
+	case KIND_TAGGED:
+	case KIND_FEW:
+		return SETS_OF_BLOCK + 2;
+	default:
+		return 1;
+	}
 }
 
 static void make_blocks(struct thread *t)
 {
 	t->bytes = malloc((size_t)BLOCKS_MADE * BLOCK_BYTES_MAX);
+	for (int i = 0; options.kind == KIND_FEW && i < FEW_NAMES; i++)
+		t->few[i] = random_key(t, true);
 	char *at = t->bytes;
 	for (int i = 0; i < BLOCKS_MADE; i++) {
 		t->starts[i] = (size_t)(at - t->bytes);
@@ -186,6 +282,9 @@ static void send_blocks(struct thread *t, struct connection *c)
 	const char *end = t->bytes + t->starts[first + (uint64_t)options.pipeline];
 	c->awaited = replies_of_block() * (uint32_t)options.pipeline;
 	c->sent_ns = now_ns();
+	if (options.rate)
+		c->due_ns += 1000000000u * (uint64_t)options.pipeline *
+			     (uint64_t)options.connections / (uint64_t)options.rate;
 	while (at < end) {
 		ssize_t n = send(c->fd, at, (size_t)(end - at), MSG_NOSIGNAL);
 		if (n < 0)
@@ -198,9 +297,11 @@ static void note_latency(struct thread *t, uint64_t ns)
 {
 	uint64_t us = ns / 1000;
 	t->latencies[us < LATENCY_US_MAX ? us : LATENCY_US_MAX - 1]++;
+	if (ns > t->longest_ns)
+		t->longest_ns = ns;
 }
 
-/* Takes what has arrived; sends again when it was all. */
+/* Takes what has arrived; sends again when it was all and the time has come. */
 static void receive(struct thread *t, struct connection *c)
 {
 	ssize_t n = recv(c->fd, c->in + c->filled, sizeof(c->in) - c->filled, 0);
@@ -216,9 +317,19 @@ static void receive(struct thread *t, struct connection *c)
 	memmove(c->in, at, c->filled);
 	if (c->awaited > 0)
 		return;
-	t->blocks += (uint64_t)options.pipeline;
+	c->blocks += (uint64_t)options.pipeline;
 	note_latency(t, now_ns() - c->sent_ns);
-	send_blocks(t, c);
+	if (!options.rate)
+		send_blocks(t, c);
+}
+
+/* With --rate: sends on the connections whose time has come. */
+static void send_due(struct thread *t)
+{
+	uint64_t now = now_ns();
+	for (int i = 0; i < t->connection_count; i++)
+		if (t->connections[i].awaited == 0 && t->connections[i].due_ns <= now)
+			send_blocks(t, &t->connections[i]);
 }
 
 static int open_connection(void)
@@ -245,13 +356,16 @@ static void *thread_main(void *arg)
 		c->fd = open_connection();
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
 		epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
+		c->due_ns = now_ns();
 		send_blocks(t, c);
 	}
 	uint64_t end = now_ns() + (uint64_t)options.seconds * 1000000000u;
 	while (now_ns() < end) {
-		int n = epoll_wait(epoll, events, 64, 100);
+		int n = epoll_wait(epoll, events, 64, options.rate ? 1 : 100);
 		for (int i = 0; i < n; i++)
 			receive(t, events[i].data.ptr);
+		if (options.rate)
+			send_due(t);
 	}
 	return NULL;
 }
@@ -273,6 +387,26 @@ static double percentile_ms(const struct thread *threads, double share)
 	return LATENCY_US_MAX / 1000.0;
 }
 
+static void print_result(const struct thread *threads)
+{
+	uint64_t all = 0, fewest = UINT64_MAX, most = 0, longest_ns = 0;
+	for (int i = 0; i < options.threads; i++) {
+		const struct thread *t = &threads[i];
+		longest_ns = t->longest_ns > longest_ns ? t->longest_ns : longest_ns;
+		for (int k = 0; k < t->connection_count; k++) {
+			uint64_t blocks = t->connections[k].blocks;
+			all += blocks;
+			fewest = blocks < fewest ? blocks : fewest;
+			most = blocks > most ? blocks : most;
+		}
+	}
+	printf("{\"ops\": %.0f, \"count\": %llu, \"p50.00\": %.3f, \"p99.00\": %.3f, \"p99.90\": %.3f, "
+	       "\"longest\": %.3f, \"fewest\": %llu, \"most\": %llu}\n",
+	       (double)all / options.seconds, (unsigned long long)all, percentile_ms(threads, .5),
+	       percentile_ms(threads, .99), percentile_ms(threads, .999), (double)longest_ns / 1e6,
+	       (unsigned long long)fewest, (unsigned long long)most);
+}
+
 static enum kind parse_kind(const char *name)
 {
 	for (int kind = 0; kind < KIND_COUNT; kind++)
@@ -292,7 +426,8 @@ static void parse_options(int argc, char **argv)
 			    {"--threads", &options.threads},
 			    {"--connections", &options.connections},
 			    {"--pipeline", &options.pipeline},
-			    {"--seconds", &options.seconds}};
+			    {"--seconds", &options.seconds},
+			    {"--rate", &options.rate}};
 		for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++)
 			if (strcmp(argv[i], rows[r].name) == 0)
 				*rows[r].number = atoi(argv[i + 1]);
@@ -302,7 +437,8 @@ static void parse_options(int argc, char **argv)
 			options.keys = strtoull(argv[i + 1], NULL, 10);
 	}
 	if (options.port <= 0 || options.threads < 1 || options.connections < options.threads ||
-	    options.pipeline < 1 || options.pipeline > BLOCKS_MADE || options.keys < 1) {
+	    options.pipeline < 1 || options.pipeline > BLOCKS_MADE || options.rate < 0 ||
+	    options.keys < FEW_NAMES) {
 		fprintf(stderr, "blocks --port N: see the top of bench/blocks.c\n");
 		exit(1);
 	}
@@ -317,14 +453,8 @@ int main(int argc, char **argv)
 		threads[i].connection_count = options.connections / options.threads;
 		pthread_create(&threads[i].thread, NULL, thread_main, &threads[i]);
 	}
-	uint64_t blocks = 0;
-	for (int i = 0; i < options.threads; i++) {
+	for (int i = 0; i < options.threads; i++)
 		pthread_join(threads[i].thread, NULL);
-		blocks += threads[i].blocks;
-	}
-	printf("{\"ops\": %.0f, \"count\": %llu, \"p50.00\": %.3f, \"p99.00\": %.3f, \"p99.90\": %.3f}\n",
-	       (double)blocks / options.seconds, (unsigned long long)blocks,
-	       percentile_ms(threads, .5), percentile_ms(threads, .99),
-	       percentile_ms(threads, .999));
+	print_result(threads);
 	return 0;
 }

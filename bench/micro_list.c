@@ -90,7 +90,7 @@ static void measure_middle(struct list *list, size_t length, uint64_t count)
 		sink += each.item.text.len;
 	row("read all", start, list_count(list));
 	start = now_ns();
-	uint64_t removed = list_remove_equal(list, LIST_FRONT, element.item, UINT64_MAX);
+	uint64_t removed = list_remove_equal(list, LIST_FRONT, element.item, UINT64_MAX, NULL);
 	row("remove those (of all read)", start, list_count(list) + removed);
 }
 

@@ -1,6 +1,6 @@
 /*
- * What a large sorted set costs: bytes an element, and nanoseconds an operation, for a million members
- * with random, rising and falling scores. Prints; asserts nothing about time.
+ * What a large sorted set costs: bytes an element, and nanoseconds an operation, for a million
+ * members with random, rising and falling scores. Prints; asserts nothing about time.
  */
 #include "proto/mem.h"
 #include "shard/zset.h"
@@ -73,8 +73,8 @@ static struct zset *fill(const char *order, double (*score)(uint64_t i))
 	double took = now_ns() - start;
 	collect();
 	mem_stats_read(&after);
-	printf("%-8s %6.1f ns an insert, %5.1f bytes a member allocated, %5.1f active, nodes %5.1f\n",
-	       order, took / MEMBERS, (double)(after.allocated - before.allocated) / MEMBERS,
+	printf("%-8s %6.1f ns an insert; bytes a member: %5.1f, active %5.1f, nodes %5.1f\n", order,
+	       took / MEMBERS, (double)(after.allocated - before.allocated) / MEMBERS,
 	       (double)(after.active - before.active) / MEMBERS,
 	       (double)zset_tree_memory(&z->tree) / MEMBERS);
 	return z;

@@ -10,7 +10,7 @@ CPU microseconds per request, resident bytes a key, and ratios.
 
 The load comes from memtier_benchmark (-t 2 -c 25 -d 32, a million keys), or from redis-benchmark where that
 is missing (then without latencies); requests on several keys and transactions from bench/blocks.c (an operation
-is one MGET, MSET or transaction; the floor frames requests one by one and is left out). The reference server is the one inside Debian's redis-tools.
+is one MGET, MSET or transaction). The floor answers GET and SET alone. The reference server is the one inside Debian's redis-tools.
 """
 import argparse
 import datetime
@@ -32,8 +32,18 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 KEYS = 1_000_000
 IDLE_CONNECTIONS = 10_000
+BESIDE_RATE = 2000      # transactions a second in the background: some percent of what a server can do
 
-# name: (memtier options or the kind of bench/blocks.c, redis-benchmark options, what it is called)
+COLLECTION_KEYS = 100_000
+
+
+def one_command(command, prefix, called):
+    """A scenario of one command, which is not a GET or SET, on many keys or on members of one."""
+    return (["--command", command, "--command-key-pattern", "R", "--key-prefix", prefix, "--key-maximum",
+             str(COLLECTION_KEYS), "--pipeline", "16"], None, called + ", pipeline 16")
+
+
+# name: (memtier options or the kind of bench/blocks.c, or that and what runs beside it, redis-benchmark options, what it is called)
 SCENARIOS = {
     "get64": (["--ratio", "0:1", "--pipeline", "64"], ["-t", "get", "-P", "64"], "GET, pipeline 64"),
     "set64": (["--ratio", "1:0", "--pipeline", "64"], ["-t", "set", "-P", "64"], "SET, pipeline 64"),
@@ -42,8 +52,24 @@ SCENARIOS = {
     "mset8": ("mset", None, "MSET of 8, pipeline 16"),
     "multi4": ("multi", None, "MULTI of 4 SETs, pipeline 16"),
     "tagged4": ("tagged", None, "the same in one slot, pipeline 16"),
+    "single16": ("single", None, "GET and SET on 99 % of the slots, pipeline 16"),
+    "beside16": (("single", "few"), None, "the same beside MULTI on 1 % of them"),
     "mixed1": (["--ratio", "1:10", "--pipeline", "1"], ["-t", "get", "-P", "1"], "1 SET : 10 GET, no pipeline"),
+    "hset": one_command("HSET __key__ field __data__", "h", "HSET, many small hashes"),
+    "hget": one_command("HGET __key__ field", "h", "HGET, many small hashes"),
+    "lpush": one_command("LPUSH __key__ __data__", "l", "LPUSH, many lists"),
+    "rpop": one_command("RPOP __key__", "l", "RPOP, many lists"),
+    "sadd": one_command("SADD __key__ member", "s", "SADD, many small sets"),
+    "sismember": one_command("SISMEMBER __key__ member", "s", "SISMEMBER, many small sets"),
+    "bigsadd": one_command("SADD set __key__", "m", "SADD, one big set"),
+    "bigsismember": one_command("SISMEMBER set __key__", "m", "SISMEMBER, one big set"),
+    "zadd": one_command("ZADD __key__ 5 member", "z", "ZADD, many small sorted sets"),
+    "zscore": one_command("ZSCORE __key__ member", "z", "ZSCORE, many small sorted sets"),
+    "bigzadd": one_command("ZADD zset __key__ __key__", "", "ZADD, one big sorted set"),
+    "bigzscore": one_command("ZSCORE zset __key__", "", "ZSCORE, one big sorted set"),
+    "bigzrange": one_command("ZRANGE zset __key__ +inf BYSCORE LIMIT 0 10", "", "ZRANGE of 10, one big sorted set"),
 }
+COMPARED_WITH_FLOOR = ("get64", "set64", "mixed16", "mixed1")
 
 
 def free_port():
@@ -108,23 +134,43 @@ def redis_benchmark(server, options, seconds):
     return float(re.findall(r"([\d.]+) requests per second", text)[-1]), count, {}
 
 
+def blocks_command(server, kind, seconds, *more):
+    return [os.path.join(BUILD, "bench", "blocks"), "--port", str(server.port), "--kind", kind, "--seconds", str(seconds),
+            "--keys", str(KEYS), *more]
+
+
 def blocks(server, kind, seconds):
-    text = subprocess.run(
-        [os.path.join(BUILD, "bench", "blocks"), "--port", str(server.port), "--kind", kind, "--seconds", str(seconds),
-         "--keys", str(KEYS)], capture_output=True, text=True, timeout=300, check=True).stdout
-    result = json.loads(text)
-    return result.pop("ops"), result.pop("count"), {p[1:]: ms for p, ms in result.items()}
+    """All that bench/blocks.c says, as a dictionary."""
+    return json.loads(subprocess.run(blocks_command(server, kind, seconds), capture_output=True, text=True,
+                                     timeout=300, check=True).stdout)
+
+
+def measure_blocks(server, kinds, seconds):
+    """The first kind's figures, the second one runs beside it."""
+    kind, *beside = [kinds] if isinstance(kinds, str) else kinds
+    others = [subprocess.Popen(blocks_command(server, other, seconds + 10, "--rate", str(BESIDE_RATE),
+                                              "--threads", "1", "--connections", "8"), stdout=subprocess.DEVNULL)
+              for other in beside]
+    try:
+        if others:
+            time.sleep(0.5)     # until they have made their blocks
+        result = blocks(server, kind, seconds)
+    finally:
+        for other in others:
+            other.terminate()
+            other.wait()
+    return result["ops"], result["count"], {name[1:]: ms for name, ms in result.items() if re.match(r"p\d", name)}
 
 
 def is_blocks(scenario):
-    return isinstance(SCENARIOS[scenario][0], str)
+    return not isinstance(SCENARIOS[scenario][0], list)
 
 
 def measure(server, scenario, seconds):
     with_memtier = shutil.which("memtier_benchmark")
     user, system = server.cpu()
     if is_blocks(scenario):
-        ops, count, latency = blocks(server, SCENARIOS[scenario][0], seconds)
+        ops, count, latency = measure_blocks(server, SCENARIOS[scenario][0], seconds)
     elif with_memtier:
         ops, count, latency = memtier(server, SCENARIOS[scenario][0], seconds)
     else:
@@ -187,6 +233,16 @@ def table(results, names, markdown):
     return "\n".join(lines)
 
 
+def need_programs():
+    """Ends with what to do when something that is measured isn't there."""
+    floor = os.path.join(BUILD, "bench", "null_server")
+    if not os.path.exists(floor):
+        sys.exit("%s isn't built. Build it, and all the rest: cd %s && . server/install.sh && "
+                 "build_tree %s -Dtests=true" % (floor, ROOT, BUILD))
+    if not shutil.which("redis-check-rdb"):
+        sys.exit("The reference server is missing: apt-get install redis-tools")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -197,6 +253,7 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--idle", action="store_true", help="measure idle connections too")
     args = parser.parse_args()
+    need_programs()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     sherd = os.environ.get("SHERD", os.path.join(BUILD, "sherd"))
@@ -212,7 +269,7 @@ def main():
                                         "--threads", workers]))
         bytes_a_key = {s.name: load(s) for s in servers}
         scenarios = args.scenarios.split(",")
-        loaded = {sc: [s for s in servers if s.name != "floor" or not is_blocks(sc)] for sc in scenarios}
+        loaded = {sc: [s for s in servers if s.name != "floor" or sc in COMPARED_WITH_FLOOR] for sc in scenarios}
         raw = {scenario: {s.name: [] for s in loaded[scenario]} for scenario in scenarios}
         for number in range(args.rounds):
             for scenario in scenarios:
@@ -229,6 +286,10 @@ def main():
     print()
     print(table(results, [s.name for s in servers], args.markdown))
     print()
+    if "single16" in results and "beside16" in results:
+        print("beside transactions: " + ", ".join(
+            "%s %+.1f %%" % (name, 100 * (beside["ops"] / results["single16"][name]["ops"] - 1))
+            for name, beside in results["beside16"].items()))
     print("resident bytes a key: sherd %.0f, redis %.0f" % (bytes_a_key["sherd"], bytes_a_key["redis"]))
     for name, size in idle.items():
         print("resident bytes an idle connection: %s %.0f" % (name, size))

@@ -89,6 +89,15 @@ static int sync_directory(const char *path)
 	return error;
 }
 
+/* Gives it the owner, where this process may do so, and the permissions of the old file. */
+static int become(int fd, const struct stat *old)
+{
+	if ((old->st_uid != geteuid() || old->st_gid != getegid()) &&
+	    fchown(fd, old->st_uid, old->st_gid) && errno != EPERM)
+		return -errno;
+	return fchmod(fd, old->st_mode & 07777) ? -errno : 0;
+}
+
 int file_replace(const char *path, const char *bytes, size_t len)
 {
 	char temporary[PATH_MAX_BYTES];
@@ -101,8 +110,8 @@ int file_replace(const char *path, const char *bytes, size_t len)
 	if (fd < 0)
 		return -errno;
 	int error = write_all(fd, bytes, len);
-	if (!error && exists && fchmod(fd, old.st_mode & 07777))
-		error = -errno;
+	if (!error && exists)
+		error = become(fd, &old);
 	if (!error && fsync(fd))
 		error = -errno;
 	close(fd);

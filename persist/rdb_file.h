@@ -8,13 +8,13 @@
  *	[252 unix ms] [248 idle seconds | 249 frequency] type name value
  *	255, CRC-64 of all before (0: not summed)
  *
- * Writing: a buffer that drains to the file. The version is RDB_VERSION, unless something written needs a
- * newer one: so the header gets it, and its sum is joined to the rest, at the end. The first error stays;
- * what comes after it is thrown away.
+ * Writing: a buffer that drains to the file. The version is RDB_VERSION, unless something written
+ * needs a newer one: so the header gets it, and its sum is joined to the rest, at the end. The
+ * first error stays; what comes after it is thrown away.
  *
- * Reading: from memory (a mapped file), step by step, each key handed out as its name and the bytes of its
- * value, which whoever gets them decodes (rdb_decode), here or on another thread. Untrusted: broken bytes
- * are told of, with where they stand.
+ * Reading: from memory (a mapped file), step by step, each key handed out as its name and the
+ * bytes of its value, which whoever gets them decodes (rdb_decode), here or on another thread.
+ * Untrusted: broken bytes are told of, with where they stand.
  *
  * Any thread.
  */
@@ -41,8 +41,8 @@ void rdb_file_aux(struct rdb_file *file, const char *name, struct slice value);
 /* What follows is in this database, of which so many keys are to come: a hint for who reads. */
 void rdb_file_database(struct rdb_file *file, uint32_t db, uint64_t keys, uint64_t expires);
 /*
- * A key. When it was used last, or how often (LFU counter): -1 is left out. Under RCU; for owner-only values
- * nobody else may touch it.
+ * A key. When it was used last, or how often (LFU counter): -1 is left out. Under RCU; for
+ * owner-only values nobody else may touch it.
  */
 void rdb_file_key(struct rdb_file *file, const struct entry *e, int64_t idle_seconds,
 		  int64_t frequency);
@@ -70,7 +70,9 @@ struct rdb_file_events {
 	bool (*key)(void *arg, const struct rdb_key *key); /* false: stop here */
 	void (*aux)(void *arg, struct slice name, struct slice value);
 	void (*database)(void *arg, uint32_t db, uint64_t keys, uint64_t expires);
-	/* Something that has no place here was left out: a library of functions, a module's data. */
+	/*
+	 * Something that has no place here was left out: a library of functions, a module's data.
+	 */
 	void (*left_out)(void *arg, const char *what, uint64_t offset);
 };
 
@@ -81,8 +83,8 @@ struct rdb_file_result {
 };
 
 /*
- * Reads until the end of the RDB file, behind which other bytes may stand (result->offset). False: it is
- * broken, or was stopped; keys that were told of before stay told.
+ * Reads until the end of the RDB file, behind which other bytes may stand (result->offset).
+ * False: it is broken, or was stopped; keys that were told of before stay told.
  */
 bool rdb_file_read(struct slice bytes, const struct rdb_file_events *events, void *arg,
 		   struct rdb_file_result *result);

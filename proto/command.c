@@ -26,9 +26,11 @@ const struct command command_table[CMD_COUNT] = {
 			  .route = route_,                                                         \
 			  .flags = flags_,                                                         \
 			  .first_key = first,                                                      \
-			  .last_key = NUMKEYS_POSITION(last) ? first : last,                       \
+			  .last_key =                                                              \
+				  NUMKEYS_POSITION(last) || STORE_POSITION(last) ? first : last,   \
 			  .step = step_,                                                           \
 			  .numkeys = NUMKEYS_POSITION(last),                                       \
+			  .store_from = STORE_POSITION(last),                                      \
 			  .parent = home},
 #define CONN_COMMAND(symbol, name_, arity_, flags_, home, ...)                                     \
 	[CMD_##symbol] = {.name = name_,                                                           \
@@ -55,7 +57,7 @@ const struct command command_table[CMD_COUNT] = {
 };
 
 /* Longest part of a client's words that an error repeats, as in Redis; longer than any name. */
-#define ERROR_ECHO_MAX 128
+#define NAME_ECHO_MAX 128
 
 /* At least twice as many as there will be commands: one or two probes. A power of two. */
 #define HASH_BITS 10
@@ -210,27 +212,27 @@ static int echo_len(struct slice s, size_t max)
 /* The arguments in quotes, as many as fit. Bytes after a zero are left out, as in Redis. */
 static void error_unknown(const struct slice *argv, uint32_t argc, struct reply *r)
 {
-	char args[ERROR_ECHO_MAX + sizeof("'' ")] = "";
+	char args[NAME_ECHO_MAX + sizeof("'' ")] = "";
 	size_t len = 0;
 
-	for (uint32_t i = 1; i < argc && len < ERROR_ECHO_MAX; i++)
+	for (uint32_t i = 1; i < argc && len < NAME_ECHO_MAX; i++)
 		len += snprintf(args + len, sizeof(args) - len, "'%.*s' ",
-				echo_len(argv[i], ERROR_ECHO_MAX - len), argv[i].ptr);
+				echo_len(argv[i], NAME_ECHO_MAX - len), argv[i].ptr);
 	reply_errorf(r, "ERR unknown command '%.*s', with args beginning with: %s",
-		     echo_len(argv[0], ERROR_ECHO_MAX), argv[0].ptr, args);
+		     echo_len(argv[0], NAME_ECHO_MAX), argv[0].ptr, args);
 }
 
 static void error_sub(const char *problem, const struct command *cmd, struct slice child,
 		      struct reply *r)
 {
 	const struct command *parent = cmd->parent ? cmd->parent : cmd;
-	char name[ERROR_ECHO_MAX];
+	char name[NAME_ECHO_MAX];
 	int len = 0;
 
 	for (const char *p = parent->name; *p; p++)
 		name[len++] = *p >= 'a' && *p <= 'z' ? *p & ~0x20 : *p;
 	reply_errorf(r, "ERR unknown subcommand %s'%.*s'. Try %.*s HELP.", problem,
-		     echo_len(child, ERROR_ECHO_MAX), child.ptr, len, name);
+		     echo_len(child, NAME_ECHO_MAX), child.ptr, len, name);
 }
 
 void command_error_subcommand(const struct command *cmd, struct slice child, struct reply *r)
@@ -303,6 +305,53 @@ static int32_t counted_keys(const struct command *cmd, const struct slice *argv,
 	return before + n;
 }
 
+/* The values of options that may stand before STORE, and could look like it. */
+static uint32_t values_of_option(struct slice word)
+{
+	if (slice_is(word, "limit"))
+		return 2;
+	return slice_is(word, "by") || slice_is(word, "get");
+}
+
+/* The first key, and the one behind the last STORE. */
+static int32_t stored_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
+			   uint32_t *out, uint32_t max)
+{
+	uint32_t store = 0;
+
+	for (uint32_t i = cmd->store_from; i + 1 < argc; i++) {
+		if (slice_is(argv[i], "store") || slice_is(argv[i], "storedist"))
+			store = ++i;
+		else
+			i += values_of_option(argv[i]);
+	}
+	if (max > 0)
+		out[0] = cmd->first_key;
+	if (max > 1 && store)
+		out[1] = store;
+	return store ? 2 : 1;
+}
+
+/* Whether BY or GET name keys. */
+static bool has_patterns(const struct slice *argv, uint32_t argc)
+{
+	for (uint32_t i = 2; i + 1 < argc; i++) {
+		uint32_t values = values_of_option(argv[i]);
+
+		if (values == 1 && memchr(argv[i + 1].ptr, '*', argv[i + 1].len))
+			return true;
+		i += values + slice_is(argv[i], "store");
+	}
+	return false;
+}
+
+enum command_route command_route(const struct command *cmd, const struct slice *argv, uint32_t argc)
+{
+	if (cmd->route != ROUTE_PATTERNS)
+		return cmd->route;
+	return has_patterns(argv, argc) ? ROUTE_ALL : ROUTE_KEYS;
+}
+
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
 		     uint32_t *out, uint32_t max)
 {
@@ -313,6 +362,8 @@ int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32
 		return 0;
 	if (cmd->numkeys > 0)
 		return counted_keys(cmd, argv, argc, out, max);
+	if (cmd->store_from > 0)
+		return stored_keys(cmd, argv, argc, out, max);
 	for (int32_t at = cmd->first_key; at <= last && at < (int32_t)argc; at += cmd->step) {
 		if (count < max)
 			out[count] = at;

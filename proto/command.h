@@ -53,6 +53,7 @@ enum command_route {
 	ROUTE_NONE,    /* on the connection's worker; touches no keys */
 	ROUTE_KEY,     /* one key (or several that must hash to slots of one shard to run at once) */
 	ROUTE_KEYS,    /* several keys in any slots: all or nothing */
+	ROUTE_PATTERNS, /* ROUTE_ALL when patterns in the arguments name keys (SORT), else ROUTE_KEYS */
 	ROUTE_OBSERVE, /* looks over all shards by RCU where it is, promising what SCAN promises */
 	ROUTE_ALL,     /* every slot of every shard at one moment */
 	ROUTE_HOLDER,  /* on the connection's worker, which holds what slots it needs by itself */
@@ -82,6 +83,7 @@ struct command {
 	int16_t last_key;     /* negative: counted from the end, -1 = the last argument */
 	int16_t step;
 	int16_t numkeys;      /* position of the argument that says how many keys follow it; 0: none */
+	int16_t store_from;   /* from here on a key may follow STORE or STOREDIST; 0: none does */
 	const struct command *parent; /* NULL but for subcommands */
 	bool container;
 	/* what only COMMAND shows stands in the .c file's own table */
@@ -93,6 +95,14 @@ struct command {
  */
 #define NUMKEYS(position) (INT16_MIN + (position))
 #define NUMKEYS_POSITION(last) ((last) < INT16_MIN / 2 ? (last) - INT16_MIN : 0)
+
+/*
+ * Instead of last_key in a row: one key, and from this position on another one may stand behind the word
+ * STORE or STOREDIST, the last of them.
+ */
+#define STORE_FROM(position) (INT16_MIN / 2 + (position))
+#define STORE_POSITION(last)                                                                       \
+	((last) > INT16_MIN / 2 && (last) < INT16_MIN / 4 ? (last) - INT16_MIN / 2 : 0)
 
 /* Indexed by enum command_id. */
 extern const struct command command_table[CMD_COUNT];
@@ -132,6 +142,10 @@ void command_error_subcommand(const struct command *cmd, struct slice child, str
  */
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
 		     uint32_t *out, uint32_t max);
+
+/* Where this request runs: the row's route, but for ROUTE_PATTERNS one of the two that it stands for. */
+enum command_route command_route(const struct command *cmd, const struct slice *argv,
+				 uint32_t argc);
 
 /* COMMAND and its subcommands: the arguments are the whole request. */
 void command_reply_all(struct reply *r);

@@ -20,6 +20,8 @@
 	ROW(HASH, "hash")                                                                          \
 	ROW(STRING, "string")                                                                      \
 	ROW(BITMAP, "bitmap")                                                                      \
+	ROW(HYPERLOGLOG, "hyperloglog")                                                            \
+	ROW(GEO, "geo")                                                                            \
 	ROW(PUBSUB, "pubsub")                                                                      \
 	ROW(ADMIN, "admin")                                                                        \
 	ROW(FAST, "fast")                                                                          \
@@ -38,6 +40,8 @@
 	ROW(list, "list", CATEGORY_LIST)                                                           \
 	ROW(set, "set", CATEGORY_SET)                                                              \
 	ROW(sorted_set, "sorted-set", CATEGORY_SORTEDSET)                                          \
+	ROW(hyperloglog, "hyperloglog", CATEGORY_HYPERLOGLOG)                                      \
+	ROW(geo, "geo", CATEGORY_GEO)                                                              \
 	ROW(connection, "connection", CATEGORY_CONNECTION)                                         \
 	ROW(transactions, "transactions", CATEGORY_TRANSACTION)                                    \
 	ROW(server, "server", 0)

@@ -82,12 +82,15 @@ const char *command_group_name(const struct command *cmd)
 	return groups[group_of(cmd)].name;
 }
 
+/* Of values: what rows name that don't go by their group's. */
+#define CATEGORIES_OF_TYPES (CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_LIST)
+
 /* A container belongs to no category of its group: only its subcommands run. */
 uint32_t command_categories(const struct command *cmd)
 {
 	uint32_t categories = command_info_table[cmd->id].categories;
 
-	if (!cmd->container)
+	if (!cmd->container && !(categories & CATEGORIES_OF_TYPES))
 		categories |= groups[group_of(cmd)].category;
 	if (cmd->flags & CMD_WRITE)
 		categories |= CATEGORY_WRITE;
@@ -142,6 +145,7 @@ static void reply_tips(struct reply *r, const char *tips)
 struct key_part {
 	struct slice flags;  /* "RW access" */
 	struct slice remark; /* without its parentheses; empty when there is none */
+	struct slice word;   /* "@STORE": the key stands behind it; "@": nobody can say where */
 };
 
 static struct slice trim(const char *start, const char *end)
@@ -159,7 +163,9 @@ static bool key_part_next(const char **keys, struct key_part *part)
 
 	if (*start == 0)
 		return false;
-	part->flags = trim(start, end);
+	const char *at = memchr(start, '@', end - start);
+	part->flags = trim(start, at ? at : end);
+	part->word = at ? trim(at, end) : (struct slice){end, 0};
 	part->remark = (struct slice){end, 0};
 	if (*end == '(') {
 		part->remark = (struct slice){end + 1, strcspn(end + 1, ")")};
@@ -206,6 +212,31 @@ static void reply_search(struct reply *r, const char *what, const char *type,
 	}
 }
 
+static void reply_unknown(struct reply *r, const char *what)
+{
+	reply_bulk_text(r, what);
+	reply_map(r, 2);
+	reply_bulk_text(r, "type");
+	reply_bulk_text(r, "unknown");
+	reply_bulk_text(r, "spec");
+	reply_map(r, 0);
+}
+
+/* The key behind a word, anywhere from a position on. */
+static void reply_keyword(struct reply *r, struct slice word, int from)
+{
+	reply_bulk_text(r, "begin_search");
+	reply_map(r, 2);
+	reply_bulk_text(r, "type");
+	reply_bulk_text(r, "keyword");
+	reply_bulk_text(r, "spec");
+	reply_map(r, 2);
+	reply_bulk_text(r, "keyword");
+	reply_bulk_slice(r, word);
+	reply_bulk_text(r, "startfrom");
+	reply_int(r, from);
+}
+
 /* A key specification: keys from `first` to `last` (counted from first, or negative from the end);
  * with numkeys, as many as the argument there says. */
 static void reply_key_spec(struct reply *r, const struct key_part *part, int first, int last,
@@ -222,7 +253,15 @@ static void reply_key_spec(struct reply *r, const struct key_part *part, int fir
 	}
 	reply_bulk_text(r, "flags");
 	reply_key_flags(r, part->flags);
-	reply_search(r, "begin_search", "index", &begin, 1);
+	if (part->word.len == 1) {
+		reply_unknown(r, "begin_search");
+		reply_unknown(r, "find_keys");
+		return;
+	}
+	if (part->word.len > 1)
+		reply_keyword(r, (struct slice){part->word.ptr + 1, part->word.len - 1}, first);
+	else
+		reply_search(r, "begin_search", "index", &begin, 1);
 	if (numkeys)
 		reply_search(r, "find_keys", "keynum", counted, 3);
 	else
@@ -239,6 +278,10 @@ static void reply_key_specs(struct reply *r, const struct command *cmd)
 	for (struct key_part part; key_part_next(&keys, &part); n++) {
 		int last = *keys ? 0 : cmd->last_key < 0 ? cmd->last_key : cmd->last_key - first;
 
+		if (part.word.len) {
+			reply_key_spec(r, &part, cmd->store_from, 0, 1, 0);
+			continue;
+		}
 		reply_key_spec(r, &part, first, last, cmd->step, *keys ? 0 : cmd->numkeys);
 		first += cmd->step;
 	}
@@ -416,13 +459,14 @@ static struct slice key_flags(const struct command *cmd, const struct slice *arg
 			      uint32_t n)
 {
 	const char *keys = command_info_table[cmd->id].keys;
-	struct key_part part = {{"", 0}, {"", 0}};
+	struct key_part part = {{"", 0}, {"", 0}, {"", 0}};
 
 	if (cmd->id == CMD_set)
 		return set_flags(argv, argc);
 	if (cmd->id == CMD_bitfield)
 		return bitfield_flags(argv, argc);
-	for (uint32_t i = 0; i <= n && key_part_next(&keys, &part); i++)
+	bool last = cmd->store_from > 0 && n > 0; /* STORE's */
+	for (uint32_t i = 0; (i <= n || last) && key_part_next(&keys, &part); i++)
 		;
 	return part.flags;
 }

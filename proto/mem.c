@@ -105,6 +105,13 @@ void mem_purge(void)
 	mallctl(PURGE_ALL(MALLCTL_ARENAS_ALL), NULL, NULL, NULL, 0);
 }
 
+bool mem_purge_in_background(void)
+{
+	bool on = true;
+
+	return mallctl("background_thread", NULL, NULL, &on, sizeof(on)) == 0;
+}
+
 const char *mem_name(void)
 {
 	return VERSION_OF(JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR, JEMALLOC_VERSION_BUGFIX);
@@ -202,6 +209,11 @@ void mem_stats_read(struct mem_stats *stats)
 void mem_purge(void)
 {
 	malloc_trim(0);
+}
+
+bool mem_purge_in_background(void)
+{
+	return false;
 }
 
 const char *mem_name(void)

@@ -13,6 +13,7 @@
 #ifndef PROTO_MEM_H
 #define PROTO_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Uninitialised memory of `size` > 0 bytes, aligned to 16 (to 8 below 16 bytes). Never NULL. */
@@ -53,6 +54,12 @@ void mem_stats_read(struct mem_stats *stats);
 
 /* Gives pages that hold nothing back to the system (MEMORY PURGE). */
 void mem_purge(void);
+
+/*
+ * From now on pages that hold nothing go back by themselves some 10 s later, from threads of the
+ * allocator's own: otherwise they would only when more is allocated or freed. True when it does that.
+ */
+bool mem_purge_in_background(void);
 
 /* The allocator's name and version, as INFO shows it: "jemalloc-5.3.0", "libc". */
 const char *mem_name(void);

@@ -82,6 +82,7 @@ void reply_reset(struct reply *r, size_t keep)
 	pins_free(r);
 	r->len = 0;
 	r->errors = 0;
+	r->later = 0;
 	r->code[0] = '\0';
 	if (r->cap > keep && !r->borrowed)
 		buf_free(r);
@@ -93,6 +94,7 @@ void reply_rollback(struct reply *r, struct reply_mark mark)
 	pins_release(r, mark.pin_count);
 	r->len = mark.len;
 	r->errors = mark.errors;
+	r->later = mark.later;
 }
 
 char *reply_grow(struct reply *r, size_t n)
@@ -223,6 +225,62 @@ void reply_move(struct reply *dst, struct reply *src)
 		memcpy(dst->code, src->code, sizeof(dst->code));
 	dst->errors += src->errors;
 	reply_reset(src, src->cap);
+}
+
+/* A buffer that several pinned pieces stand in. */
+struct sealed {
+	uint32_t refs;
+	char *buf;
+	size_t cap;
+};
+
+static void sealed_unref(void *owner)
+{
+	struct sealed *sealed = owner;
+
+	if (--sealed->refs > 0)
+		return;
+	mem_free(sealed->buf, sealed->cap);
+	mem_free(sealed, sizeof(*sealed));
+}
+
+static void sealed_pin(struct reply *r, struct sealed *sealed, size_t from, size_t to)
+{
+	struct slice bytes = {sealed->buf + from, to - from};
+
+	if (from == to)
+		return;
+	sealed->refs++;
+	r->pins[r->pin_count++] = (struct reply_pin){0, bytes, sealed_unref, sealed};
+}
+
+/* The pins that stand behind bytes of the buffer are put in again, with pieces of it before each. */
+void reply_seal_full(struct reply *r)
+{
+	assert(r->later == 0);
+	if (r->len == 0 || r->borrowed)
+		return;
+	struct sealed *sealed = mem_alloc(sizeof(*sealed));
+	uint32_t first = r->pin_count, count = r->pin_count;
+	while (first > 0 && r->pins[first - 1].at > 0)
+		first--;
+	count -= first;
+	pins_reserve(r, 2 * count + 1);
+	struct reply_pin *old = r->pins + first + count + 1;
+	memmove(old, r->pins + first, count * sizeof(*old));
+	*sealed = (struct sealed){.buf = r->buf, .cap = r->cap};
+	r->pin_count = first;
+	size_t at = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct reply_pin pin = old[i];
+		sealed_pin(r, sealed, at, pin.at);
+		at = pin.at;
+		pin.at = 0;
+		r->pins[r->pin_count++] = pin;
+	}
+	sealed_pin(r, sealed, at, r->len);
+	r->buf = NULL;
+	r->len = r->cap = 0;
 }
 
 void reply_status(struct reply *r, const char *text)
@@ -410,6 +468,13 @@ void reply_bulk_long_double(struct reply *r, long double d)
 	reply_bulk(r, text, number_format_long_double(text, d));
 }
 
+void reply_long_double(struct reply *r, long double d)
+{
+	char text[NUMBER_DOUBLE_TEXT_MAX];
+
+	text_or_bulk(r, ',', text, number_format_long_double(text, d));
+}
+
 void reply_bool(struct reply *r, bool b)
 {
 	if (r->resp == 3)
@@ -443,6 +508,7 @@ size_t reply_later(struct reply *r)
 
 	memset(reply_room(r, LATER_SIZE), '?', LATER_SIZE);
 	r->len += LATER_SIZE;
+	r->later++;
 	return at;
 }
 
@@ -453,7 +519,8 @@ static void later_fill(struct reply *r, size_t at, char type, size_t n)
 	size_t size = put_header(header, type, n) - header;
 	size_t more = size - LATER_SIZE;
 
-	assert(at + LATER_SIZE <= r->len && r->buf[at] == '?');
+	assert(at + LATER_SIZE <= r->len && r->buf[at] == '?' && r->later > 0);
+	r->later--;
 	if (more > 0) {
 		reply_room(r, more);
 		memmove(r->buf + at + size, r->buf + at + LATER_SIZE, r->len - at - LATER_SIZE);

@@ -41,6 +41,7 @@ struct reply {
 	uint32_t pin_count;
 	uint32_t pin_cap;
 	uint32_t errors;   /* error replies written so far */
+	uint32_t later;    /* headers reserved and not filled in yet: the bytes can't go as they are */
 	uint8_t resp;      /* 2 or 3 */
 	bool borrowed;     /* buf is somebody else's and is not freed */
 	char code[24];     /* the first word of the last error ("ERR", "WRONGTYPE"), terminated;
@@ -63,10 +64,11 @@ struct reply_mark {
 	size_t len;
 	uint32_t pin_count;
 	uint32_t errors;
+	uint32_t later;
 };
 static inline struct reply_mark reply_mark(const struct reply *r)
 {
-	return (struct reply_mark){r->len, r->pin_count, r->errors};
+	return (struct reply_mark){r->len, r->pin_count, r->errors, r->later};
 }
 /* Takes back everything written since the mark, pins too. */
 void reply_rollback(struct reply *r, struct reply_mark mark);
@@ -83,6 +85,19 @@ void reply_raw(struct reply *r, const char *bytes, size_t len);
 
 /* All bytes, pins included. */
 size_t reply_size(const struct reply *r);
+
+/*
+ * So that a large reply isn't copied as it grows: when there are REPLY_SEAL_MIN bytes or more, the buffer
+ * becomes a pinned piece of the reply, and a new one is begun. Marks and reserved headers before this
+ * are void: only between whole elements.
+ */
+#define REPLY_SEAL_MIN (64 * 1024)
+void reply_seal_full(struct reply *r);
+static inline void reply_seal(struct reply *r)
+{
+	if (r->len >= REPLY_SEAL_MIN)
+		reply_seal_full(r);
+}
 
 /* Moves everything of `src` to the end of `dst`; `src` is empty afterwards. */
 void reply_move(struct reply *dst, struct reply *src);
@@ -119,6 +134,8 @@ void reply_attribute(struct reply *r, size_t n); /* RESP3 only */
 void reply_double(struct reply *r, double d);
 /* A double as a decimal without exponent (INCRBYFLOAT and the like): bulk string in both. */
 void reply_bulk_long_double(struct reply *r, long double d);
+/* The same as a double in RESP3 (coordinates). */
+void reply_long_double(struct reply *r, long double d);
 /* #t or :1 */
 void reply_bool(struct reply *r, bool b);
 /* (123 or a bulk string */
@@ -137,6 +154,13 @@ void reply_map_at(struct reply *r, size_t at, size_t n);
 void reply_set_at(struct reply *r, size_t at, size_t n);
 
 /* The errors that many commands share. */
+/*
+ * What a client sent and an error says again: the arguments of "%.*s". Cut, for it may have gigabytes and
+ * no error is to be longer than what people read.
+ */
+#define ERROR_ECHO_MAX 4096
+#define ERROR_ECHO(s) (int)((s).len < ERROR_ECHO_MAX ? (s).len : ERROR_ECHO_MAX), (s).ptr
+
 extern const char error_syntax[];       /* "ERR syntax error" */
 extern const char error_wrong_type[];   /* "WRONGTYPE Operation against a key holding ..." */
 extern const char error_no_key[];       /* "ERR no such key" */

@@ -69,7 +69,8 @@ struct resp_request {
  * (args->count grows by the number of arguments; nothing is appended unless RESP_REQUEST). Slices
  * in `args` stay valid as long as `buf` and `request->scratch` do; args->v may be reallocated.
  * The result does not depend on the pieces in which the bytes came. Because AUTH changes the
- * limits, a stranger's requests are to be cut one at a time, each when the one before is executed.
+ * limits, what is an error of a stranger's may be none once the requests before it are executed: it
+ * is to be cut again then.
  *
  * A straight small request takes some 5 ns an argument.
  *

@@ -19,8 +19,10 @@ static const char too_many[] = "-ERR max number of clients reached\r\n";
 static const char protected_text[] =
 	"-DENIED Redis is running in protected mode because protected mode is enabled and no password "
 	"is set for the default user. In this mode connections are only accepted from the loopback "
-	"interface. To accept others: set a password (requirepass), or bind only addresses that can be "
-	"trusted and set protected-mode to no, then connect again.\r\n";
+	"interface. To accept others, do one of these: 1) on the server's own machine send 'CONFIG SET "
+	"requirepass <password>', so that clients must AUTH; 2) where nobody who isn't trusted can reach "
+	"the server, send 'CONFIG SET protected-mode no' there; 'CONFIG REWRITE' keeps either; 3) start "
+	"it with '--requirepass <password>' or '--protected-mode no'. Then connect again.\r\n";
 
 /* --- handing over --- */
 
@@ -167,15 +169,18 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 /* --- opening --- */
 
+/* Says why the socket can't be had, and returns that as a negative errno. */
 static int listen_fail(int fd, const char *what)
 {
+	int error = errno;
 	log_write(LOG_WARNING, "Warning: Could not create server TCP listening socket %s: %s", what,
-		  strerror(errno));
+		  strerror(error));
 	if (fd >= 0)
 		close(fd);
-	return -1;
+	return -error;
 }
 
+/* A listening socket, or a negative errno. */
 static int open_address(const struct addrinfo *info, const char *what, int backlog)
 {
 	int on = 1;
@@ -190,6 +195,7 @@ static int open_address(const struct addrinfo *info, const char *what, int backl
 	return fd;
 }
 
+/* A listening socket, or a negative errno; EINVAL for a name that isn't an address. */
 static int open_tcp(const char *host, int port, int backlog)
 {
 	char service[16], what[128];
@@ -205,7 +211,7 @@ static int open_tcp(const char *host, int port, int backlog)
 		log_write(LOG_WARNING,
 			  "Warning: Could not create server TCP listening socket %s: %s", what,
 			  gai_strerror(error));
-		return -1;
+		return -EINVAL;
 	}
 	int fd = open_address(info, what, backlog);
 	freeaddrinfo(info);
@@ -254,9 +260,14 @@ static int add_listener(struct acceptor *acceptor, int fd, bool is_unix)
 static int listen_on(struct acceptor *acceptor, const char *word, int port, int backlog)
 {
 	bool optional = word[0] == '-';
+	if (acceptor->count == LISTENERS_MAX - 1) {
+		log_write(LOG_WARNING, "Too many bind addresses");
+		return -1;
+	}
 	int fd = open_tcp(word + optional, port, backlog);
 	if (fd < 0)
-		return optional && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) ? 0 : -1;
+		return optional && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT) ? 0 : -1;
+	log_write(LOG_NOTICE, "Listening on %s, port %d", word + optional, port);
 	return add_listener(acceptor, fd, false);
 }
 
@@ -265,19 +276,16 @@ static int listen_tcp(struct acceptor *acceptor)
 	struct config *config = &acceptor->server->config;
 	int port = (int)config_int(&config->port);
 	int backlog = (int)config_int(&config->tcp_backlog);
-	char words[2048], *rest, *word;
+	int result = 0;
+	char *rest;
 	if (port == 0)
 		return 0;
-	config_string_copy(config, &config->bind, words, sizeof(words));
-	for (word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		if (acceptor->count == LISTENERS_MAX - 1) {
-			log_write(LOG_WARNING, "Too many bind addresses");
-			return -1;
-		}
-		if (listen_on(acceptor, word, port, backlog))
-			return -1;
-	}
-	return 0;
+	char *words = config_string_dup(config, &config->bind);
+	for (char *word = strtok_r(words, " ", &rest); word && !result;
+	     word = strtok_r(NULL, " ", &rest))
+		result = listen_on(acceptor, word, port, backlog);
+	mem_free_unsized(words);
+	return result;
 }
 
 static int listen_unix(struct acceptor *acceptor)
@@ -291,6 +299,7 @@ static int listen_unix(struct acceptor *acceptor)
 			   (int)config_int(&config->tcp_backlog));
 	if (fd < 0)
 		return -1;
+	log_write(LOG_NOTICE, "Listening on the Unix socket %s", path);
 	strcpy(acceptor->unix_path, path);
 	return add_listener(acceptor, fd, true);
 }
@@ -326,24 +335,18 @@ void acceptor_stop(struct acceptor *acceptor)
 		unlink(acceptor->unix_path);
 }
 
-void acceptor_raise_fd_limit(struct server *server)
+int64_t acceptor_raise_fd_limit(int64_t clients)
 {
 	struct rlimit limit;
-	rlim_t wanted = (rlim_t)config_int(&server->config.maxclients) + RESERVED_FDS;
+	rlim_t wanted = (rlim_t)clients + RESERVED_FDS;
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
-		return;
+		return clients;
 	struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
 	if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-		return;
+		return clients;
 	raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
 	setrlimit(RLIMIT_NOFILE, &raised);
 	getrlimit(RLIMIT_NOFILE, &limit);
-	int64_t clients =
-		limit.rlim_cur > RESERVED_FDS ? (int64_t)(limit.rlim_cur - RESERVED_FDS) : 1;
-	if (clients >= config_int(&server->config.maxclients))
-		return;
-	log_write(LOG_WARNING,
-		  "The limit of open files is %llu: maxclients has been reduced to %lld",
-		  (unsigned long long)limit.rlim_cur, (long long)clients);
-	atomic_store(&server->config.maxclients, clients);
+	int64_t enough = limit.rlim_cur > RESERVED_FDS ? (int64_t)limit.rlim_cur - RESERVED_FDS : 1;
+	return enough < clients ? enough : clients;
 }

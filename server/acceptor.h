@@ -8,12 +8,13 @@
  * seen yet that another has gone. When file descriptors run out, accepting pauses (the log says so once) and goes on at the next
  * timer.
  *
- * Main thread only.
+ * Main thread only, but for acceptor_raise_fd_limit().
  */
 #ifndef SERVER_ACCEPTOR_H
 #define SERVER_ACCEPTOR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 struct server;
@@ -23,6 +24,8 @@ struct acceptor;
 #define ACCEPT_BATCH 64
 /* Addresses in `bind`, and the Unix socket. */
 #define LISTENERS_MAX 17
+/* A Unix socket's path and its end: more the system doesn't take. */
+#define UNIX_PATH_MAX 108
 /* How long accepting pauses when there are no file descriptors left. */
 #define ACCEPT_PAUSE_MS 100
 /* Who comes when all places are taken waits so long before it is refused, and so many may wait. */
@@ -45,7 +48,7 @@ struct acceptor {
 	uv_timer_t resume;
 	bool paused;      /* out of descriptors */
 	bool pause_said;  /* ... and the log says so */
-	char unix_path[108];
+	char unix_path[UNIX_PATH_MAX];
 	uv_timer_t full;  /* runs while somebody waits for a place */
 	struct waiting_client {
 		int fd;
@@ -60,7 +63,7 @@ int acceptor_start(struct acceptor *acceptor, struct server *server);
 /* Closes all sockets; removes the Unix socket's file. The handles close with the loop. */
 void acceptor_stop(struct acceptor *acceptor);
 
-/* Raises the limit of file descriptors for maxclients; lowers maxclients when that can't be had. */
-void acceptor_raise_fd_limit(struct server *server);
+/* Raises the limit of file descriptors for so many clients; returns how many of them it is enough for. */
+int64_t acceptor_raise_fd_limit(int64_t clients);
 
 #endif

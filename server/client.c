@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 bool client_text_ok(struct slice text)
 {
@@ -98,12 +99,16 @@ void client_format(const struct conn *conn, struct reply *out)
 	put(out, "\n");
 }
 
+int client_compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
 static bool id_matches(const struct client_filter *filter, uint64_t id)
 {
-	for (uint32_t i = 0; i < filter->id_count; i++)
-		if (filter->ids[i] == id)
-			return true;
-	return filter->id_count == 0;
+	return filter->id_count == 0 ||
+	       bsearch(&id, filter->ids, filter->id_count, sizeof(id), client_compare_ids);
 }
 
 bool client_matches(const struct client_filter *filter, const struct conn *conn)

@@ -19,13 +19,16 @@ void client_format(const struct conn *conn, struct reply *out);
 
 /* Which connections CLIENT LIST shows and CLIENT KILL closes: those to which every given part applies. */
 struct client_filter {
-	const uint64_t *ids; /* any of these, when id_count > 0 */
+	const uint64_t *ids; /* any of these, when id_count > 0; rising */
 	uint32_t id_count;
 	char addr[CONN_ADDRESS_MAX];  /* empty: any */
 	char laddr[CONN_ADDRESS_MAX];
 	bool none;    /* a type or user that no connection has */
 	uint64_t not_id; /* SKIPME: not this one; 0 = none is left out */
 };
+
+/* For qsort and bsearch. */
+int client_compare_ids(const void *a, const void *b);
 
 bool client_matches(const struct client_filter *filter, const struct conn *conn);
 

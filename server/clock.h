@@ -1,9 +1,13 @@
 /*
  * Time.
  *
- * The server's clock is unix milliseconds: CLOCK_MONOTONIC plus the offset to the wall clock at start,
- * shared by all workers and moving only forward. Each tick advances it; each command loads it once as
- * it starts. So no two workers ever disagree about "expired" in the wrong order.
+ * The server's clock is unix milliseconds: CLOCK_MONOTONIC plus the offset to the wall clock, shared by all
+ * workers and moving only forward. Each tick advances it; each command loads it once as it starts. So no
+ * two workers ever disagree about "expired" in the wrong order.
+ *
+ * Somebody may set the wall clock, and it goes on while the machine is suspended: the main thread looks at
+ * both clocks now and then, and follows a step. After one back of more than CLOCK_BACK_MS the shared clock
+ * goes back too, this once: standing still for so long would be worse.
  *
  * Durations of commands are measured in clock_cycles(): the cheapest counter there is.
  */
@@ -16,12 +20,20 @@
 
 struct clock {
 	_Alignas(64) _Atomic int64_t now_ms; /* any thread: advanced by maximum */
-	int64_t offset_ms;                   /* constant after start */
+	_Atomic int64_t offset_ms;           /* the main thread stores, any loads */
 	double us_per_cycle;                 /* constant after start */
 };
 
 /* Reads both clocks and measures the cycle counter; takes some 2 ms. */
 void clock_init(struct clock *clock);
+
+/* Two looks at the clocks differ by less without any step. */
+#define CLOCK_STEP_MS 20
+/* So long the shared clock may stand still rather than go back. */
+#define CLOCK_BACK_MS 1000
+
+/* Follows the wall clock, if it has been set. Main thread. */
+void clock_follow(struct clock *clock);
 
 /* Advances the shared clock to now and returns it. */
 int64_t clock_tick(struct clock *clock);

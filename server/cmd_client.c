@@ -5,6 +5,7 @@
  * worker looks at its own connections.
  */
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/gather.h"
 #include "server/handlers.h"
@@ -53,8 +54,7 @@ void cmd_client_setinfo(struct conn *conn, struct ctx *ctx)
 	struct slice attribute = ctx->argv[2], value = ctx->argv[3];
 	bool is_name = slice_is(attribute, "lib-name");
 	if (!is_name && !slice_is(attribute, "lib-ver")) {
-		reply_errorf(ctx->reply, "ERR Unrecognized option '%.*s'", (int)attribute.len,
-			     attribute.ptr);
+		reply_errorf(ctx->reply, "ERR Unrecognized option '%.*s'", ERROR_ECHO(attribute));
 		return;
 	}
 	if (!client_text_ok(value)) {
@@ -131,14 +131,14 @@ static bool filter_type(struct ctx *ctx, uint32_t arg, struct client_filter *fil
 	enum client_type type = parse_type(ctx->argv[arg]);
 	if (type == TYPE_UNKNOWN) {
 		reply_errorf(ctx->reply, "ERR Unknown client type '%.*s'",
-			     (int)ctx->argv[arg].len, ctx->argv[arg].ptr);
+			     ERROR_ECHO(ctx->argv[arg]));
 		return false;
 	}
 	filter->none |= type == TYPE_OTHER;
 	return true;
 }
 
-/* What a gather of LIST or KILL carries: a filter, and the ids it names behind it. */
+/* What a gather of LIST or KILL carries: a filter, the ids it names as they came, and behind them in order. */
 struct client_query {
 	struct client_filter filter;
 	uint64_t self;
@@ -151,13 +151,17 @@ static struct gather *query_new(struct conn *conn, const struct client_filter *f
 {
 	size_t ids_bytes = filter->id_count * sizeof(uint64_t);
 	struct gather *gather =
-		gather_new(conn, sizeof(struct client_query) + ids_bytes, run, finish);
+		gather_new(conn, sizeof(struct client_query) + 2 * ids_bytes, run, finish);
 	struct client_query *query = gather->args;
 	query->filter = *filter;
 	query->self = conn->id;
-	if (ids_bytes)
+	uint64_t *sorted = query->ids + filter->id_count;
+	query->filter.ids = sorted;
+	if (ids_bytes) {
 		memcpy(query->ids, filter->ids, ids_bytes);
-	query->filter.ids = query->ids;
+		memcpy(sorted, filter->ids, ids_bytes);
+		qsort(sorted, filter->id_count, sizeof(*sorted), client_compare_ids);
+	}
 	return gather;
 }
 
@@ -181,13 +185,13 @@ static int compare_lines(const void *a, const void *b)
 }
 
 /* Lines in the order in which their ids were asked for, or of all connections by id. */
-static void append_lines(const struct client_filter *filter, const struct list_line *lines,
+static void append_lines(const struct client_query *query, const struct list_line *lines,
 			 size_t count, struct reply *out)
 {
-	for (size_t i = 0; i < count && filter->id_count == 0; i++)
+	for (size_t i = 0; i < count && query->filter.id_count == 0; i++)
 		reply_raw(out, lines[i].text.ptr, lines[i].text.len);
-	for (uint32_t i = 0; i < filter->id_count; i++) {
-		struct list_line wanted = {.id = filter->ids[i]};
+	for (uint32_t i = 0; i < query->filter.id_count; i++) {
+		struct list_line wanted = {.id = query->ids[i]};
 		const struct list_line *line =
 			bsearch(&wanted, lines, count, sizeof(*lines), compare_lines);
 		if (line)
@@ -216,7 +220,7 @@ static void list_finish(struct gather *gather, struct reply *reply)
 	struct reply sorted;
 	reply_init(&sorted, 2);
 	const struct client_query *query = gather->args;
-	append_lines(&query->filter, lines, count, &sorted);
+	append_lines(query, lines, count, &sorted);
 	reply_verbatim(reply, "txt", (struct slice){sorted.buf, sorted.len});
 	reply_deinit(&sorted);
 	reply_deinit(&all);
@@ -275,7 +279,7 @@ static int64_t gather_sum(const struct gather *gather)
 	return sum;
 }
 
-static void kill_finish(struct gather *gather, struct reply *reply)
+static void sum_finish(struct gather *gather, struct reply *reply)
 {
 	reply_int(reply, gather_sum(gather));
 }
@@ -321,8 +325,7 @@ static bool kill_option(struct conn *conn, struct ctx *ctx, uint32_t i,
 		filter_address(filter->laddr, value, filter);
 	} else if (slice_is(name, "user")) {
 		if (!slice_equal(value, SLICE("default"))) {
-			reply_errorf(ctx->reply, "ERR No such user '%.*s'", (int)value.len,
-				     value.ptr);
+			reply_errorf(ctx->reply, "ERR No such user '%.*s'", ERROR_ECHO(value));
 			return false;
 		}
 	} else if (slice_is(name, "skipme") && slice_is(value, "yes")) {
@@ -354,7 +357,7 @@ void cmd_client_kill(struct conn *conn, struct ctx *ctx)
 		if (!kill_option(conn, ctx, i, &filter, &id))
 			return;
 	}
-	gather_start(query_new(conn, &filter, kill_run, kill_finish));
+	gather_start(query_new(conn, &filter, kill_run, sum_finish));
 }
 
 /* --- PAUSE --- */
@@ -376,12 +379,16 @@ void cmd_client_pause(struct conn *conn, struct ctx *ctx)
 			return;
 		}
 	}
-	if (!number_parse(ctx->argv[2], &ms) || ms > INT64_MAX / 2) {
+	if (!number_parse(ctx->argv[2], &ms)) {
 		reply_error(ctx->reply, "ERR timeout is not an integer or out of range");
 		return;
 	}
 	if (ms < 0) {
 		reply_error(ctx->reply, "ERR timeout is negative");
+		return;
+	}
+	if (ms > INT64_MAX - ctx->now) {
+		reply_error(ctx->reply, "ERR timeout is out of range");
 		return;
 	}
 	/* a pause that is going on is only ever made longer and stricter */
@@ -416,22 +423,41 @@ void cmd_client_unpause(struct conn *conn, struct ctx *ctx)
 
 /* --- UNBLOCK --- */
 
-/* No command blocks yet on which a client could be found waiting: nobody is unblocked. */
+struct unblock {
+	uint64_t id;
+	enum blocked_end how;
+};
+
+static void unblock_run(struct worker *worker, struct gather_part *part)
+{
+	const struct unblock *unblock = part->gather->args;
+	struct conn *conn = worker->conns;
+	while (conn && conn->id != unblock->id)
+		conn = conn->all.next;
+	part->number = conn && blocked_end(conn, unblock->how);
+}
+
 void cmd_client_unblock(struct conn *conn, struct ctx *ctx)
 {
+	struct unblock unblock = {.how = BLOCKED_TIMEOUT};
 	int64_t id;
 	if (ctx->argc > 4) {
 		command_error_subcommand(ctx->cmd, ctx->argv[1], ctx->reply);
 		return;
 	}
-	if (ctx->argc == 4 && !slice_is(ctx->argv[3], "timeout") &&
-	    !slice_is(ctx->argv[3], "error")) {
+	if (ctx->argc == 4 && slice_is(ctx->argv[3], "error")) {
+		unblock.how = BLOCKED_ERROR;
+	} else if (ctx->argc == 4 && !slice_is(ctx->argv[3], "timeout")) {
 		reply_error(ctx->reply,
 			    "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 		return;
 	}
-	if (ctx_arg_int(ctx, 2, &id))
-		reply_int(ctx->reply, 0);
+	if (!ctx_arg_int(ctx, 2, &id))
+		return;
+	unblock.id = (uint64_t)id;
+	struct gather *gather = gather_new(conn, sizeof(unblock), unblock_run, sum_finish);
+	*(struct unblock *)gather->args = unblock;
+	gather_start(gather);
 }
 
 void cmd_client_help(struct conn *conn, struct ctx *ctx)

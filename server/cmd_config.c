@@ -6,6 +6,8 @@
 #include "server/help.h"
 #include "server/server.h"
 
+#include <stdio.h>
+
 /* --- GET --- */
 
 /* A word without wildcards is shown as it was written; NULL ptr when nothing matches. */
@@ -64,7 +66,7 @@ static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count
 			reply_errorf(ctx->reply,
 				     "ERR Unknown option or number of arguments for CONFIG SET - "
 				     "'%.*s'",
-				     (int)name.len, name.ptr);
+				     ERROR_ECHO(name));
 			return false;
 		}
 		const char *wrong = config_fixed(changes[i].option);
@@ -75,7 +77,7 @@ static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count
 			reply_errorf(ctx->reply,
 				     "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
 				     "%s",
-				     (int)name.len, name.ptr, wrong);
+				     ERROR_ECHO(name), wrong);
 			return false;
 		}
 	}
@@ -92,19 +94,36 @@ static void undo(struct config *config, struct change *changes, uint32_t count)
 			   ignored);
 }
 
+/* Whether the system has what the new value asks it for. */
+static bool system_allows(struct config *config, const struct config_option *option,
+			  char error[CONFIG_ERROR_MAX])
+{
+	if (option != config_find(SLICE("maxclients")))
+		return true;
+	int64_t wanted = config_int(&config->maxclients);
+	int64_t enough = acceptor_raise_fd_limit(wanted);
+	snprintf(error, CONFIG_ERROR_MAX,
+		 "The operating system is not able to handle the specified number of clients, try "
+		 "with %lld",
+		 (long long)enough);
+	return enough == wanted;
+}
+
 static bool make_changes(struct config *config, struct ctx *ctx, struct change *changes,
 			 uint32_t count)
 {
 	char error[CONFIG_ERROR_MAX];
 	for (uint32_t i = 0; i < count; i++) {
-		config_format(config, changes[i].option, &changes[i].before);
-		if (config_set(config, changes[i].option, ctx->argv[3 + 2 * i], error))
+		const struct config_option *option = changes[i].option;
+		config_format(config, option, &changes[i].before);
+		if (config_set(config, option, ctx->argv[3 + 2 * i], error) &&
+		    system_allows(config, option, error))
 			continue;
-		undo(config, changes, i);
+		undo(config, changes, i + 1);
 		struct slice name = ctx->argv[2 + 2 * i];
 		reply_errorf(ctx->reply,
 			     "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
-			     (int)name.len, name.ptr, error);
+			     ERROR_ECHO(name), error);
 		return false;
 	}
 	return true;
@@ -121,11 +140,13 @@ void cmd_config_set(struct conn *conn, struct ctx *ctx)
 	struct change *changes = mem_zalloc(count * sizeof(*changes));
 	for (uint32_t i = 0; i < count; i++)
 		reply_init(&changes[i].before, 2);
+	config_begin_change(&server->config);
 	if (find_options(ctx, changes, count) &&
 	    make_changes(&server->config, ctx, changes, count)) {
 		config_apply(server);
 		reply_ok(ctx->reply);
 	}
+	config_end_change(&server->config);
 	for (uint32_t i = 0; i < count; i++)
 		reply_deinit(&changes[i].before);
 	mem_free(changes, count * sizeof(*changes));
@@ -162,7 +183,9 @@ void cmd_config_rewrite(struct conn *conn, struct ctx *ctx)
 		reply_error(ctx->reply, "ERR The server is running without a config file");
 		return;
 	}
+	config_begin_change(config);
 	int error = config_rewrite(config);
+	config_end_change(config);
 	if (error)
 		reply_errorf(ctx->reply, "ERR Rewriting config file: %s", strerror(-error));
 	else

@@ -101,7 +101,7 @@ static bool hello_parse_options(struct ctx *ctx, struct hello *hello)
 			}
 		} else {
 			reply_errorf(ctx->reply, "ERR Syntax error in HELLO option '%.*s'",
-				     (int)ctx->argv[i].len, ctx->argv[i].ptr);
+				     ERROR_ECHO(ctx->argv[i]));
 			return false;
 		}
 	}
@@ -166,8 +166,9 @@ void cmd_hello(struct conn *conn, struct ctx *ctx)
 void cmd_reset(struct conn *conn, struct ctx *ctx)
 {
 	struct config *config = &conn->worker->server->config;
-	const uint32_t cleared = CONN_REPLY_OFF | CONN_REPLY_SKIP | CONN_REPLY_SKIP_NEXT |
-				 CONN_NO_EVICT | CONN_NO_TOUCH | CONN_AUTHENTICATED;
+	/* not CONN_REPLY_SKIP: that is about this very reply */
+	const uint32_t cleared = CONN_REPLY_OFF | CONN_REPLY_SKIP_NEXT | CONN_NO_EVICT |
+				 CONN_NO_TOUCH | CONN_AUTHENTICATED;
 	conn->flags &= ~cleared;
 	if (config_string_empty(config, &config->requirepass))
 		conn->flags |= CONN_AUTHENTICATED;

@@ -55,7 +55,7 @@ void cmd_debug_set_active_expire(struct conn *conn, struct ctx *ctx)
 
 void cmd_debug_error(struct conn *conn, struct ctx *ctx)
 {
-	reply_errorf(ctx->reply, "%.*s", (int)ctx->argv[2].len, ctx->argv[2].ptr);
+	reply_errorf(ctx->reply, "%.*s", ERROR_ECHO(ctx->argv[2]));
 }
 
 /* Matches the pattern with so many letters 'a': what a hostile pattern costs. */

@@ -17,7 +17,7 @@
 
 /* --- words of a list --- */
 
-static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", NULL};
+static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", "nothing", NULL};
 static const char *const words_protected[] = {"no", "yes", "local", NULL};
 static const char *const words_bool[] = {"no", "yes", NULL};
 static const char *const words_fsync[] = {"always", "everysec", "no", NULL};
@@ -40,6 +40,9 @@ static const char *const output_class_names[] = {"normal", "slave", "pubsub"};
 struct output_limits {
 	int64_t hard, soft, seconds;
 };
+
+/* They are compared as milliseconds. */
+#define OUTPUT_SECONDS_MAX (INT64_MAX / 1000)
 
 static enum output_class output_class(struct slice word)
 {
@@ -67,7 +70,7 @@ static const char *parse_output_class(const struct slice *words, struct output_l
 	if (class == OUTPUT_CLASS_COUNT)
 		return "Invalid client class specified in buffer limit configuration.";
 	if (!parse_limit(words[1], &hard) || !parse_limit(words[2], &soft) ||
-	    !number_parse(words[3], &seconds) || seconds < 0)
+	    !number_parse(words[3], &seconds) || seconds < 0 || seconds > OUTPUT_SECONDS_MAX)
 		return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
 	limits[class] = (struct output_limits){hard, soft, seconds};
 	return NULL;
@@ -81,7 +84,7 @@ static const char *parse_output_limits(const char *text, struct output_limits *l
 	const char *error = NULL;
 	if (!args_split(text, strlen(text), &args, &scratch))
 		error = "Unbalanced quotes";
-	else if (args.count == 0 || args.count % 4 != 0)
+	else if (args.count % 4 != 0)
 		error = "Wrong number of arguments in buffer limit configuration.";
 	for (uint32_t i = 0; !error && i < args.count; i += 4)
 		error = parse_output_class(args.v + i, limits);
@@ -104,6 +107,11 @@ static const char *check_dir(const char *text)
 static const char *check_empty(const char *text)
 {
 	return text[0] == 0 ? NULL : "persistence is not available in this version";
+}
+
+static const char *check_no_events(const char *text)
+{
+	return text[0] == 0 ? NULL : "keyspace notifications are not available in this version";
 }
 
 static const char *check_no_daemon(const char *text)
@@ -273,6 +281,14 @@ static char *copy_text(struct slice text)
 	return copy;
 }
 
+char *config_string_dup(struct config *config, const struct config_string *field)
+{
+	pthread_mutex_lock(&config->mutex);
+	char *copy = copy_text(slice_of(field->text));
+	pthread_mutex_unlock(&config->mutex);
+	return copy;
+}
+
 /* Takes the text over. */
 static void store_string(struct config *config, struct config_string *field, char *text)
 {
@@ -289,8 +305,10 @@ static void store_output_limits(struct config *config, const char *text)
 	char whole[256];
 	size_t n = 0;
 	config_string_copy(config, &config->output_limits, whole, sizeof(whole));
-	parse_output_limits(whole, limits);
-	parse_output_limits(text, limits);
+	const char *wrong = parse_output_limits(whole, limits);
+	assert(!wrong); /* it was written below, or is the default */
+	wrong = parse_output_limits(text, limits);
+	assert(!wrong); /* it has been checked */
 	for (enum output_class i = 0; i < OUTPUT_CLASS_COUNT; i++)
 		n += (size_t)snprintf(whole + n, sizeof(whole) - n, "%s%s %lld %lld %lld",
 				      i ? " " : "", output_class_names[i],
@@ -313,6 +331,7 @@ static void store_dir(struct config *config)
 void config_init(struct config *config)
 {
 	pthread_mutex_init(&config->mutex, NULL);
+	pthread_mutex_init(&config->change, NULL);
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct config_option *o = &options[i];
 		if (o->kind == KIND_STRING)
@@ -330,6 +349,17 @@ void config_deinit(struct config *config)
 			mem_free_unsized(string_field(config, &options[i])->text);
 	mem_free_unsized(config->file);
 	pthread_mutex_destroy(&config->mutex);
+	pthread_mutex_destroy(&config->change);
+}
+
+void config_begin_change(struct config *config)
+{
+	pthread_mutex_lock(&config->change);
+}
+
+void config_end_change(struct config *config)
+{
+	pthread_mutex_unlock(&config->change);
 }
 
 /* --- values --- */
@@ -481,6 +511,6 @@ void config_apply(struct server *server)
 	atomic_store(&ks->limits.zset_listpack_entries,
 		     config_int(&config->zset_max_listpack_entries));
 	atomic_store(&ks->limits.zset_listpack_value, config_int(&config->zset_max_listpack_value));
+	atomic_store(&ks->limits.hll_sparse_bytes, config_int(&config->hll_sparse_max_bytes));
 	atomic_store(&ks->limits.list_listpack_size, config_int(&config->list_max_listpack_size));
-	acceptor_raise_fd_limit(server);
 }

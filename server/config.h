@@ -43,6 +43,9 @@ enum maxmemory_policy {
 /* A configuration file may be so large, and includes so deep. */
 #define CONFIG_FILE_MAX (1024 * 1024)
 #define CONFIG_INCLUDE_MAX 16
+/* The most that proto-max-bulk-len may be: SETRANGE and SETBIT make strings of any length out of a few
+ * bytes, and memory that can't be had ends the process. */
+#define STRING_LIMIT_MAX (4ll << 30)
 /* What is wrong with a value, in words. */
 #define CONFIG_ERROR_MAX 256
 
@@ -70,6 +73,7 @@ struct config {
 	_Atomic int64_t output_limit_normal_seconds;
 	char *file; /* absolute path of the configuration file; NULL without; constant after start */
 	pthread_mutex_t mutex;
+	pthread_mutex_t change; /* held by CONFIG SET and REWRITE: one at a time reads and writes it all */
 };
 
 static inline int64_t config_int(const _Atomic int64_t *field)
@@ -82,6 +86,8 @@ bool config_string_empty(struct config *config, const struct config_string *fiel
 /* In a time that doesn't depend on where they differ. */
 bool config_string_equal(struct config *config, const struct config_string *field,
 			 struct slice text);
+/* A copy of any length on the heap, for mem_free_unsized(). */
+char *config_string_dup(struct config *config, const struct config_string *field);
 /* Terminated; cut to fit. */
 void config_string_copy(struct config *config, const struct config_string *field, char *out,
 			size_t size);
@@ -119,7 +125,17 @@ void config_format(struct config *config, const struct config_option *option, st
 bool config_set(struct config *config, const struct config_option *option, struct slice value,
 		char error[CONFIG_ERROR_MAX]);
 
-/* Writes the file anew: its comments and order kept, values as they are now. 0 or a negative errno. */
+/*
+ * One thread changes several options, or writes the file, at a time: others wait. Not needed before
+ * other threads are started.
+ */
+void config_begin_change(struct config *config);
+void config_end_change(struct config *config);
+
+/*
+ * Writes the file anew: its comments and order kept, values as they are now. 0 or a negative errno.
+ * Within a change.
+ */
 int config_rewrite(struct config *config);
 
 #endif

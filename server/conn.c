@@ -7,6 +7,7 @@
 #include "server/conn.h"
 
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/server.h"
@@ -17,6 +18,15 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <unistd.h>
+
+void conn_log(const struct conn *conn, enum log_level level, const char *what)
+{
+	char peer[CONN_ADDRESS_MAX];
+	if (!log_wants(level))
+		return;
+	conn_peer_text(conn, peer);
+	log_write(level, "%s %s id=%llu", what, peer, (unsigned long long)conn->id);
+}
 
 /* --- read blocks --- */
 
@@ -90,51 +100,10 @@ void conn_drop_block(struct conn *conn)
 
 /* --- reading --- */
 
-static void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-	struct conn *conn = (struct conn *)handle;
-	conn_make_room(conn);
-	size_t room = read_block_room(conn->block);
-	*buf = uv_buf_init(conn->block->bytes + conn->block->filled, (unsigned)room);
-}
+static void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
+static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
-static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-	struct conn *conn = (struct conn *)stream;
-	struct stats *stats = &conn->worker->stats;
-	if (n == 0 || n == UV_ENOBUFS) {
-		conn_drop_block(conn);
-		return;
-	}
-	if (n == UV_EOF) {
-		conn->flags |= CONN_EOF;
-		conn_set_reading(conn, false);
-		conn_ready(conn);
-		return;
-	}
-	if (n < 0) {
-		conn_close(conn);
-		return;
-	}
-	conn->block->filled += (uint32_t)n;
-	conn->bytes_in += (uint64_t)n;
-	stat_add(&stats->bytes_in, (uint64_t)n);
-	stat_add(&stats->reads, 1);
-	if (conn_in_bytes(conn) + multi_bytes(conn) >
-	    (uint64_t)config_int(&conn->worker->server->config.client_query_buffer_limit)) {
-		log_write(LOG_WARNING, "Closing client %llu that reached max query buffer length",
-			  (unsigned long long)conn->id);
-		stat_add(&stats->clients_query_limit, 1);
-		conn_close(conn);
-		return;
-	}
-	uint32_t in_max = conn->wait == WAIT_OUTPUT ? CONN_IN_MAX_UNREAD : CONN_IN_MAX;
-	if (conn->wait && conn_in_bytes(conn) > in_max)
-		conn_set_reading(conn, false);
-	conn_ready(conn);
-}
-
-void conn_set_reading(struct conn *conn, bool on)
+static void conn_set_reading(struct conn *conn, bool on)
 {
 	bool is_on = conn->flags & CONN_READING;
 	if (on == is_on || (conn->flags & CONN_CLOSING))
@@ -146,6 +115,89 @@ void conn_set_reading(struct conn *conn, bool on)
 		uv_read_start(&conn->stream, conn_on_alloc, conn_on_read);
 	else
 		uv_read_stop(&conn->stream);
+}
+
+/* How many bytes of requests it may have waiting while it waits. */
+static uint32_t conn_in_max(const struct conn *conn)
+{
+	if (!conn_authenticated(conn))
+		return CONN_IN_MAX_STRANGER;
+	return conn->wait == WAIT_OUTPUT ? CONN_IN_MAX_UNREAD : CONN_IN_MAX;
+}
+
+void conn_update_reading(struct conn *conn)
+{
+	bool full = conn->wait && conn_in_bytes(conn) > conn_in_max(conn);
+	conn_set_reading(conn, !full && !(conn->flags & CONN_CLOSE_AFTER));
+}
+
+/* The room in its block; while it waits no more than takes it past its limit. */
+static size_t conn_room(const struct conn *conn)
+{
+	size_t room = read_block_room(conn->block);
+	if (!conn->wait)
+		return room;
+	uint32_t in = conn_in_bytes(conn), max = conn_in_max(conn);
+	size_t wanted = in < max ? max + 1 - in : 1;
+	return room < wanted ? room : wanted;
+}
+
+static void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct conn *conn = (struct conn *)handle;
+	conn_make_room(conn);
+	size_t room = conn_room(conn);
+	*buf = uv_buf_init(conn->block->bytes + conn->block->filled, (unsigned)room);
+}
+
+/*
+ * client-query-buffer-limit is about one request, or transaction, that isn't whole. Whole ones that wait to
+ * be run are no reason to close the connection, however many: reading stops for them.
+ */
+static bool query_too_long(const struct conn *conn)
+{
+	int64_t limit = config_int(&conn->worker->server->config.client_query_buffer_limit);
+	bool is_part = !conn->wait && conn->parser.left > 0;
+	return (is_part ? conn_in_bytes(conn) : 0) + multi_bytes(conn) > (uint64_t)limit;
+}
+
+static void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct conn *conn = (struct conn *)stream;
+	struct stats *stats = &conn->worker->stats;
+	if (n == 0 || n == UV_ENOBUFS) {
+		conn_drop_block(conn);
+		return;
+	}
+	if (n == UV_EOF)
+		conn_log(conn, LOG_VERBOSE, "Client closed connection");
+	if (n == UV_EOF && conn_give_up(conn)) {
+		conn_close(conn); /* nobody is there any more to get what it waits for */
+		return;
+	}
+	if (n == UV_EOF) {
+		conn->flags |= CONN_EOF;
+		conn_set_reading(conn, false);
+		conn_ready(conn);
+		return;
+	}
+	if (n < 0) {
+		conn_log(conn, LOG_VERBOSE, uv_strerror((int)n));
+		conn_close(conn);
+		return;
+	}
+	conn->block->filled += (uint32_t)n;
+	conn->bytes_in += (uint64_t)n;
+	stat_add(&stats->bytes_in, (uint64_t)n);
+	stat_add(&stats->reads, 1);
+	if (query_too_long(conn)) {
+		conn_log(conn, LOG_WARNING, "Closing client that reached max query buffer length");
+		stat_add(&stats->clients_query_limit, 1);
+		conn_close(conn);
+		return;
+	}
+	conn_update_reading(conn);
+	conn_ready(conn);
 }
 
 /* --- life --- */
@@ -211,6 +263,7 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival)
 		conn_close(conn);
 		return;
 	}
+	conn_log(conn, LOG_VERBOSE, "Accepted");
 	conn_set_reading(conn, true);
 }
 
@@ -254,13 +307,19 @@ void conn_close(struct conn *conn)
 	conn->flags |= CONN_CLOSING;
 	conn_unlink(conn);
 	multi_discard(conn);
+	blocked_leave(conn);
 	uv_close(&conn->handle, conn_on_close);
+}
+
+bool conn_give_up(struct conn *conn)
+{
+	return conn->blocked ? blocked_leave(conn) : (conn->wait & WAIT_FOR_OTHERS) != 0;
 }
 
 void conn_close_after(struct conn *conn)
 {
 	conn->flags |= CONN_CLOSE_AFTER;
-	conn_set_reading(conn, false);
+	conn_update_reading(conn);
 	conn_flush_later(conn);
 }
 
@@ -308,7 +367,7 @@ void conn_resume(struct conn *conn, enum conn_wait reason)
 	conn->wait &= (uint8_t)~reason;
 	if (conn->wait)
 		return;
-	conn_set_reading(conn, !(conn->flags & CONN_CLOSE_AFTER));
+	conn_wait(conn, WAIT_TURN);
 	conn_ready(conn);
 }
 

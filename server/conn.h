@@ -1,8 +1,7 @@
 /*
  * Connections.
  *
- * A connection lives on one worker, from adoption to close; no other thread touches it (an op that
- * travels carries its pointer, not its use).
+ * A connection lives on one worker, from adoption to close; no other thread touches it.
  *
  * In: libuv's callback appends to the read block and puts the connection on the worker's ready list,
  * nothing else. server/serve.c cuts requests off in the tick.
@@ -10,7 +9,7 @@
  * Out: replies stand in `out`, in the order of the requests, until conn_write.c sends them.
  *
  * Waiting: `wait` has a bit for each reason why no further request may be run now. Requests stay in the
- * read block meanwhile.
+ * read block meanwhile, and nothing more is read once there are too many (conn_in_max() in conn.c).
  *
  * Closing: conn_close() closes the handle at once; the memory goes when the handle is closed and the
  * unanswered operation is over.
@@ -20,6 +19,7 @@
 
 #include "proto/reply.h"
 #include "proto/resp.h"
+#include "server/log.h"
 #include "server/op.h"
 
 #include <netinet/in.h>
@@ -43,15 +43,21 @@
 /* The same while it waits for the client to read its replies: a client that sends a long pipeline before it
  * reads anything must not be stuck, but may not make us keep everything either. */
 #define CONN_IN_MAX_UNREAD (32 * 1024 * 1024)
+/* Both for who has not given the password yet: any request that it may send, and the replies to a few. */
+#define CONN_IN_MAX_STRANGER  (256 * 1024)
+#define CONN_OUT_MAX_STRANGER (16 * 1024)
 
 enum conn_wait {
 	WAIT_ANSWER = 1,  /* until its operation is answered */
 	WAIT_OUTPUT = 2,  /* until it has read its replies */
 	WAIT_PAUSE = 4,   /* CLIENT PAUSE */
 	WAIT_BLOCKED = 8, /* a blocking command */
-	WAIT_SLOT = 16,   /* for the next tick: a slot was held by another worker */
+	WAIT_TURN = 16,   /* for the next tick: a slot was held, or it was resumed */
 	WAIT_GATE = 32,   /* until what its replies tell of is journaled (gate.h) */
 };
+
+/* What may last as long as other clients like: who hangs up meanwhile doesn't want it any more. */
+#define WAIT_FOR_OTHERS (WAIT_PAUSE | WAIT_BLOCKED)
 
 enum conn_flag {
 	CONN_READY = 1,           /* on the ready list */
@@ -76,6 +82,7 @@ struct conn_link {
 	struct conn *prev, *next;
 };
 
+struct blocked;
 struct multi;
 struct watch_set;
 
@@ -103,13 +110,14 @@ struct conn {
 	struct watch_set *watching; /* the keys it watches; NULL without */
 	/* out */
 	struct op *op; /* the request that isn't answered yet; NULL without */
+	struct blocked *blocked; /* the blocking command in which it waits; NULL without */
 	struct reply out;
 	struct conn_write *writing;
 	size_t writing_bytes;
 	int64_t soft_limit_since; /* ms since the soft output limit is passed, 0 = it isn't */
 	/* for CLIENT LIST and timeouts */
 	int64_t created_ms;
-	int64_t active_ms;
+	int64_t active_ms; /* when it last sent a request, or took some of a reply */
 	const struct command *last_cmd;
 	char *name; /* heap, terminated; NULL without */
 	char *lib_name;
@@ -127,6 +135,9 @@ struct arrival {
 	bool is_unix;
 } __attribute__((aligned(16)));
 
+/* Logs what happens to it, with its address and id; nothing of that is made when the level isn't wanted. */
+void conn_log(const struct conn *conn, enum log_level level, const char *what);
+
 /* Takes over the socket, starts reading. Closes the socket when that fails. Its worker's thread. */
 void conn_adopt(struct worker *worker, const struct arrival *arrival);
 
@@ -135,6 +146,12 @@ void conn_close(struct conn *conn);
 
 /* It gave the password, or there was none when it came, or there is none now. */
 bool conn_authenticated(const struct conn *conn);
+
+/*
+ * The client will send no more: true when it waits for what others do, and needs it no longer. False
+ * when it waits for nothing of that kind, or the answer is on its way (blocked.h).
+ */
+bool conn_give_up(struct conn *conn);
 
 /* Closes when everything is answered and sent; runs no further request. */
 void conn_close_after(struct conn *conn);
@@ -151,7 +168,7 @@ static inline uint32_t conn_in_bytes(const struct conn *conn)
 	return conn->block ? conn->block->filled - conn->at : 0;
 }
 
-/* Above so many bytes of replies its requests wait. */
+/* Above so many bytes of replies its requests wait; any limit is above CONN_OUT_MAX_STRANGER. */
 size_t conn_out_max(const struct conn *conn);
 
 /* Puts it on the ready list: its requests are looked at in the next tick, or in this one. */
@@ -176,14 +193,17 @@ static inline void conn_wait(struct conn *conn, enum conn_wait reason)
 {
 	conn->wait |= (uint8_t)reason;
 }
-/* The reason is gone. */
+/* The reason is gone: if it was the last one, the connection has its turn in the next tick, or in this one. */
 void conn_resume(struct conn *conn, enum conn_wait reason);
 
-/* Stops or goes on reading from the socket. */
-void conn_set_reading(struct conn *conn, bool on);
+/* Stops or goes on reading from the socket, by what it has waiting. */
+void conn_update_reading(struct conn *conn);
 
 /* Sends what it can; step 6 of the tick. May close. */
 void conn_flush(struct conn *conn);
+
+/* Whether the client has taken some of what it is being sent since this was asked last. */
+bool conn_has_sent(struct conn *conn);
 
 /* Lets the read block go when everything in it has been run: an idle connection has none. */
 void conn_drop_block(struct conn *conn);

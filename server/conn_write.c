@@ -26,6 +26,7 @@ struct conn_write {
 	struct reply data;
 	uv_buf_t *pieces;
 	size_t pieces_bytes;
+	size_t left; /* bytes not sent when conn_has_sent() looked last */
 };
 
 /* --- putting out --- */
@@ -106,7 +107,17 @@ static void conn_on_written(uv_write_t *handle, int status)
 		conn_close(conn);
 		return;
 	}
+	conn->active_ms = clock_now(&conn->worker->server->clock);
 	conn_flush_later(conn);
+}
+
+bool conn_has_sent(struct conn *conn)
+{
+	size_t left = uv_stream_get_write_queue_size(&conn->stream);
+	if (!conn->writing || left == conn->writing->left)
+		return false;
+	conn->writing->left = left;
+	return true;
 }
 
 /* Hands what is left of `out` (all but the first `sent` bytes) to libuv. */
@@ -131,6 +142,7 @@ static void conn_write_rest(struct conn *conn, size_t sent)
 	for (unsigned i = first; i < count; i++)
 		conn->writing_bytes += write->pieces[i].len;
 	conn->writing = write;
+	write->left = conn->writing_bytes;
 	if (uv_write(&write->handle, &conn->stream, write->pieces + first, count - first,
 		     conn_on_written)) {
 		conn->writing = NULL;
@@ -167,8 +179,16 @@ static bool conn_send(struct conn *conn)
 	return !(conn->flags & CONN_CLOSING);
 }
 
+/* Without the settings. */
+static size_t out_max(const struct conn *conn)
+{
+	return conn_authenticated(conn) ? CONN_OUT_MAX : CONN_OUT_MAX_STRANGER;
+}
+
 size_t conn_out_max(const struct conn *conn)
 {
+	if (!conn_authenticated(conn))
+		return CONN_OUT_MAX_STRANGER;
 	const struct config *config = &conn->worker->server->config;
 	size_t hard = (size_t)config_int(&config->output_limit_normal_hard);
 	size_t soft = (size_t)config_int(&config->output_limit_normal_soft);
@@ -193,9 +213,7 @@ static bool conn_check_output_limit(struct conn *conn)
 		over = true;
 	if (!over)
 		return true;
-	log_write(LOG_WARNING,
-		  "Client id=%llu closed for overcoming of output buffer limits (%zu bytes)",
-		  (unsigned long long)conn->id, bytes);
+	conn_log(conn, LOG_WARNING, "Closing client for overcoming of output buffer limits");
 	stat_add(&conn->worker->stats.clients_output_limit, 1);
 	conn_close(conn);
 	return false;
@@ -213,8 +231,9 @@ void conn_flush(struct conn *conn)
 		return;
 	if ((conn->writing || conn->op) && !conn_check_output_limit(conn))
 		return;
-	if (conn_out_bytes(conn) < CONN_OUT_MAX / 2)
+	if (conn->wait & WAIT_OUTPUT && conn_out_bytes(conn) < out_max(conn) / 2)
 		conn_resume(conn, WAIT_OUTPUT);
 	if ((conn->flags & CONN_CLOSE_AFTER) && !conn->writing && !conn->op)
 		conn_close(conn);
+	conn_update_reading(conn);
 }

@@ -16,24 +16,30 @@ typedef unsigned long long ull;
 
 /* --- server --- */
 
+/* However long `bind` is: it may name many addresses that this machine doesn't have. */
+static void server_listener_tcp(const struct info *info, int64_t port)
+{
+	struct config *config = &info->server->config;
+	char *words = config_string_dup(config, &config->bind), *rest;
+	info_text(info, "listener0:name=tcp");
+	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		info_text(info, ",bind=");
+		info_text(info, word);
+	}
+	info_line(info, ",port=%lld", (long long)port);
+	mem_free_unsized(words);
+}
+
 static void server_listeners(const struct info *info)
 {
 	struct config *config = &info->server->config;
-	char bind[2048], *rest, *word;
+	char path[UNIX_PATH_MAX];
 	int64_t port = config_int(&config->port);
-	unsigned count = 0;
-	if (port != 0) {
-		char line[INFO_LINE_MAX - 128];
-		size_t n = 0;
-		config_string_copy(config, &config->bind, bind, sizeof(bind));
-		for (word = strtok_r(bind, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-			n += (size_t)snprintf(line + n, sizeof(line) - n, ",bind=%s", word);
-		line[n] = 0;
-		info_line(info, "listener%u:name=tcp%s,port=%lld", count++, line, (long long)port);
-	}
-	config_string_copy(config, &config->unixsocket, bind, sizeof(bind));
-	if (bind[0])
-		info_line(info, "listener%u:name=unix,bind=%s", count, bind);
+	if (port != 0)
+		server_listener_tcp(info, port);
+	config_string_copy(config, &config->unixsocket, path, sizeof(path));
+	if (path[0])
+		info_line(info, "listener%d:name=unix,bind=%s", port != 0, path);
 }
 
 static void server_process(const struct info *info)
@@ -99,7 +105,8 @@ void info_clients(const struct info *info)
 {
 	const struct server *server = info->server;
 	ull in_max = 0, out_max = 0;
-	uint32_t blocked = 0;
+	uint32_t blocked = 0, timeouts = 0;
+	int64_t keys = 0;
 	for (uint32_t i = 0; i < server->worker_count; i++) {
 		const struct worker *worker = &server->workers[i];
 		ull in = atomic_load_explicit(&worker->conns_in_max, memory_order_relaxed);
@@ -107,6 +114,8 @@ void info_clients(const struct info *info)
 		in_max = in > in_max ? in : in_max;
 		out_max = out > out_max ? out : out_max;
 		blocked += atomic_load_explicit(&worker->conns_blocked, memory_order_relaxed);
+		timeouts += atomic_load_explicit(&worker->conns_timed, memory_order_relaxed);
+		keys += atomic_load_explicit(&worker->shard->blocking_keys, memory_order_relaxed);
 	}
 	info_line(info, "connected_clients:%u", server_conn_count(server));
 	info_text(info, "cluster_connections:0\r\n");
@@ -114,9 +123,11 @@ void info_clients(const struct info *info)
 	info_line(info, "client_recent_max_input_buffer:%llu", in_max);
 	info_line(info, "client_recent_max_output_buffer:%llu", out_max);
 	info_line(info, "blocked_clients:%u", blocked);
-	info_text(info, "tracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:0\r\n"
-			"clients_in_timeout_table:0\r\ntotal_watched_keys:0\r\n"
-			"total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n");
+	info_text(info, "tracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:0\r\n");
+	info_line(info, "clients_in_timeout_table:%u", timeouts);
+	info_text(info, "total_watched_keys:0\r\n");
+	info_line(info, "total_blocking_keys:%lld", (long long)keys);
+	info_text(info, "total_blocking_keys_on_nokey:0\r\n");
 }
 
 /* --- memory --- */

@@ -49,6 +49,7 @@ static void stats_keys(const struct info *info, const struct totals *t)
 {
 	info_line(info, "expired_keys:%llu", (ull)t->expired);
 	info_line(info, "expired_subkeys:%llu", (ull)t->expired_fields);
+	info_text(info, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	info_line(info, "expire_sweep_entries:%llu", (ull)t->sweep_entries);
 	info_line(info, "expire_sweep_lag_ms:%llu", (ull)t->sweep_lag_ms);
 	info_text(info, stats_eviction);
@@ -85,6 +86,7 @@ void info_stats(const struct info *info)
 		  (ull)t.clients_query_limit);
 	info_line(info, "client_output_buffer_limit_disconnections:%llu",
 		  (ull)t.clients_output_limit);
+	info_text(info, "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
 	stats_paths(info, &t);
 }
 
@@ -150,11 +152,11 @@ static void worker_line(const struct info *info, const struct worker *worker)
 	info_line(info,
 		  "worker%u:connections=%u,commands=%llu,cpu_seconds=%.6f,ticks=%llu,"
 		  "path_rcu=%llu,path_held=%llu,path_held_several=%llu,path_held_all=%llu,"
-		  "path_retries=%llu,path_waits=%llu,mail_sent=%llu,mail_wakes=%llu",
+		  "path_long=%llu,path_retries=%llu,path_waits=%llu,mail_sent=%llu,mail_wakes=%llu",
 		  worker->id, conns, load(&s->commands_run), worker_cpu_seconds(worker),
 		  load(&s->ticks), load(&s->path_rcu), load(&s->path_held),
-		  load(&s->path_held_several), load(&s->path_held_all), load(&s->path_retries),
-		  load(&s->path_waits), load(&s->mail_sent), load(&s->mail_wakes));
+		  load(&s->path_held_several), load(&s->path_held_all), load(&s->path_long),
+		  load(&s->path_retries), load(&s->path_waits), load(&s->mail_sent), load(&s->mail_wakes));
 }
 
 /* Slots that are held at this moment, slots with watched keys. */

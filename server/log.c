@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,24 +17,58 @@
 #define LOG_LINE_MAX 1024
 
 static _Atomic int log_level = LOG_NOTICE;
-static _Atomic int log_fd = STDOUT_FILENO;
+/* Constant after start; the file behind the descriptor isn't. */
+static int log_fd = STDOUT_FILENO;
+static char log_path[PATH_MAX];
 
 void log_set_level(enum log_level level)
 {
 	atomic_store(&log_level, level);
 }
 
+bool log_wants(enum log_level level)
+{
+	return (int)level >= atomic_load(&log_level);
+}
+
+static int open_file(const char *path)
+{
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+}
+
 int log_open(const char *path)
 {
 	int fd = STDOUT_FILENO;
+	if (strlen(path) >= sizeof(log_path))
+		return -ENAMETOOLONG;
 	if (path[0])
-		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		fd = open_file(path);
 	if (fd < 0)
 		return -errno;
-	int old = atomic_exchange(&log_fd, fd);
-	if (old != STDOUT_FILENO && old != fd)
-		close(old);
+	if (log_fd != STDOUT_FILENO)
+		close(log_fd);
+	log_fd = fd;
+	strcpy(log_path, path);
 	return 0;
+}
+
+static bool has_moved(void)
+{
+	struct stat named, opened;
+	if (!log_path[0])
+		return false;
+	return stat(log_path, &named) || fstat(log_fd, &opened) || named.st_ino != opened.st_ino ||
+	       named.st_dev != opened.st_dev;
+}
+
+/* Puts a file of that name behind the descriptor; others may be writing, or doing the same. */
+static void follow(void)
+{
+	int fd = open_file(log_path);
+	if (fd < 0)
+		return;
+	dup3(fd, log_fd, O_CLOEXEC);
+	close(fd);
 }
 
 void log_write(enum log_level level, const char *format, ...)
@@ -39,7 +76,7 @@ void log_write(enum log_level level, const char *format, ...)
 	char line[LOG_LINE_MAX], when[32];
 	struct timeval now;
 	struct tm local;
-	if ((int)level < atomic_load(&log_level))
+	if (!log_wants(level))
 		return;
 	gettimeofday(&now, NULL);
 	localtime_r(&now.tv_sec, &local);
@@ -53,6 +90,8 @@ void log_write(enum log_level level, const char *format, ...)
 	if (n > LOG_LINE_MAX - 2)
 		n = LOG_LINE_MAX - 2;
 	line[n++] = '\n';
-	ssize_t written = write(atomic_load(&log_fd), line, (size_t)n);
+	if (has_moved())
+		follow();
+	ssize_t written = write(log_fd, line, (size_t)n);
 	(void)written; /* there is nowhere to report it */
 }

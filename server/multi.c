@@ -13,6 +13,7 @@
 #include "server/serve.h"
 #include "server/server.h"
 #include "server/slowlog.h"
+#include "shard/blocked.h"
 #include "shard/execute.h"
 #include "shard/hold.h"
 
@@ -46,15 +47,21 @@ static struct queued *queued_new(const struct request *request)
 	return queued;
 }
 
+static enum command_route route_of(const struct request *request)
+{
+	return command_route(request->cmd, request->argv, request->argc);
+}
+
 /* Finds the keys in the copied arguments. */
 static void queued_prepare(struct worker *worker, struct queued *queued)
 {
 	struct request *request = &queued->request;
+	enum command_route route = route_of(request);
 	queued->keys = &request->key;
-	if (request->cmd->route == ROUTE_KEY) {
+	if (route == ROUTE_KEY) {
 		request->key.name = request->argv[request->cmd->first_key];
 		queued->key_count = 1;
-	} else if (request->cmd->route == ROUTE_KEYS) {
+	} else if (route == ROUTE_KEYS || route == ROUTE_ALL) {
 		uint32_t count = serve_keys(worker, request);
 		if (count == 0)
 			return; /* malformed: the handler will say so */
@@ -83,14 +90,16 @@ bool multi_takes(const struct conn *conn, const struct command *cmd)
 }
 
 /* A command that looks at the whole keyspace, and within EXEC sees it at one moment. */
-static bool needs_all(const struct command *cmd)
+static bool needs_all(const struct request *request)
 {
-	return cmd->route == ROUTE_ALL || cmd->route == ROUTE_OBSERVE || cmd->id == CMD_keys;
+	enum command_route route = route_of(request);
+	return route == ROUTE_ALL || route == ROUTE_OBSERVE || request->cmd->id == CMD_keys;
 }
 
-static bool reads_keys(const struct command *cmd)
+static bool reads_keys(const struct request *request)
 {
-	return (cmd->flags & CMD_READONLY) && (cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS);
+	enum command_route route = route_of(request);
+	return (request->cmd->flags & CMD_READONLY) && (route == ROUTE_KEY || route == ROUTE_KEYS);
 }
 
 void multi_queue(struct conn *conn, const struct request *request, struct reply *reply)
@@ -103,8 +112,8 @@ void multi_queue(struct conn *conn, const struct request *request, struct reply 
 	multi->count++;
 	multi->key_count += queued->key_count;
 	multi->flags |= request->cmd->flags;
-	multi->needs_all |= needs_all(request->cmd);
-	multi->only_reads &= reads_keys(request->cmd);
+	multi->needs_all |= needs_all(request);
+	multi->only_reads &= reads_keys(request);
 	for (uint32_t i = 0; i < request->argc; i++)
 		multi->args_bytes += request->argv[i].len + sizeof(void *);
 	multi->bytes += queued->bytes + queued->key_count * sizeof(struct key);
@@ -311,7 +320,7 @@ static bool read_all(struct conn *conn, int64_t now)
 		ctx.key_count = queued->key_count;
 		ctx.now = now;
 		key_handlers[ctx.cmd->id](&ctx);
-		if (ctx.need_holder || conn->out.errors != errors)
+		if (ctx.need_holder || ctx.need_turns || conn->out.errors != errors)
 			return false;
 		uint64_t after = clock_cycles();
 		queued->cycles = after - before;
@@ -397,19 +406,6 @@ static void exec_reply_header(struct conn *conn)
 		reply_rollback(&conn->out, mark);
 }
 
-/* A command that works slice by slice does all of them at once: others wait for our slots. */
-static bool finish_slices(struct conn *conn)
-{
-	struct worker *worker = conn->worker;
-	struct op *op = conn->op;
-	if (!worker_finish_job(worker, op))
-		return false;
-	slowlog_note(worker, conn, &op->request, op->cycles);
-	conn_take_answer(conn);
-	conn->wait &= (uint8_t)~WAIT_ANSWER;
-	return true;
-}
-
 /*
  * Runs one command; false when its answer is still to come. After CLIENT KILL of the connection itself
  * nothing is replied any more.
@@ -422,8 +418,9 @@ static bool exec_one(struct conn *conn, struct queued *queued)
 	struct pending p = {.conn = conn};
 	request_renew(&queued->request, conn);
 	p.request = queued->request;
-	serve_in_place(&p, queued->keys, queued->key_count, multi->now, &multi->stored);
-	if (conn->op && !finish_slices(conn)) {
+	serve_in_place(&p, queued->keys, queued->key_count, multi->now, &multi->ready,
+		       &multi->stored);
+	if (conn->op) {
 		conn->op->mute |= deaf;
 		return false;
 	}
@@ -437,6 +434,8 @@ static void exec_end(struct conn *conn)
 {
 	struct multi *multi = conn->multi;
 	struct worker *worker = conn->worker;
+	multi->stored |= blocked_serve(&multi->ready, worker->shard, held_slots(multi),
+				       multi->slot_count, &worker->server->clock.now_ms);
 	slots_release(worker->shard, held_slots(multi), multi->slot_count, multi->stored, multi->now);
 	worker->cycles = multi->started - multi->spent;
 	multi_free(conn);

@@ -10,9 +10,9 @@
  * (FLUSHALL, SCAN, KEYS) hold every slot. A transaction that only reads holds nothing: it is read
  * like MGET, by noting the seqs of all slots before and comparing them after.
  *
- * A queued command that asks other workers (CLIENT LIST, SLOWLOG GET) suspends EXEC in the middle:
- * its slots stay held until the answer is there and the rest has run, and no reply is sent
- * meanwhile. Others who want those slots come back tick after tick; whoever has to answer does so
+ * A queued command that asks other workers (CLIENT LIST, SLOWLOG GET), or takes turns (long_run.h),
+ * suspends EXEC in the middle: its slots stay held until the answer is there and the rest has run,
+ * and no reply is sent meanwhile. Others who want those slots come back tick after tick; whoever has to answer does so
  * without holding any. From the first command on EXEC runs to its end, even when its connection has
  * gone.
  *
@@ -53,6 +53,7 @@ struct multi {
 	/* EXEC */
 	bool running; /* its slots are held */
 	bool stored;
+	struct ready_list ready; /* what others wait for: served at the end */
 	struct slot **slots; /* each once, in rising order; NULL before EXEC */
 	uint32_t slot_count;
 	uint32_t slot_room;

@@ -73,7 +73,9 @@ static void take(struct server *server)
 
 static void sample_on_timer(uv_timer_t *timer)
 {
-	take(timer->data);
+	struct server *server = timer->data;
+	clock_follow(&server->clock);
+	take(server);
 }
 
 void sample_start(struct server *server)

@@ -14,14 +14,17 @@
 
 #include "proto/command_info.h"
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/gather.h"
 #include "server/handlers.h"
 #include "server/log.h"
+#include "server/long_run.h"
 #include "server/multi.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 #include "shard/execute.h"
 #include "shard/hold.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 
@@ -29,6 +32,8 @@
 #define OUT_FIRST_BYTES (8 * 1024)
 /* Keys of one request that there is room for at first. */
 #define KEYS_FIRST 64
+/* Room for more keys, or arguments, is given back when what needed it has run. */
+#define SCRATCH_KEEP (64 * 1024)
 /* With more arguments than this in the batch it is run before more is parsed. */
 #define BATCH_ARGS_MAX 1024
 
@@ -51,6 +56,7 @@ void serve_deinit(struct worker *worker)
 struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			   struct reply *reply)
 {
+	enum command_route route = (enum command_route)request->cmd->route;
 	return (struct ctx){.cmd = request->cmd,
 			    .argv = request->argv,
 			    .argc = request->argc,
@@ -62,6 +68,8 @@ struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			    .reply = reply,
 			    .ks = worker->server->ks,
 			    .shard = worker->shard,
+			    .long_from = route == ROUTE_KEY || route == ROUTE_KEYS ? LONG_ELEMENTS
+										    : 0,
 			    .no_touch = request->no_touch};
 }
 
@@ -145,20 +153,39 @@ static void finish_here(struct worker *worker, struct pending *p, const struct c
 
 /* --- requests that are answered later --- */
 
+static struct op *detach(struct pending *p)
+{
+	struct conn *conn = p->conn;
+	assert(!conn->op);
+	conn->op = op_new(conn, &p->request, p->scratch);
+	p->scratch = NULL;
+	conn_wait(conn, WAIT_ANSWER);
+	return conn->op;
+}
+
+/* As if it had never been. */
+static void attach_again(struct pending *p)
+{
+	struct op *op = p->conn->op;
+	p->scratch = op->scratch;
+	op->scratch = NULL;
+	p->conn->op = NULL;
+	p->conn->wait &= (uint8_t)~WAIT_ANSWER;
+	op_free(op);
+}
+
 struct op *serve_detach(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
 	struct pending *p = worker->current;
-	assert(p && p->conn == conn && !conn->op);
-	conn->op = op_new(conn, &p->request, p->scratch);
-	p->scratch = NULL;
-	conn_wait(conn, WAIT_ANSWER);
+	assert(p && p->conn == conn);
 	worker->current = NULL;
-	return conn->op;
+	return detach(p);
 }
 
 void serve_answer(struct worker *worker, struct op *op)
 {
+	journal_saw_all(worker->shard); /* whoever has worked on it, and when */
 	slowlog_note(worker, op->conn, &op->request, op->cycles);
 	if (multi_running(op->conn))
 		multi_answered(op->conn);
@@ -168,6 +195,30 @@ void serve_answer(struct worker *worker, struct op *op)
 
 /* --- routes: false when a slot is held by another worker, and nothing has been done --- */
 
+/* The time up to now is the op's: what it took to find out that it takes long. */
+static void begin_op_time(struct worker *worker, struct op *op)
+{
+	uint64_t now = clock_cycles();
+	op->cycles = now - worker->cycles;
+	worker->cycles = now;
+}
+
+/* A request that takes turns, on these slots. */
+static bool route_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
+		       struct slot *const *slots, uint32_t count)
+{
+	if (!long_run_room(worker) || !serve_hold(worker, slots, count))
+		return false;
+	struct op *op = detach(p);
+	if (!long_run_begin(worker, op, ctx, slots, count)) {
+		attach_again(p);
+		slots_release(worker->shard, slots, count, false, ctx->now);
+		return false;
+	}
+	begin_op_time(worker, op);
+	return true;
+}
+
 /* A request on one slot. */
 static bool route_key(struct worker *worker, struct pending *p, struct reply *reply)
 {
@@ -175,8 +226,11 @@ static bool route_key(struct worker *worker, struct pending *p, struct reply *re
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
 	bool read = p->request.cmd->flags & CMD_READONLY;
-	if (!(read && run_observed(worker, &ctx)) && !run_held(worker, &ctx, &slot, 1))
+	if (!(read && run_observed(worker, &ctx)) && !ctx.need_turns &&
+	    !run_held(worker, &ctx, &slot, 1))
 		return false;
+	if (ctx.need_turns)
+		return route_long(worker, p, &ctx, &slot, 1);
 	finish_here(worker, p, &ctx, errors);
 	return true;
 }
@@ -186,7 +240,7 @@ static void keys_room(struct worker *worker, uint32_t count)
 {
 	if (count <= worker->keys_cap)
 		return;
-	worker->keys_cap = count * 2;
+	worker->keys_cap = count;
 	worker->keys = mem_realloc(worker->keys, worker->keys_cap * sizeof(*worker->keys));
 	worker->slots = mem_realloc(worker->slots, worker->keys_cap * sizeof(*worker->slots));
 }
@@ -228,10 +282,27 @@ static bool route_keys(struct worker *worker, struct pending *p, struct reply *r
 	ctx.keys = worker->keys;
 	if (!(read && run_observed(worker, &ctx))) {
 		uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
-		if (!run_held(worker, &ctx, worker->slots, slots))
+		if (!ctx.need_turns && !run_held(worker, &ctx, worker->slots, slots))
 			return false;
+		if (ctx.need_turns)
+			return route_long(worker, p, &ctx, worker->slots, slots);
 	}
 	finish_here(worker, p, &ctx, errors);
+	return true;
+}
+
+/* A blocking command: it may have its connection wait. */
+static bool route_blocking(struct worker *worker, struct pending *p, struct reply *reply)
+{
+	struct ctx ctx = serve_ctx(worker, &p->request, reply);
+	uint32_t errors = reply->errors;
+	ctx.key_count = serve_keys(worker, &p->request);
+	ctx.keys = worker->keys;
+	uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
+	if (!blocked_run(worker, p, &ctx, slots))
+		return false;
+	if (!p->conn->blocked)
+		finish_here(worker, p, &ctx, errors);
 	return true;
 }
 
@@ -242,11 +313,13 @@ static bool must_free_first(const struct worker *worker, const struct command *c
 	       worker->shard->retire.flushed > FLUSHED_MAX;
 }
 
-/* A request on every slot. */
+/* A request on every slot; it may have keys all the same. */
 static bool route_all(struct worker *worker, struct pending *p, struct reply *reply)
 {
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	uint32_t errors = reply->errors;
+	ctx.key_count = serve_keys(worker, &p->request);
+	ctx.keys = worker->keys;
 	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
 	finish_here(worker, p, &ctx, errors);
@@ -290,8 +363,25 @@ static bool route_holder(struct worker *worker, struct pending *p, struct reply 
 	return true;
 }
 
+/* True when the request takes turns. Where there is no room for that it is done at once. */
+static bool long_in_place(struct pending *p, struct ctx *ctx, bool *stored)
+{
+	struct worker *worker = p->conn->worker;
+	*stored |= ctx->stored; /* what had expired */
+	struct op *op = detach(p);
+	if (long_run_begin_within(worker, op, ctx, &op->conn->multi->effects, stored)) {
+		begin_op_time(worker, op);
+		return true;
+	}
+	attach_again(p);
+	ctx->need_turns = false;
+	ctx->long_from = 0;
+	execute(ctx);
+	return false;
+}
+
 void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
-		    bool *stored)
+		    struct ready_list *ready, bool *stored)
 {
 	struct worker *worker = p->conn->worker;
 	struct reply *reply = &p->conn->out;
@@ -307,7 +397,14 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 	ctx.key_count = key_count;
 	ctx.now = now;
 	ctx.clock = NULL;
+	ctx.ready = ready;
+	struct reply_mark mark = reply_mark(reply);
 	execute(&ctx);
+	if (ctx.need_turns) {
+		reply_rollback(reply, mark);
+		if (long_in_place(p, &ctx, stored))
+			return;
+	}
 	*stored |= ctx.stored;
 	finish_here(worker, p, &ctx, errors);
 	reply->errors = errors; /* counted: it is no error of the larger request */
@@ -315,11 +412,13 @@ void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_coun
 
 static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 {
-	switch ((enum command_route)p->request.cmd->route) {
+	const struct request *request = &p->request;
+	switch (command_route(request->cmd, request->argv, request->argc)) {
 	case ROUTE_KEY:
 		return route_key(worker, p, reply);
 	case ROUTE_KEYS:
-		return route_keys(worker, p, reply);
+		return p->request.cmd->flags & CMD_BLOCKING ? route_blocking(worker, p, reply)
+							    : route_keys(worker, p, reply);
 	case ROUTE_ALL:
 		return route_all(worker, p, reply);
 	case ROUTE_HOLDER:
@@ -330,6 +429,8 @@ static bool route(struct worker *worker, struct pending *p, struct reply *reply)
 	case ROUTE_NONE:
 		route_none(worker, p, reply);
 		break;
+	case ROUTE_PATTERNS:
+		assert(false);
 	}
 	return true;
 }
@@ -350,7 +451,8 @@ static uint8_t reason_to_wait(const struct worker *worker, const struct conn *co
 {
 	if (server_paused(worker->server, multi_flags(conn, cmd), worker->now))
 		return WAIT_PAUSE;
-	if (conn_out_bytes(conn) > CONN_OUT_MAX && conn_out_bytes(conn) > conn_out_max(conn))
+	if (conn_out_bytes(conn) > CONN_OUT_MAX_STRANGER &&
+	    conn_out_bytes(conn) > conn_out_max(conn))
 		return WAIT_OUTPUT;
 	return 0;
 }
@@ -377,6 +479,19 @@ static const char error_debug[] =
 	"can run it from a local connection, otherwise you need to set this option in the "
 	"configuration file, and then restart the server.";
 
+/*
+ * DEBUG, where it may not be run: that is said before what is wrong with the words behind it. NULL for
+ * anything else.
+ */
+static const struct command *denied_debug(const struct worker *worker, const struct conn *conn,
+					  const struct request *request)
+{
+	const struct command *cmd = command_find(request->argv[0]);
+	bool denied = cmd && request->argc > 1 && (cmd->flags & CMD_PROTECTED) &&
+		      !may_debug(worker, conn);
+	return denied ? cmd : NULL;
+}
+
 /* A web page may make a browser post requests to us: HTTP ends the connection, as in Redis. */
 static bool is_http(const struct slice *argv)
 {
@@ -386,12 +501,9 @@ static bool is_http(const struct slice *argv)
 /* Once: clients must not fill the log. */
 static void warn_of_http(struct server *server, const struct conn *conn)
 {
-	char peer[CONN_ADDRESS_MAX];
-	if (atomic_exchange(&server->warned_of_http, true))
-		return;
-	conn_peer_text(conn, peer);
-	log_write(LOG_WARNING, "Possible security attack: %s speaks HTTP. Closing such connections.",
-		  peer);
+	if (!atomic_exchange(&server->warned_of_http, true))
+		conn_log(conn, LOG_WARNING,
+			 "Possible security attack: a client speaks HTTP. Closing such connections.");
 }
 
 /* What is wrong with the request, if anything: replies the error. */
@@ -405,6 +517,8 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		conn_close_after(conn);
 		return true;
 	}
+	if (!cmd)
+		cmd = denied_debug(worker, conn, request);
 	if (!cmd)
 		cmd = command_resolve(request->argv, request->argc, reply);
 	if (!cmd)
@@ -440,17 +554,22 @@ static bool is_mute(struct conn *conn)
 	return conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP);
 }
 
-/* A slot that the request needs is held: it is tried again in the next tick, as if it hadn't come yet. */
+/* The request can't be run now: it is tried again in the next tick, as if it hadn't come yet. */
 static void put_off(struct conn *conn, const struct pending *p, bool mute)
 {
 	conn->commands--;
 	if (mute && (conn->flags & CONN_REPLY_SKIP))
 		conn->flags |= CONN_REPLY_SKIP_NEXT;
 	rewind_to(conn, p);
-	conn_wait(conn, WAIT_SLOT);
-	if (conn_in_bytes(conn) > CONN_IN_MAX)
-		conn_set_reading(conn, false);
+	conn_wait(conn, WAIT_TURN);
 	conn_ready_later(conn);
+}
+
+/* Whether it would retire memory while too much waits already (worker.h). */
+static bool writes_wait(const struct worker *worker, const struct conn *conn,
+			const struct command *cmd)
+{
+	return worker->writes_wait && (multi_flags(conn, cmd) & CMD_WRITE);
 }
 
 static void serve_request(struct worker *worker, struct pending *p)
@@ -479,7 +598,7 @@ static void serve_request(struct worker *worker, struct pending *p)
 	if (!refused(worker, conn, &p->request, reply)) {
 		if (multi_takes(conn, p->request.cmd))
 			multi_queue(conn, &p->request, reply);
-		else if (!route(worker, p, reply))
+		else if (writes_wait(worker, conn, p->request.cmd) || !route(worker, p, reply))
 			put_off(conn, p, mute);
 	}
 	if (mute && (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP)))
@@ -524,6 +643,18 @@ static void fetch_entry(const struct request *request)
 		table_prefetch_entry(table, request->key.hash);
 }
 
+/* One large request must not leave the worker large for ever. */
+static void shrink_scratch(struct worker *worker)
+{
+	if (worker->keys_cap > SCRATCH_KEEP) {
+		mem_free(worker->keys, worker->keys_cap * sizeof(*worker->keys));
+		mem_free(worker->slots, worker->keys_cap * sizeof(*worker->slots));
+		serve_init(worker);
+	}
+	if (worker->args.cap > SCRATCH_KEEP)
+		args_deinit(&worker->args);
+}
+
 static void run_batch(struct worker *worker)
 {
 	struct pending *batch = worker->batch;
@@ -543,14 +674,19 @@ static void run_batch(struct worker *worker)
 	}
 	worker->batch_count = 0;
 	worker->args.count = 0;
+	shrink_scratch(worker);
 }
 
 /* A protocol error: answered after all earlier requests, then the connection goes. */
 static void protocol_error(struct worker *worker, struct conn *conn, const char *error)
 {
 	struct reply *reply = &conn->out;
+	struct reply_mark mark = reply_mark(reply);
+	conn_log(conn, LOG_VERBOSE, error);
 	reply_error(reply, error);
 	serve_count_errors(worker, reply);
+	if (is_mute(conn))
+		reply_rollback(reply, mark);
 	conn_close_after(conn);
 }
 
@@ -598,10 +734,7 @@ static bool parse_one(struct worker *worker, struct conn *conn)
 static void serve_conn(struct worker *worker, struct conn *conn)
 {
 	conn->active_ms = worker->now;
-	if (conn->wait & WAIT_SLOT) {
-		conn->wait &= (uint8_t)~WAIT_SLOT;
-		conn_set_reading(conn, true);
-	}
+	conn->wait &= (uint8_t)~WAIT_TURN;
 	reply_room(&conn->out, OUT_FIRST_BYTES);
 	conn_flush_later(conn);
 	while (may_serve(conn) && conn_in_bytes(conn) > 0) {
@@ -614,8 +747,12 @@ static void serve_conn(struct worker *worker, struct conn *conn)
 		return;
 	/* the client will send no more: the connection goes when all it sent is answered */
 	run_batch(worker);
-	if (may_serve(conn))
+	if (may_serve(conn)) {
 		conn_close_after(conn);
+	} else if (conn_give_up(conn)) {
+		conn_flush(conn);
+		conn_close(conn);
+	}
 }
 
 void serve_ready(struct worker *worker)
@@ -659,6 +796,9 @@ static void open_letter(struct worker *worker, uintptr_t letter)
 		mem_free(arrival, sizeof(*arrival));
 		break;
 	}
+	case MAIL_SERVED:
+		blocked_served(worker, what);
+		break;
 	case MAIL_VERB_COUNT:
 		assert(!"no such verb");
 	}

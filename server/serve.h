@@ -9,6 +9,7 @@
  *	a write, a read of an owner-only value, a read that met a writer
  *	time and again: as the holder of its slot                            path_held
  *	... of its slots, of all slots                   path_held_several, path_held_all
+ * What takes long: as the holder of its slots, turn by turn (long_run.h)         path_long
  * EXEC runs many requests as the holder of all their slots (multi.h).
  * Where a slot is held by another worker the request stays in the read block and is tried again in
  * the next tick                                                             path_waits
@@ -58,7 +59,7 @@ bool serve_hold(struct worker *worker, struct slot *const *slots, uint32_t count
  * all; *stored is set when it has stored something. Its answer is still to come if conn->op is set.
  */
 void serve_in_place(struct pending *p, const struct key *keys, uint32_t key_count, int64_t now,
-		    bool *stored);
+		    struct ready_list *ready, bool *stored);
 
 /* Counts a command that has taken so long. */
 void serve_book(struct worker *worker, const struct command *cmd, uint64_t cycles);

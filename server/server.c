@@ -42,8 +42,15 @@ static void on_stop(uv_async_t *async)
 	stop(async->data);
 }
 
+/* A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. */
+static void on_insisting(int number)
+{
+	_exit(1);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
+	signal(SIGINT, on_insisting);
 	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
 		  number == SIGINT ? "SIGINT" : "SIGTERM");
 	stop(handle->data);
@@ -99,6 +106,18 @@ static uint32_t wanted_workers(struct server *server)
 	return workers < 1 ? 1 : workers > SHARDS_MAX ? SHARDS_MAX : (uint32_t)workers;
 }
 
+/* As many clients as the system has file descriptors for. */
+static void fit_clients(struct config *config)
+{
+	int64_t wanted = config_int(&config->maxclients);
+	int64_t enough = acceptor_raise_fd_limit(wanted);
+	if (enough == wanted)
+		return;
+	log_write(LOG_WARNING, "Too few open files are allowed: maxclients is %lld, not %lld",
+		  (long long)enough, (long long)wanted);
+	atomic_store(&config->maxclients, enough);
+}
+
 static int open_loop(struct server *server)
 {
 	const int numbers[] = {SIGTERM, SIGINT};
@@ -145,6 +164,15 @@ static void close_all(struct server *server)
 	mem_free(server->workers, server->worker_count * sizeof(*server->workers));
 }
 
+static void say_ready(struct server *server)
+{
+	const char *file = server->config.file;
+	log_write(LOG_NOTICE,
+		  "Ready to accept connections: port %lld, sherd %s, %u workers, configuration file %s",
+		  (long long)config_int(&server->config.port), SHERD_VERSION, server->worker_count,
+		  file ? file : "none");
+}
+
 int server_run(struct server *server)
 {
 	struct hash_seed seed;
@@ -154,7 +182,7 @@ int server_run(struct server *server)
 	server->start_ms = clock_now(&server->clock);
 	server->next_conn_id = 1;
 	server->worker_count = wanted_workers(server);
-	acceptor_raise_fd_limit(server);
+	fit_clients(&server->config);
 	server->ks = keyspace_new(server->worker_count,
 				  (uint32_t)config_int(&server->config.databases), &seed);
 	config_apply(server);
@@ -169,9 +197,9 @@ int server_run(struct server *server)
 	}
 	if (persistence_start(&server->persistence, server))
 		return 1;
+	mem_purge_in_background();
 	sample_start(server);
-	log_write(LOG_NOTICE, "Ready to accept connections (sherd %s, %u workers)", SHERD_VERSION,
-		  server->worker_count);
+	say_ready(server);
 	write_pid(server);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	close_all(server);

@@ -8,6 +8,7 @@
 #include "server/worker.h"
 
 #include "proto/mem.h"
+#include "server/blocked.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/serve.h"
@@ -20,8 +21,8 @@
 #include <stdio.h>
 #include <urcu/urcu-qsbr.h>
 
-/* Things freed before the clock is looked at again. */
-#define COLLECT_STEP 64
+/* Things freed before the clock is looked at again: more than the sweep may retire meanwhile. */
+#define COLLECT_STEP (2 * SWEEP_ENTRIES)
 /* Idle clients, output limits and pauses are looked at so often. */
 #define CRON_HZ_MIN 1
 
@@ -37,6 +38,7 @@ void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb)
 static void post_mail(struct worker *worker)
 {
 	struct server *server = worker->server;
+	blocked_post(worker);
 	for (uint32_t i = 0; i < server->worker_count; i++) {
 		if (outbox_post(&worker->outboxes[i], &server->workers[i].mailbox)) {
 			mailbox_wake(&server->workers[i].mailbox);
@@ -87,18 +89,21 @@ static void stamp_retired(struct worker *worker)
 		return;
 	}
 	uint64_t now = clock_monotonic_ns();
-	if (retire->bytes < GRACE_BYTES && now - worker->retired_since_ns < GRACE_MS * 1000000ull)
+	if (retire_waiting_bytes(retire) < GRACE_BYTES &&
+	    now - worker->retired_since_ns < GRACE_MS * 1000000ull)
 		return;
 	reclaimer_ask(&worker->server->reclaimer);
 	worker->retired_since_ns = now;
 }
 
-/* One slice of each kind of background work; true when some is left. */
+/* A slice of freeing and one of the sweep; true when some is left that can be done now. */
 static bool background_step(struct worker *worker)
 {
 	struct keyspace *ks = worker->server->ks;
-	bool more = retire_collect(&worker->shard->retire, &ks->grace, COLLECT_STEP);
-	if (worker->sweep_slices > 0 && !persistence_loading(&worker->server->persistence)) {
+	struct retire *retire = &worker->shard->retire;
+	bool more = retire_collect(retire, &ks->grace, COLLECT_STEP);
+	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2 &&
+	    !persistence_loading(&worker->server->persistence)) {
 		if (!sweep_slice(worker->shard, worker->now))
 			worker->sweep_slices--;
 		more |= worker->sweep_slices > 0;
@@ -106,32 +111,51 @@ static bool background_step(struct worker *worker)
 	return more;
 }
 
+/* One slice of the first job: done, it is answered, else it is the last one from now on. */
+static void step_job(struct worker *worker)
+{
+	struct job *job = worker->jobs;
+	worker->jobs = job->next;
+	if (!worker->jobs)
+		worker->jobs_end = &worker->jobs;
+	worker->job_count--;
+	bool gone = (job->op->conn->flags & CONN_CLOSING) && !job->sees_end;
+	if (!gone && !job->step(worker, job)) {
+		worker_add_job(worker, job);
+		return;
+	}
+	struct op *op = job->op;
+	job->free(job);
+	serve_answer(worker, op);
+}
+
+static double us_since(const struct worker *worker, uint64_t start)
+{
+	return clock_cycles_us(&worker->server->clock, clock_cycles() - start);
+}
+
+/* Once round at most: within JOBS_US, but for the slice that passes it. */
 static void step_jobs(struct worker *worker)
 {
-	struct job **at = &worker->jobs;
-	while (*at) {
-		struct job *job = *at;
-		bool gone = job->op->conn->flags & CONN_CLOSING;
-		if (!gone && !job->step(worker, job)) {
-			at = &job->next;
-			continue;
-		}
-		*at = job->next;
-		serve_answer(worker, job->op);
-		job->free(job);
+	uint64_t start = clock_cycles();
+	for (uint32_t left = worker->job_count; left > 0 && worker->jobs; left--) {
+		step_job(worker);
+		if (us_since(worker, start) >= JOBS_US)
+			break;
 	}
 }
 
-/* Step 7: bounded by BACKGROUND_US. True when there is more to do. */
+/* Step 7. True when there is more to do. */
 static bool background(struct worker *worker)
 {
-	uint64_t start = clock_cycles();
-	double us_per_cycle = worker->server->clock.us_per_cycle;
 	step_jobs(worker);
+	uint64_t start = clock_cycles();
+	double worked_us = us_since(worker, worker->tick_start);
+	double budget_us = worked_us > BACKGROUND_US ? worked_us : BACKGROUND_US;
 	bool more;
 	do {
 		more = background_step(worker);
-	} while (more && (double)(clock_cycles() - start) * us_per_cycle < BACKGROUND_US);
+	} while (more && us_since(worker, start) < budget_us);
 	return more || worker->jobs;
 }
 
@@ -148,10 +172,25 @@ void worker_resume_paused(struct worker *worker)
 	}
 }
 
+/* Those on the list that have gone meanwhile. */
+static void drop_paused(struct worker *worker)
+{
+	struct conn **at = &worker->paused;
+	while (*at) {
+		struct conn *conn = *at;
+		if (!(conn->flags & CONN_CLOSING)) {
+			at = &conn->paused_next;
+			continue;
+		}
+		*at = conn->paused_next;
+		conn->flags &= ~(uint32_t)CONN_PAUSED_LIST;
+		conn_release(conn);
+	}
+}
+
 /* What connections take, for INFO. */
 struct conns_sum {
 	uint64_t bytes, in_max, out_max;
-	uint32_t blocked;
 };
 
 static void conns_sum_add(struct conns_sum *sum, const struct conn *conn)
@@ -161,7 +200,6 @@ static void conns_sum_add(struct conns_sum *sum, const struct conn *conn)
 		      multi_bytes(conn);
 	sum->in_max = in > sum->in_max ? in : sum->in_max;
 	sum->out_max = out > sum->out_max ? out : sum->out_max;
-	sum->blocked += (conn->wait & WAIT_BLOCKED) != 0;
 }
 
 static void publish_conns(struct worker *worker, const struct conns_sum *sum)
@@ -169,7 +207,18 @@ static void publish_conns(struct worker *worker, const struct conns_sum *sum)
 	atomic_store_explicit(&worker->conns_bytes, sum->bytes, memory_order_relaxed);
 	atomic_store_explicit(&worker->conns_in_max, sum->in_max, memory_order_relaxed);
 	atomic_store_explicit(&worker->conns_out_max, sum->out_max, memory_order_relaxed);
-	atomic_store_explicit(&worker->conns_blocked, sum->blocked, memory_order_relaxed);
+}
+
+/* `timeout`: it neither asks for anything nor reads what it asked for. It may wait for us as long as it likes. */
+static void check_idle(struct worker *worker, struct conn *conn, int64_t timeout_ms)
+{
+	if (conn_has_sent(conn))
+		conn->active_ms = worker->now;
+	if (!timeout_ms || worker->now - conn->active_ms <= timeout_ms || conn->wait & ~WAIT_OUTPUT)
+		return;
+	conn_log(conn, LOG_VERBOSE, "Closing idle client");
+	stat_add(&worker->stats.clients_timed_out, 1);
+	conn_close(conn);
 }
 
 /* What is due a few times a second. */
@@ -179,6 +228,7 @@ static void cron(struct worker *worker)
 	int64_t timeout_ms = config_int(&server->config.timeout) * 1000;
 	worker->cron_due = false;
 	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
+	drop_paused(worker);
 	if (worker->paused && !server_paused(server, 0, worker->now) &&
 	    atomic_load(&server->pause_until) <= worker->now)
 		worker_resume_paused(worker);
@@ -189,11 +239,8 @@ static void cron(struct worker *worker)
 		conns_sum_add(&sum, conn);
 		if (conn->writing)
 			conn_flush_later(conn);
-		if (timeout_ms && worker->now - conn->active_ms > timeout_ms && !conn->wait) {
-			log_write(LOG_VERBOSE, "Closing idle client");
-			stat_add(&worker->stats.clients_timed_out, 1);
-			conn_close(conn);
-		}
+		check_idle(worker, conn, timeout_ms);
+		blocked_look(conn);
 	}
 	publish_conns(worker, &sum);
 }
@@ -206,16 +253,19 @@ static void close_connections(struct worker *worker)
 		next = conn->all.next;
 		conn_close(conn);
 	}
+	worker_resume_paused(worker); /* the list lets them go */
 }
 
 /* --- the tick --- */
 
 static void worker_tick(struct worker *worker)
 {
-	struct retire *retire = &worker->shard->retire;
 	/* before the mail: all connections there will ever be are in it then */
 	bool stop = atomic_load_explicit(&worker->stop, memory_order_acquire);
 	worker->tick++;
+	worker->tick_start = clock_cycles();
+	worker->shard->hurried = false;
+	worker->writes_wait = retire_waiting_bytes(&worker->shard->retire) >= RETIRED_BYTES_MAX;
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
@@ -224,8 +274,8 @@ static void worker_tick(struct worker *worker)
 	serve_mail(worker);
 	if (worker->unwatching)
 		multi_unwatch_step(worker);
-	if (retire->bytes < RETIRED_BYTES_MAX)
-		serve_ready(worker);
+	serve_ready(worker);
+	blocked_step(worker);
 	if (worker->cron_due)
 		cron(worker);
 	write_journal(worker);
@@ -236,6 +286,7 @@ static void worker_tick(struct worker *worker)
 	worker->busy = background(worker);
 	write_journal(worker);
 	post_mail(worker);
+	gate_pass(worker); /* what stays on the flush list may go, first thing in the next tick */
 	if (stop && !worker->stopping)
 		close_connections(worker);
 	reclaimer_reader_done(&worker->server->reclaimer);
@@ -253,7 +304,8 @@ static void worker_on_check(uv_check_t *check)
 static bool worker_done(struct worker *worker)
 {
 	struct server *server = worker->server;
-	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching;
+	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching &&
+		     !blocked_busy(worker);
 	if (quiet && !worker->quiet) {
 		worker->quiet = true;
 		if (atomic_fetch_add(&server->quiet, 1) + 1 == server->worker_count)
@@ -275,10 +327,12 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 		uv_stop(&worker->loop);
 	/* who holds the slot, or writes what is waited for, may be waiting for this core */
 	bool gated = gate_waits(&worker->gate) && !flusher_wakes(&worker->server->flusher);
-	if (worker->ready_later.first || worker->unwatching || gated)
+	bool patient = worker->unwatching || blocked_busy(worker) || gated;
+	if (worker->ready_later.first || patient)
 		sched_yield();
-	bool work = worker->busy || worker->unwatching || gated || worker->ready.first || worker->ready_later.first || worker->flush_first ||
-		    worker->cron_due || !mailbox_sleep(&worker->mailbox);
+	blocked_arm(worker);
+	bool work = worker->busy || patient || worker->ready.first || worker->ready_later.first ||
+		    worker->flush_first || worker->cron_due || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
 		uv_idle_start(&worker->idle, worker_on_idle);
@@ -318,6 +372,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	worker->shard = server->ks->shards[id];
 	worker->now = clock_now(&server->clock);
 	worker->outboxes = mem_zalloc(server->worker_count * sizeof(*worker->outboxes));
+	worker->jobs_end = &worker->jobs;
 	worker->slowlog = slowlog_new();
 	serve_init(worker);
 	gate_init(&worker->gate, server->worker_count);
@@ -328,10 +383,11 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	uv_prepare_init(&worker->loop, &worker->prepare);
 	uv_idle_init(&worker->loop, &worker->idle);
 	uv_timer_init(&worker->loop, &worker->cron);
+	uv_timer_init(&worker->loop, &worker->timeout);
 	error = mailbox_open(&worker->mailbox, &worker->loop);
 	if (error)
 		return error;
-	worker->check.data = worker->prepare.data = worker->cron.data = worker;
+	worker->check.data = worker->prepare.data = worker->cron.data = worker->timeout.data = worker;
 	uv_check_start(&worker->check, worker_on_check);
 	uv_prepare_start(&worker->prepare, worker_on_prepare);
 	return 0;
@@ -348,7 +404,7 @@ void worker_stop(struct worker *worker)
 	mailbox_wake(&worker->mailbox);
 }
 
-/* What never arrived anywhere: sockets not adopted, parts of gathers. The threads have ended. */
+/* Mail to who had ended already; nobody waits for any of it (worker_done). The threads have ended. */
 static void drop_mail(struct worker *worker)
 {
 	struct parcel *parcel = mailbox_take(&worker->mailbox);
@@ -380,27 +436,15 @@ void worker_deinit(struct worker *worker)
 	}
 	serve_deinit(worker);
 	gate_deinit(&worker->gate, worker->server->worker_count);
+	mem_free(worker->timeouts, worker->timeout_room * sizeof(struct blocked *));
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
 	slowlog_free(worker->slowlog);
 }
 
 void worker_add_job(struct worker *worker, struct job *job)
 {
-	job->next = worker->jobs;
-	worker->jobs = job;
-}
-
-bool worker_finish_job(struct worker *worker, const struct op *op)
-{
-	struct job **at = &worker->jobs;
-	while (*at && (*at)->op != op)
-		at = &(*at)->next;
-	struct job *job = *at;
-	if (!job)
-		return false;
-	while (!job->step(worker, job))
-		;
-	*at = job->next;
-	job->free(job);
-	return true;
+	job->next = NULL;
+	*worker->jobs_end = job;
+	worker->jobs_end = &job->next;
+	worker->job_count++;
 }

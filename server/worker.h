@@ -12,7 +12,15 @@
  *	6. flush replies
  *	7. free retired memory, sweep expired entries, step long jobs
  *	8. RCU offline
- * A worker never waits for another thread.
+ * A worker never waits for another thread, but for a moment for who changes the configuration. What
+ * waits for the disk is a command's business (CONFIG REWRITE), or a line of the log.
+ *
+ * Retired memory (shard/retire.h). Step 7 takes BACKGROUND_US, or as long as the tick's requests have taken
+ * when that is more: to free a thing is quicker than to make it, so however fast clients make garbage (by
+ * filling and flushing a database, say) it is freed as fast, and a flood of it costs them no more than half
+ * of their time. The sweep retires half as many things in a step as that frees. Nothing helps while a grace
+ * period lasts: above RETIRED_BYTES_MAX of what waits for one, requests that write are put off, above half of
+ * that the sweep is. Reads go on, and from who has its write put off no more than CONN_IN_MAX is read.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -31,15 +39,18 @@
 
 struct server;
 struct slowlog;
+struct blocked;
 
 /* Requests prefetched and run together: enough to hide a cache miss behind the others. */
 #define BATCH_MAX 64
-/* Background work (freeing, sweeping, jobs) in one tick. */
+/* Background work in one tick, freeing and sweeping, if its requests took less. */
 #define BACKGROUND_US 200
+/* Jobs in one tick: at least one slice, and no more once this is over. */
+#define JOBS_US 500
 /* Retired memory that waits longer, or is more, asks for a grace period. */
 #define GRACE_MS 10
 #define GRACE_BYTES (1024 * 1024)
-/* Retired and not freed: above this the worker serves nobody until the reclaimer has caught up. */
+/* Retired and still waiting for a grace period: above this a worker runs nothing that writes. */
 #define RETIRED_BYTES_MAX (64ull * 1024 * 1024)
 /* Entries of flushed databases: while more wait here to be freed, the next flush does, too. */
 #define FLUSHED_MAX (1024 * 1024)
@@ -58,10 +69,11 @@ struct conn_list {
 	struct conn *first, *last;
 };
 
-/* Work done slice by slice over ticks on behalf of one op: KEYS. */
+/* Work done slice by slice over ticks on behalf of one op: KEYS, and all that is long (long_run.h). */
 struct job {
 	struct job *next;
 	struct op *op;
+	bool sees_end; /* step() is called though the connection has gone, and says what becomes of it */
 	/* Does about one slice; true when done: the reply is in op->reply. */
 	bool (*step)(struct worker *worker, struct job *job);
 	void (*free)(struct job *job);
@@ -77,11 +89,12 @@ struct worker {
 	struct mailbox mailbox;
 	_Atomic uint32_t conn_count; /* this worker stores, the acceptor reads */
 	_Atomic bool stop;           /* the main thread stores */
+	_Atomic uint32_t conns_blocked; /* in blocking commands; this worker stores, any reads */
+	_Atomic uint32_t conns_timed;   /* ... that have a timeout; the same */
 	/* this worker stores at each cron, any reads */
 	_Atomic uint64_t conns_bytes;   /* of all its connections with their buffers */
 	_Atomic uint64_t conns_in_max;  /* the most bytes of requests that one has waiting, */
 	_Atomic uint64_t conns_out_max; /* ... and of replies */
-	_Atomic uint32_t conns_blocked; /* in blocking commands */
 	struct stats stats;          /* this worker stores, any reads */
 	/* this worker only */
 	uv_loop_t loop;
@@ -89,12 +102,15 @@ struct worker {
 	uv_prepare_t prepare;
 	uv_idle_t idle;
 	uv_timer_t cron;
+	uv_timer_t timeout; /* for the first of the timeouts */
+	int64_t armed_for;  /* which it runs for, 0: none */
 	bool busy;      /* more to do: don't sleep */
 	bool cron_due;
 	bool stopping;  /* no connection any more */
 	bool quiet;     /* ... and nothing unanswered: counted in server->quiet */
 	int64_t now;    /* ms, of this tick */
 	uint64_t tick;
+	uint64_t tick_start;       /* cycles */
 	struct conn *conns;        /* all, newest first */
 	struct conn_list ready;       /* to be looked at in this tick */
 	struct conn_list ready_later; /* ... in the next one */
@@ -113,10 +129,16 @@ struct worker {
 	uint32_t keys_cap;
 	struct slot **slots; /* the same */
 	uint32_t ops;   /* requests that are answered later */
-	struct job *jobs;
+	struct job *jobs, **jobs_end; /* stepped in turn */
+	uint32_t job_count;
+	uint32_t long_runs;
 	struct watch_set *unwatching; /* watches of who doesn't need them any more (multi.h) */
+	struct blocked **timeouts;     /* a heap of those that wait and have one (blocked.h) */
+	uint32_t timeout_count, timeout_room;
+	struct blocked *unblocking; /* those that wait no longer and have places to be taken out */
 	struct slowlog *slowlog;
 	struct latency_event latency[LATENCY_KIND_COUNT];
+	bool writes_wait;          /* in this tick: too much waits for a grace period */
 	uint64_t retired_since_ns; /* when the oldest that waits was stamped, 0 = nothing waits */
 	uint32_t sweep_slices;     /* left of the sweep going on */
 	uint64_t cycles;           /* where the last command's time ended */
@@ -140,9 +162,7 @@ void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb)
 /* Lets the connections go on that CLIENT PAUSE has held back. Its thread. */
 void worker_resume_paused(struct worker *worker);
 
-/* Puts a job on the worker's list. */
+/* Puts a job at the end of the worker's list. */
 void worker_add_job(struct worker *worker, struct job *job);
-/* Does the op's job to its end; false when it has none. The reply is in the op. */
-bool worker_finish_job(struct worker *worker, const struct op *op);
 
 #endif

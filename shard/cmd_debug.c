@@ -4,6 +4,7 @@
 #include "proto/mem.h"
 #include "shard/execute.h"
 #include "shard/handlers.h"
+#include "shard/rdb_value.h"
 #include "shard/string.h"
 #include "shard/value.h"
 
@@ -91,7 +92,7 @@ void cmd_debug_object(struct ctx *ctx)
 	snprintf(text, sizeof(text),
 		 "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u "
 		 "lru_seconds_idle:%llu",
-		 (const void *)e, entry_encoding_name(entry_encoding(e)), value_serialized(e),
+		 (const void *)e, entry_encoding_name(entry_encoding(e)), rdb_size(e),
 		 entry_access(e), (unsigned long long)ctx_idle_seconds(ctx, e));
 	reply_status(ctx->reply, text);
 }

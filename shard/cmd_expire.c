@@ -45,7 +45,7 @@ static bool parse_options(struct ctx *ctx, unsigned *options)
 		unsigned option = find_option(ctx->argv[i]);
 		if (!option) {
 			reply_errorf(ctx->reply, "ERR Unsupported option %.*s",
-				     (int)ctx->argv[i].len, ctx->argv[i].ptr);
+				     ERROR_ECHO(ctx->argv[i]));
 			return false;
 		}
 		*options |= option;

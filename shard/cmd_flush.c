@@ -7,6 +7,7 @@
  * Flushing unlinks each slot's table and retires it; its entries are freed later, in slices. So SYNC and
  * ASYNC are the same, and cost a millisecond however many keys there were.
  */
+#include "shard/blocked.h"
 #include "shard/handlers.h"
 #include "shard/watch.h"
 
@@ -119,6 +120,10 @@ static void slot_swap(struct ctx *ctx, struct slot *slot, uint32_t a, uint32_t b
 	}
 	atomic_store_explicit(&table_a->root, root_b, memory_order_release);
 	atomic_store_explicit(&table_b->root, root_a, memory_order_release);
+	if (slot_blocked(slot)) {
+		blocked_note_all(ctx, slot, a);
+		blocked_note_all(ctx, slot, b);
+	}
 }
 
 void cmd_swapdb(struct ctx *ctx)

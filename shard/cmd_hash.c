@@ -7,6 +7,9 @@
 #include "shard/handlers.h"
 #include "shard/hash_value.h"
 #include "shard/scan.h"
+#include "shard/turn.h"
+
+#include <assert.h>
 
 /* The hash at key 0 for an edit; on failure replies. */
 static bool open_hash(struct ctx *ctx, struct hash_edit *edit)
@@ -213,6 +216,7 @@ enum shown {
 };
 
 struct show {
+	struct shard *shard;
 	struct reply *reply;
 	enum shown shown;
 	size_t count;
@@ -228,29 +232,33 @@ static void show_field(void *arg, const struct hash_field *field)
 	if (show->shown & SHOW_VALUES)
 		hash_reply_value(show->reply, field);
 	show->count++;
+	turn_step(show->shard);
 }
 
 /* How many elements an array has with that many fields in it. */
-static size_t shown_elements(const struct show *show)
+static size_t shown_elements(const struct show *show, size_t count)
 {
 	bool flat =
 		show->shown == SHOW_BOTH || (show->shown == SHOW_PAIRS && show->reply->resp == 2);
-	return flat ? 2 * show->count : show->count;
+	return flat ? 2 * count : count;
 }
 
 static void reply_all(struct ctx *ctx, enum shown shown)
 {
 	struct entry *e;
-	struct show show = {ctx->reply, shown, 0};
+	struct show show = {ctx->shard, ctx->reply, shown, 0};
 	if (!ctx_find_typed(ctx, 0, ENTRY_HASH, &e))
 		return;
-	size_t at = reply_later(ctx->reply);
+	size_t count = e ? hash_length(e, ctx->now) : 0;
+	if (!ctx_long_read(ctx, count))
+		return;
+	if (shown == SHOW_BOTH)
+		reply_map(ctx->reply, count);
+	else
+		reply_array(ctx->reply, count);
 	if (e)
 		hash_walk(e, ctx->now, show_field, &show);
-	if (shown == SHOW_BOTH)
-		reply_map_at(ctx->reply, at, show.count);
-	else
-		reply_array_at(ctx->reply, at, show.count);
+	assert(show.count == count || !ctx->holder); /* in a writer's way the reply doesn't count */
 }
 
 void cmd_hgetall(struct ctx *ctx)
@@ -295,20 +303,25 @@ static bool parse_random(struct ctx *ctx, int64_t *count, enum shown *shown)
 void cmd_hrandfield(struct ctx *ctx)
 {
 	struct entry *e;
-	struct show show = {ctx->reply, SHOW_NAMES, 0};
+	struct show show = {ctx->shard, ctx->reply, SHOW_NAMES, 0};
 	int64_t count = 1;
 	if (ctx->argc > 2 && !parse_random(ctx, &count, &show.shown))
 		return;
 	if (!ctx_find_typed(ctx, 0, ENTRY_HASH, &e))
 		return;
-	size_t at = ctx->argc > 2 ? reply_later(ctx->reply) : 0;
-	if (e && count > 0)
-		hash_sample(ctx->shard, e, (size_t)count, ctx->now, show_field, &show);
-	else if (e)
-		hash_random(ctx->shard, e, (size_t)-count, ctx->now, show_field, &show);
+	size_t length = e ? hash_length(e, ctx->now) : 0;
+	size_t shown = count < 0 ? (size_t)-count : (size_t)count < length ? (size_t)count : length;
+	if (length == 0)
+		shown = 0;
+	if (!ctx_long(ctx, count > 0 && length > shown ? length : shown))
+		return;
 	if (ctx->argc > 2)
-		reply_array_at(ctx->reply, at, shown_elements(&show));
-	else if (show.count == 0)
+		reply_array(ctx->reply, shown_elements(&show, shown));
+	if (shown > 0 && count > 0)
+		hash_sample(ctx->shard, e, (size_t)count, ctx->now, show_field, &show);
+	else if (shown > 0)
+		hash_random(ctx->shard, e, (size_t)-count, ctx->now, show_field, &show);
+	else if (ctx->argc == 2)
 		reply_null(ctx->reply);
 }
 
@@ -322,20 +335,27 @@ struct scan {
 static void scan_field(void *arg, const struct hash_field *field)
 {
 	struct scan *scan = arg;
-	if (scan_match(&scan->options, field->name))
-		show_field(&scan->show, field);
+	turn_step(scan->show.shard);
+	if (!scan_match(&scan->options, field->name))
+		return;
+	show_field(&scan->show, field);
+	reply_seal(scan->show.reply);
 }
 
 static void scan_hash(struct ctx *ctx, const struct entry *e, uint64_t cursor, struct scan *scan)
 {
 	struct reply fields;
+	size_t length = hash_length(e, ctx->now);
+	if (!ctx_long(ctx, length < scan->options.count ? length : scan->options.count))
+		return;
 	reply_init(&fields, ctx->reply->resp);
 	scan->show = (struct show){
+		.shard = ctx->shard,
 		.reply = &fields,
 		.shown = scan->options.no_values ? SHOW_NAMES : SHOW_BOTH,
 	};
 	cursor = hash_scan(e, cursor, scan->options.count, ctx->now, scan_field, scan);
-	scan_reply(ctx, cursor, &fields, shown_elements(&scan->show));
+	scan_reply(ctx, cursor, &fields, shown_elements(&scan->show, scan->show.count));
 	reply_deinit(&fields);
 }
 

@@ -432,7 +432,7 @@ static bool parse_setex(struct ctx *ctx, struct setex *set)
 			return parse_pairs(ctx, i, set);
 		if (parse_only(ctx, i, set, &ok) || parse_expiry(ctx, &i, set, &ok))
 			continue;
-		reply_errorf(ctx->reply, "ERR unknown argument: %.*s", (int)word.len, word.ptr);
+		reply_errorf(ctx->reply, "ERR unknown argument: %.*s", ERROR_ECHO(word));
 		return false;
 	}
 	if (ok)

@@ -5,6 +5,7 @@
  * passes on to it, and the old entry goes without them (ctx_remove_shallow).
  */
 #include "shard/handlers.h"
+#include "shard/value.h"
 
 static void remove_keys(struct ctx *ctx)
 {
@@ -141,6 +142,8 @@ void cmd_copy(struct ctx *ctx)
 		reply_int(ctx->reply, 0);
 		return;
 	}
+	if (!ctx_long(ctx, value_elements(e)))
+		return;
 	struct entry *copy = entry_copy(e, ctx->keys[1].name, ctx->shard);
 	entry_set_access(copy, ctx_access_new(ctx));
 	ctx_put_in(ctx, 1, db, copy);

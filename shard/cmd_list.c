@@ -126,7 +126,8 @@ void cmd_lrange(struct ctx *ctx)
 		return;
 	}
 	struct range range = resolve_range(start, end, (int64_t)list_length(e));
-	list_reply_range(ctx->reply, e, range.first, range.count, LIST_BACK);
+	if (ctx_long_read(ctx, range.count))
+		list_reply_range(ctx, e, range.first, range.count, LIST_BACK);
 }
 
 /* --- LPOS --- */
@@ -182,7 +183,7 @@ static bool parse_lpos(struct ctx *ctx, struct lpos *o)
 
 /* Replies the places of the matches that count, at most `max`; returns how many there were. */
 static uint64_t reply_matches(struct ctx *ctx, const struct entry *e, const struct lpos *o,
-			      uint64_t max)
+			      uint64_t max, struct reply *reply)
 {
 	struct listpack_item wanted = listpack_item_of(ctx->argv[2]);
 	uint64_t length = list_length(e), found = 0, matches = 0, at;
@@ -191,12 +192,14 @@ static uint64_t reply_matches(struct ctx *ctx, const struct entry *e, const stru
 	struct list_iter iter;
 
 	list_read(&iter, e, back ? 0 : length - 1, o->towards);
+	iter.shard = ctx->shard;
 	while (found < max && list_iter_find(&iter, wanted, &at)) {
 		if ((back ? at : length - 1 - at) >= steps)
 			break;
 		if (++matches < o->rank)
 			continue;
-		reply_int(ctx->reply, (int64_t)at);
+		reply_int(reply, (int64_t)at);
+		reply_seal(reply);
 		found++;
 	}
 	return found;
@@ -207,26 +210,31 @@ void cmd_lpos(struct ctx *ctx)
 	struct lpos o;
 	struct entry *e;
 
-	if (!parse_lpos(ctx, &o) || !ctx_find_typed(ctx, 0, ENTRY_LIST, &e))
+	if (!parse_lpos(ctx, &o) || !ctx_find_typed(ctx, 0, ENTRY_LIST, &e) ||
+	    !ctx_long(ctx, e ? list_length(e) : 0))
 		return;
-	if (o.count < 0) {
-		if (!e || reply_matches(ctx, e, &o, 1) == 0)
-			reply_null(ctx->reply);
-	} else {
-		size_t head = reply_later(ctx->reply);
-		uint64_t max = o.count ? (uint64_t)o.count : UINT64_MAX;
-		reply_array_at(ctx->reply, head, e ? reply_matches(ctx, e, &o, max) : 0);
-	}
+	uint64_t max = o.count < 0 ? 1 : o.count == 0 ? UINT64_MAX : (uint64_t)o.count;
+	struct reply places;
+	reply_init(&places, ctx->reply->resp);
+	uint64_t found = e ? reply_matches(ctx, e, &o, max, &places) : 0;
+	if (o.count >= 0)
+		reply_array(ctx->reply, found);
+	else if (found == 0)
+		reply_null(ctx->reply);
+	reply_move(ctx->reply, &places);
+	reply_deinit(&places);
 }
 
 /* --- changing --- */
 
 /* The first element equal to `item`; false: there is none. */
-static bool find_equal(const struct entry *e, struct listpack_item item, uint64_t *index)
+static bool find_equal(struct ctx *ctx, const struct entry *e, struct listpack_item item,
+		       uint64_t *index)
 {
 	struct list_iter iter;
 
 	list_read(&iter, e, 0, LIST_BACK);
+	iter.shard = ctx->shard;
 	return list_iter_find(&iter, item, index);
 }
 
@@ -242,9 +250,9 @@ void cmd_linsert(struct ctx *ctx)
 		reply_error(ctx->reply, error_syntax);
 		return;
 	}
-	if (!ctx_peek_typed(ctx, 0, ENTRY_LIST, &e))
+	if (!ctx_peek_typed(ctx, 0, ENTRY_LIST, &e) || !ctx_long(ctx, e ? list_length(e) : 0))
 		return;
-	if (!e || !find_equal(e, listpack_item_of(ctx->argv[3]), &index)) {
+	if (!e || !find_equal(ctx, e, listpack_item_of(ctx->argv[3]), &index)) {
 		reply_int(ctx->reply, e ? -1 : 0);
 		return;
 	}
@@ -296,6 +304,8 @@ void cmd_lrem(struct ctx *ctx)
 		reply_int(ctx->reply, 0);
 		return;
 	}
+	if (!ctx_long(ctx, list_length(e)))
+		return;
 	enum list_side side = count < 0 ? LIST_BACK : LIST_FRONT;
 	uint64_t max = count < 0 ? -(uint64_t)count : count ? (uint64_t)count : UINT64_MAX;
 	list_edit_begin(&edit, ctx, 0, e);

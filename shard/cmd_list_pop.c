@@ -1,9 +1,10 @@
 /*
- * Lists: popping, and moving from one to another.
+ * Lists: popping, and moving from one to another, at once or when there is something.
  *
  * Arguments are checked before the keys are looked at. What happens once there is something to pop
  * is list_pop_reply() and its like (list_value.h), which those that wait for it share.
  */
+#include "shard/blocked.h"
 #include "shard/handlers.h"
 #include "shard/list_value.h"
 
@@ -76,19 +77,19 @@ static bool arg_side(struct ctx *ctx, uint32_t i, enum list_side *side)
 
 /* --- LMPOP --- */
 
-/* numkeys key [key ...] side [COUNT count] */
-static bool parse_lmpop(struct ctx *ctx, enum list_side *side, int64_t *count)
+/* numkeys (the argument `at`) key [key ...] side [COUNT count] */
+static bool parse_lmpop(struct ctx *ctx, uint32_t at, enum list_side *side, int64_t *count)
 {
 	int64_t numkeys;
 
 	*count = 1;
-	if (!ctx_arg_range(ctx, 1, 1, INT64_MAX, &numkeys, "ERR numkeys should be greater than 0"))
+	if (!ctx_arg_range(ctx, at, 1, INT64_MAX, &numkeys, "ERR numkeys should be greater than 0"))
 		return false;
-	if (numkeys >= (int64_t)ctx->argc - 2) {
+	if (numkeys >= (int64_t)ctx->argc - at - 1) {
 		reply_error(ctx->reply, error_syntax);
 		return false;
 	}
-	uint32_t at = 2 + (uint32_t)numkeys;
+	at += 1 + (uint32_t)numkeys;
 	if (!arg_side(ctx, at++, side))
 		return false;
 	if (at == ctx->argc)
@@ -104,41 +105,90 @@ static bool parse_lmpop(struct ctx *ctx, enum list_side *side, int64_t *count)
 	return false;
 }
 
-void cmd_lmpop(struct ctx *ctx)
+/* Pops from the first list that there is, 0: one and no array of it. False, after replying null, without. */
+static bool pop_first(struct ctx *ctx, enum list_side side, int64_t count)
 {
-	enum list_side side;
 	struct entry *e;
-	int64_t count;
 
-	if (!parse_lmpop(ctx, &side, &count))
-		return;
 	for (uint32_t k = 0; k < ctx->key_count; k++) {
 		if (!ctx_peek_typed(ctx, k, ENTRY_LIST, &e))
-			return;
-		if (!e)
+			return true;
+		if (!e || blocked_ahead(ctx, k))
 			continue;
 		reply_array(ctx->reply, 2);
 		reply_bulk_slice(ctx->reply, ctx->keys[k].name);
-		list_pop_reply(ctx, k, e, side, pop_count(e, count));
-		return;
+		if (count)
+			list_pop_reply(ctx, k, e, side, pop_count(e, count));
+		else
+			list_pop_reply_one(ctx, k, e, side);
+		return true;
 	}
 	reply_null_array(ctx->reply);
+	return false;
+}
+
+void cmd_lmpop(struct ctx *ctx)
+{
+	enum list_side side;
+	int64_t count;
+
+	if (parse_lmpop(ctx, 1, &side, &count))
+		pop_first(ctx, side, count);
+}
+
+void cmd_blmpop(struct ctx *ctx)
+{
+	enum list_side side;
+	int64_t count, until;
+
+	if (parse_lmpop(ctx, 2, &side, &count) && ctx_arg_timeout(ctx, 1, &until) &&
+	    !pop_first(ctx, side, count))
+		ctx_block(ctx, ENTRY_LIST, ctx->key_count, until);
+}
+
+/* BLPOP and BRPOP answer the element alone, not an array of them. */
+static void pop_or_block(struct ctx *ctx, enum list_side side)
+{
+	int64_t until;
+
+	if (ctx_arg_timeout(ctx, ctx->argc - 1, &until) && !pop_first(ctx, side, 0))
+		ctx_block(ctx, ENTRY_LIST, ctx->key_count, until);
+}
+
+void cmd_blpop(struct ctx *ctx)
+{
+	pop_or_block(ctx, LIST_FRONT);
+}
+
+void cmd_brpop(struct ctx *ctx)
+{
+	pop_or_block(ctx, LIST_BACK);
 }
 
 /* --- moving --- */
 
-static void move(struct ctx *ctx, enum list_side from_side, enum list_side to_side)
+/* False, after replying null, when there is nothing to move. */
+static bool move(struct ctx *ctx, enum list_side from_side, enum list_side to_side)
 {
 	struct entry *source, *target;
 
 	if (!ctx_peek_typed(ctx, 0, ENTRY_LIST, &source))
-		return;
-	if (!source) {
+		return true;
+	if (!source || blocked_ahead(ctx, 0)) {
 		reply_null(ctx->reply);
-		return;
+		return false;
 	}
 	if (ctx_peek_typed(ctx, 1, ENTRY_LIST, &target))
 		list_move_reply(ctx, 0, source, from_side, 1, target, to_side);
+	return true;
+}
+
+static void move_or_block(struct ctx *ctx, enum list_side from_side, enum list_side to_side)
+{
+	int64_t until;
+
+	if (ctx_arg_timeout(ctx, ctx->argc - 1, &until) && !move(ctx, from_side, to_side))
+		ctx_block(ctx, ENTRY_LIST, 1, until);
 }
 
 void cmd_lmove(struct ctx *ctx)
@@ -149,7 +199,20 @@ void cmd_lmove(struct ctx *ctx)
 		move(ctx, from_side, to_side);
 }
 
+void cmd_blmove(struct ctx *ctx)
+{
+	enum list_side from_side, to_side;
+
+	if (arg_side(ctx, 3, &from_side) && arg_side(ctx, 4, &to_side))
+		move_or_block(ctx, from_side, to_side);
+}
+
 void cmd_rpoplpush(struct ctx *ctx)
 {
 	move(ctx, LIST_BACK, LIST_FRONT);
+}
+
+void cmd_brpoplpush(struct ctx *ctx)
+{
+	move_or_block(ctx, LIST_BACK, LIST_FRONT);
 }

@@ -55,8 +55,10 @@ uint64_t keyspace_scan(const struct keyspace *ks, uint32_t db, uint64_t cursor, 
 
 /* Keys when the client doesn't say. */
 #define SCAN_COUNT_DEFAULT 10
-/* Keys that one call looks at, whatever the client says: some 5 ms. */
+/* Keys that one call looks at, whatever the client says: some 5 ms; fewer with a long pattern. */
 #define SCAN_COUNT_MAX (64 * 1024)
+/* Patterns are seldom longer. */
+#define PATTERN_USUAL_MAX 32
 /*
  * Slots and buckets that one call looks at beyond one bucket a key: all slots, so that a database with
  * hardly a key in it takes one call. 1 MB of slot lines, some 100 us.
@@ -97,7 +99,7 @@ static bool parse_count(struct ctx *ctx, uint32_t i, size_t *count)
 		reply_error(ctx->reply, error_syntax);
 		return false;
 	}
-	*count = n < SCAN_COUNT_MAX ? (size_t)n : SCAN_COUNT_MAX;
+	*count = (size_t)n;
 	return true;
 }
 
@@ -107,6 +109,13 @@ bool scan_parse_cursor(struct ctx *ctx, uint32_t i, uint64_t *cursor)
 		return true;
 	reply_error(ctx->reply, "ERR invalid cursor");
 	return false;
+}
+
+static void limit_count(struct scan_options *options)
+{
+	size_t most = SCAN_COUNT_MAX / scan_match_cost(options->pattern);
+	if (options->count > most)
+		options->count = most ? most : 1;
 }
 
 bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct scan_options *options)
@@ -139,7 +148,13 @@ bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct sc
 		}
 		i += 2;
 	}
+	limit_count(options);
 	return true;
+}
+
+size_t scan_match_cost(struct slice pattern)
+{
+	return 1 + pattern.len / PATTERN_USUAL_MAX;
 }
 
 bool scan_match(const struct scan_options *options, struct slice name)

@@ -2,6 +2,7 @@
 #include "shard/handlers.h"
 #include "shard/scan.h"
 #include "shard/set.h"
+#include "shard/turn.h"
 
 static struct listpack_item argument_member(const struct ctx *ctx, uint32_t i)
 {
@@ -121,8 +122,18 @@ void cmd_smismember(struct ctx *ctx)
 		reply_int(ctx->reply, set_contains(&set, ctx->shard, argument_member(ctx, i)));
 }
 
+/* The smaller one of what is asked for and what is there. */
+static uint64_t at_most(const struct entry *e, uint64_t count)
+{
+	struct set set = set_of(e);
+	size_t size = set_count(&set);
+
+	return count < size ? count : size;
+}
+
 /* Members as they come into a reply, counted. */
 struct shown {
+	struct shard *shard;
 	struct reply *reply;
 	size_t count;
 };
@@ -133,28 +144,29 @@ static bool show(void *arg, struct listpack_item member)
 
 	set_reply_member(shown->reply, member);
 	shown->count++;
+	turn_step(shown->shard);
 	return true;
 }
 
 static void reply_members(struct ctx *ctx, const struct set *set)
 {
-	struct shown shown = {ctx->reply, 0};
-	size_t at = reply_later(ctx->reply);
+	struct shown shown = {ctx->shard, ctx->reply, 0};
 
+	reply_set(ctx->reply, set_count(set));
 	set_walk(set, show, &shown);
-	reply_set_at(ctx->reply, at, shown.count);
 }
 
 void cmd_smembers(struct ctx *ctx)
 {
 	struct set set;
 
-	if (find_set(ctx, &set))
+	if (find_set(ctx, &set) && ctx_long_read(ctx, set_count(&set)))
 		reply_members(ctx, &set);
 }
 
 struct set_scan {
 	struct scan_options options;
+	struct shard *shard;
 	struct reply members; /* apart: the cursor stands before them */
 	size_t found;
 };
@@ -165,8 +177,10 @@ static bool scan_visit(void *arg, struct listpack_item member)
 	char room[NUMBER_TEXT_MAX];
 	struct slice text = listpack_item_text(member, room);
 
+	turn_step(scan->shard);
 	if (scan_match(&scan->options, text)) {
 		reply_bulk_slice(&scan->members, text);
+		reply_seal(&scan->members);
 		scan->found++;
 	}
 	return true;
@@ -175,7 +189,7 @@ static bool scan_visit(void *arg, struct listpack_item member)
 /* Redis looks at the options only where there is a set. */
 void cmd_sscan(struct ctx *ctx)
 {
-	struct set_scan scan = {.found = 0};
+	struct set_scan scan = {.shard = ctx->shard, .found = 0};
 	struct entry *e;
 	uint64_t cursor;
 
@@ -186,8 +200,10 @@ void cmd_sscan(struct ctx *ctx)
 		scan_reply(ctx, 0, &scan.members, 0);
 	} else if (scan_parse_options(ctx, 3, 0, &scan.options)) {
 		struct set set = set_of(e);
-		cursor = set_scan(&set, cursor, scan.options.count, scan_visit, &scan);
-		scan_reply(ctx, cursor, &scan.members, scan.found);
+		if (ctx_long(ctx, at_most(e, scan.options.count))) {
+			cursor = set_scan(&set, cursor, scan.options.count, scan_visit, &scan);
+			scan_reply(ctx, cursor, &scan.members, scan.found);
+		}
 	}
 	reply_deinit(&scan.members);
 }
@@ -197,19 +213,28 @@ void cmd_sscan(struct ctx *ctx)
 /* As often as the same member may come: no reply gets larger than the largest string. */
 static void reply_repeated(struct ctx *ctx, const struct set *set, uint64_t count)
 {
-	struct reply_mark mark = reply_mark(ctx->reply);
 	size_t max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
+	size_t bytes = 0;
 	struct listpack_item member;
+	struct reply members;
 
-	reply_array(ctx->reply, count);
+	reply_init(&members, ctx->reply->resp);
 	for (uint64_t i = 0; i < count && set_random(set, ctx->shard, &member); i++) {
-		set_reply_member(ctx->reply, member);
-		if (ctx->reply->len - mark.len > max) {
-			reply_rollback(ctx->reply, mark);
-			reply_error(ctx->reply, "ERR value is out of range");
-			return;
-		}
+		size_t before = members.len;
+		set_reply_member(&members, member);
+		bytes += members.len - before;
+		if (bytes > max)
+			break;
+		reply_seal(&members);
+		turn_step(ctx->shard);
 	}
+	if (bytes > max) {
+		reply_error(ctx->reply, "ERR value is out of range");
+	} else {
+		reply_array(ctx->reply, count);
+		reply_move(ctx->reply, &members);
+	}
+	reply_deinit(&members);
 }
 
 static void random_members(struct ctx *ctx)
@@ -221,15 +246,16 @@ static void random_members(struct ctx *ctx)
 	    !ctx_find_typed(ctx, 0, ENTRY_SET, &e))
 		return;
 	struct set set = set_of(e);
+	if (e && !ctx_long(ctx, count < 0 ? (uint64_t)-count : set_count(&set)))
+		return;
 	if (count < 0 && e) {
 		reply_repeated(ctx, &set, (uint64_t)-count);
 		return;
 	}
-	struct shown shown = {ctx->reply, 0};
-	size_t at = reply_later(ctx->reply);
-	if (count > 0)
+	struct shown shown = {ctx->shard, ctx->reply, 0};
+	reply_array(ctx->reply, e ? at_most(e, (uint64_t)count) : 0);
+	if (e && count > 0)
 		set_sample(&set, ctx->shard, (size_t)count, show, &shown);
-	reply_array_at(ctx->reply, at, shown.count);
 }
 
 void cmd_srandmember(struct ctx *ctx)
@@ -287,8 +313,10 @@ static void pop_members(struct ctx *ctx, const struct entry *e, uint64_t count)
 	}
 	reply_set(ctx->reply, count);
 	set_edit_begin(&edit, ctx, 0, e);
-	for (uint64_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++) {
 		pop_member(&edit);
+		turn_step(ctx->shard);
+	}
 	set_edit_end(&edit);
 }
 
@@ -307,9 +335,9 @@ void cmd_spop(struct ctx *ctx)
 	if (!ctx_peek_typed(ctx, 0, ENTRY_SET, &e))
 		return;
 	if (ctx->argc == 3) {
-		if (e && count > 0)
+		if (e && count > 0 && ctx_long(ctx, at_most(e, (uint64_t)count)))
 			pop_members(ctx, e, (uint64_t)count);
-		else
+		else if (!e || count == 0)
 			reply_set(ctx->reply, 0);
 	} else if (e) {
 		set_edit_begin(&edit, ctx, 0, e);

@@ -8,6 +8,7 @@
 #include "proto/mem.h"
 #include "shard/handlers.h"
 #include "shard/set.h"
+#include "shard/turn.h"
 
 enum set_operation {
 	SET_INTER,
@@ -60,8 +61,11 @@ static bool job_found(void *arg, struct listpack_item member)
 	} else {
 		if (job->reply)
 			set_reply_member(job->reply, member);
+		if (job->reply && job->reply != job->ctx->reply)
+			reply_seal(job->reply);
 		job->found++;
 	}
+	turn_step(job->ctx->shard);
 	return job->found < job->max;
 }
 
@@ -69,6 +73,7 @@ static bool ask_others(void *arg, struct listpack_item member)
 {
 	struct set_job *job = arg;
 
+	turn_steps(job->ctx->shard, job->count);
 	for (uint32_t i = 0; i < job->count; i++)
 		if (i != job->walked &&
 		    set_contains(&job->sets[i], job->ctx->shard, member) != job->wanted)
@@ -84,6 +89,23 @@ static uint32_t smallest(const struct set_job *job)
 		if (set_count(&job->sets[i]) < set_count(&job->sets[best]))
 			best = i;
 	return best;
+}
+
+/* False when it takes turns, and not yet does: there is nothing to free then. */
+static bool job_may_run(struct set_job *job, enum set_operation operation)
+{
+	uint64_t elements = 0;
+
+	if (operation == SET_UNION)
+		for (uint32_t i = 0; i < job->count; i++)
+			elements += set_count(&job->sets[i]);
+	else
+		elements = job->count *
+			   set_count(&job->sets[operation == SET_INTER ? smallest(job) : 0]);
+	if (ctx_long(job->ctx, elements))
+		return true;
+	job_end(job);
+	return false;
 }
 
 static void job_run(struct set_job *job, enum set_operation operation)
@@ -110,26 +132,35 @@ static void show_union(struct set_job *job)
 	job_run(job, SET_UNION);
 	struct set all = set_edit_set(&edit);
 	job->edit = NULL;
-	job->found = 0;
 	job->reply = job->ctx->reply;
+	reply_set(job->reply, set_count(&all));
 	set_walk(&all, job_found, job);
 	set_edit_drop(&edit);
+}
+
+/* Members as they are found, apart: how many they are is known after them. */
+static void show_found(struct set_job *job, enum set_operation operation)
+{
+	struct reply members;
+
+	reply_init(&members, job->ctx->reply->resp);
+	job->reply = &members;
+	job_run(job, operation);
+	reply_set(job->ctx->reply, job->found);
+	reply_move(job->ctx->reply, &members);
+	reply_deinit(&members);
 }
 
 static void show(struct ctx *ctx, enum set_operation operation)
 {
 	struct set_job job;
 
-	if (!job_begin(&job, ctx, 0))
+	if (!job_begin(&job, ctx, 0) || !job_may_run(&job, operation))
 		return;
-	size_t at = reply_later(ctx->reply);
-	if (operation == SET_UNION && job.count > 1) {
+	if (operation == SET_UNION && job.count > 1)
 		show_union(&job);
-	} else {
-		job.reply = ctx->reply;
-		job_run(&job, operation);
-	}
-	reply_set_at(ctx->reply, at, job.found);
+	else
+		show_found(&job, operation);
 	job_end(&job);
 }
 
@@ -156,7 +187,7 @@ static void store(struct ctx *ctx, enum set_operation operation)
 	struct set_edit edit;
 	struct set_job job;
 
-	if (!job_begin(&job, ctx, 1))
+	if (!job_begin(&job, ctx, 1) || !job_may_run(&job, operation))
 		return;
 	set_edit_begin(&edit, ctx, 0, NULL);
 	job.edit = &edit;
@@ -213,7 +244,8 @@ void cmd_sintercard(struct ctx *ctx)
 	struct set_job job;
 	int64_t limit;
 
-	if (!parse_intercard(ctx, &limit) || !job_begin(&job, ctx, 0))
+	if (!parse_intercard(ctx, &limit) || !job_begin(&job, ctx, 0) ||
+	    !job_may_run(&job, SET_INTER))
 		return;
 	if (limit > 0)
 		job.max = (uint64_t)limit;

@@ -1,9 +1,9 @@
 /*
- * Sorted sets: ZADD to ZSCAN, what goes by members. Ranges: cmd_zset_range.c; several sets together:
- * cmd_zset_ops.c.
+ * Sorted sets: ZADD to ZSCAN, what goes by members. Ranges: cmd_zset_range.c; several sets
+ * together: cmd_zset_ops.c.
  *
- * Reads run under RCU whatever the set is kept in. Writes check what can fail, and make their changes in
- * one edit (zset_value.h).
+ * Reads run under RCU whatever the set is kept in. Writes check what can fail, and make their
+ * changes in one edit (zset_value.h).
  */
 #include "proto/mem.h"
 #include "shard/handlers.h"
@@ -321,7 +321,7 @@ static void show_random(struct ctx *ctx, const struct entry *e, uint64_t count,
 
 void cmd_zrandmember(struct ctx *ctx)
 {
-	struct zset_show show = {.reply = ctx->reply};
+	struct zset_show show = {.shard = ctx->shard, .reply = ctx->reply};
 	struct entry *e;
 	int64_t count = -1;
 
@@ -329,14 +329,21 @@ void cmd_zrandmember(struct ctx *ctx)
 		return;
 	if (!ctx_find_typed(ctx, 0, ENTRY_ZSET, &e))
 		return;
-	size_t at = ctx->argc > 2 ? reply_later(ctx->reply) : 0;
-	if (e && count > 0)
-		zset_value_sample(ctx->shard, e, (size_t)count, zset_show_element, &show);
-	else if (e)
-		show_random(ctx, e, (uint64_t)-count, &show);
+	uint64_t length = e ? zset_value_count(e) : 0;
+	uint64_t shown = count < 0                  ? (uint64_t)-count
+			 : (uint64_t)count < length ? (uint64_t)count
+						    : length;
+	if (length == 0)
+		shown = 0;
+	if (!ctx_long(ctx, count > 0 && length > shown ? length : shown))
+		return;
 	if (ctx->argc > 2)
-		reply_array_at(ctx->reply, at, zset_show_length(&show, show.count));
-	else if (show.count == 0)
+		reply_array(ctx->reply, zset_show_length(&show, shown));
+	if (shown > 0 && count > 0)
+		zset_value_sample(ctx->shard, e, (size_t)count, zset_show_element, &show);
+	else if (shown > 0)
+		show_random(ctx, e, (uint64_t)-count, &show);
+	else if (ctx->argc == 2)
 		reply_null(ctx->reply);
 }
 
@@ -344,6 +351,7 @@ void cmd_zrandmember(struct ctx *ctx)
 
 struct scan {
 	struct scan_options options;
+	struct shard *shard;
 	struct reply bulks;
 	size_t count;
 };
@@ -354,10 +362,12 @@ static void scan_element(void *arg, const struct zset_element *element)
 	struct scan *scan = arg;
 	char text[NUMBER_DOUBLE_TEXT_MAX];
 
+	turn_step(scan->shard);
 	if (!scan_match(&scan->options, element->member))
 		return;
 	reply_bulk_slice(&scan->bulks, element->member);
 	reply_bulk(&scan->bulks, text, number_format_double(text, element->score));
+	reply_seal(&scan->bulks);
 	scan->count += 2;
 }
 
@@ -375,6 +385,10 @@ void cmd_zscan(struct ctx *ctx)
 	}
 	if (!scan_parse_options(ctx, 3, 0, &scan.options))
 		return;
+	uint64_t length = zset_value_count(e);
+	if (!ctx_long(ctx, length < scan.options.count ? length : scan.options.count))
+		return;
+	scan.shard = ctx->shard;
 	reply_init(&scan.bulks, ctx->reply->resp);
 	scan.count = 0;
 	cursor = zset_value_scan(e, cursor, scan.options.count, scan_element, &scan);

@@ -1,6 +1,6 @@
 /*
- * Several sorted sets put together: ZUNION, ZINTER, ZDIFF, with and without STORE, and ZINTERCARD. Plain
- * sets take part with a score of 1 for each member.
+ * Several sorted sets put together: ZUNION, ZINTER, ZDIFF, with and without STORE, and ZINTERCARD.
+ * Plain sets take part with a score of 1 for each member.
  *
  * What comes out is collected in an edit of its own (zset_value.h), which is then shown or put.
  */
@@ -145,6 +145,7 @@ static void union_visit(void *arg, const struct zset_element *element)
 	double score = number_or_zero(element->score * job->walked->weight);
 	double old;
 
+	turn_step(job->ctx->shard);
 	if (zset_edit_find(job->edit, element->member, &old))
 		score = aggregate(job, old, score);
 	zset_edit_put(job->edit, element->member, score);
@@ -157,6 +158,7 @@ static void inter_visit(void *arg, const struct zset_element *element)
 
 	if (job_done(job))
 		return;
+	turn_steps(job->ctx->shard, job->count);
 	for (uint32_t i = 1; i < job->count; i++) {
 		double other;
 		if (!source_find(job, &job->sources[i], element->member, &other))
@@ -171,6 +173,7 @@ static void diff_visit(void *arg, const struct zset_element *element)
 	struct job *job = arg;
 	double other;
 
+	turn_steps(job->ctx->shard, job->count);
 	for (uint32_t i = 1; i < job->count; i++)
 		if (source_find(job, &job->sources[i], element->member, &other))
 			return;
@@ -300,7 +303,11 @@ static bool parse_options(struct job *job)
 
 static void job_show(struct job *job)
 {
-	struct zset_show show = {.reply = job->ctx->reply, .scores = job->scores};
+	struct zset_show show = {
+		.shard = job->ctx->shard,
+		.reply = job->ctx->reply,
+		.scores = job->scores,
+	};
 
 	reply_array(show.reply, zset_show_length(&show, zset_edit_count(job->edit)));
 	zset_edit_walk(job->edit, zset_show_element, &show);
@@ -316,6 +323,20 @@ static void job_put(struct job *job)
 		ctx->dirty++;
 	zset_edit_end(job->edit);
 	reply_int(ctx->reply, (int64_t)count);
+}
+
+/* The elements to be looked at, as often as that is. */
+static uint64_t job_elements(const struct job *job)
+{
+	uint64_t least = job->sources[0].count, all = 0;
+
+	for (uint32_t i = 0; i < job->count; i++) {
+		uint64_t count = job->sources[i].count;
+		all += count;
+		if (job->operation == ZSET_INTER && count < least)
+			least = count;
+	}
+	return job->operation == ZSET_UNION ? all : least * job->count;
 }
 
 static void job_finish(struct job *job)
@@ -344,7 +365,7 @@ static void job_run(struct job job)
 		return;
 	size_t bytes = job.count * sizeof(*job.sources);
 	job.sources = mem_alloc(bytes);
-	if (find_sources(&job) && parse_options(&job))
+	if (find_sources(&job) && parse_options(&job) && ctx_long(job.ctx, job_elements(&job)))
 		job_finish(&job);
 	mem_free(job.sources, bytes);
 }

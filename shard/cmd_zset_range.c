@@ -1,9 +1,11 @@
 /*
- * Sorted sets, what goes by order: ZRANGE in all its forms, ZCOUNT, ZREMRANGEBY..., ZPOPMIN and so on.
+ * Sorted sets, what goes by order: ZRANGE in all its forms, ZCOUNT, ZREMRANGEBY..., ZPOPMIN and so
+ * on.
  *
- * Every range becomes ranks first (zset_range.h), whatever it goes by; LIMIT is arithmetic on them, and
- * counting needs no look at the elements between.
+ * Every range becomes ranks first (zset_range.h), whatever it goes by; LIMIT is arithmetic on them,
+ * and counting needs no look at the elements between.
  */
+#include "shard/blocked.h"
 #include "shard/handlers.h"
 #include "shard/zset_range.h"
 #include "shard/zset_show.h"
@@ -97,6 +99,8 @@ static struct zset_ranks request_ranks(const struct range_request *request, cons
 	struct zset_ranks ranks = zset_range_ranks(&request->range, e, request->reverse);
 	uint64_t skip = (uint64_t)request->offset; /* a negative one skips everything */
 
+	if (request->by == RANGE_BY_RANK) /* LIMIT 5 -1 may stand here, and does nothing */
+		skip = 0;
 	skip = skip > ranks.count ? ranks.count : skip;
 	ranks.count -= skip;
 	if (!request->reverse)
@@ -112,10 +116,14 @@ static struct zset_ranks request_ranks(const struct range_request *request, cons
 
 static void show_range(struct ctx *ctx, const struct range_request *request, const struct entry *e)
 {
-	struct zset_show show = {.reply = ctx->reply, .scores = request->scores};
-	uint64_t from;
+	struct zset_show show = {.shard = ctx->shard,
+				 .reply = ctx->reply,
+				 .scores = request->scores};
+	uint64_t from = 0;
 
 	struct zset_ranks ranks = request_ranks(request, e, &from);
+	if (!ctx_long_read(ctx, ranks.count))
+		return;
 	reply_array(ctx->reply, zset_show_length(&show, ranks.count));
 	zset_value_walk(e, from, ranks.count, request->reverse, zset_show_element, &show);
 }
@@ -177,7 +185,10 @@ void cmd_zrevrangebylex(struct ctx *ctx)
 
 static void store_element(void *arg, const struct zset_element *element)
 {
-	zset_edit_put(arg, element->member, element->score);
+	struct zset_edit *edit = arg;
+
+	zset_edit_put(edit, element->member, element->score);
+	turn_step(edit->ctx->shard);
 }
 
 void cmd_zrangestore(struct ctx *ctx)
@@ -186,13 +197,16 @@ void cmd_zrangestore(struct ctx *ctx)
 	struct zset_ranks ranks = {0, 0};
 	struct zset_edit edit;
 	struct entry *e;
-	uint64_t from;
+	uint64_t from = 0;
 
 	if (!parse_request(ctx, &request) || !ctx_find_typed(ctx, 1, ENTRY_ZSET, &e))
 		return;
+	if (e)
+		ranks = request_ranks(&request, e, &from);
+	if (!ctx_long(ctx, ranks.count))
+		return;
 	zset_edit_begin_new(&edit, ctx, 0);
 	if (e) {
-		ranks = request_ranks(&request, e, &from);
 		zset_value_walk(e, from, ranks.count, request.reverse, store_element, &edit);
 	}
 	if (ranks.count > 0 || ctx_peek(ctx, 0, false))
@@ -246,6 +260,8 @@ static void remove_range(struct ctx *ctx, enum zset_range_by by)
 		return;
 	if (e) {
 		ranks = zset_range_ranks(&range, e, false);
+		if (!ctx_long(ctx, ranks.count))
+			return;
 		remove_ranks(ctx, 0, e, ranks);
 	}
 	reply_int(ctx->reply, (int64_t)ranks.count);
@@ -268,22 +284,34 @@ void cmd_zremrangebylex(struct ctx *ctx)
 
 /* --- popping --- */
 
-/* Shows and removes up to `count` elements of key k from one end. */
+/* Shows and removes `count` elements of key k, which there are, from one end. */
+static void take(struct ctx *ctx, uint32_t k, const struct entry *e, bool greatest, uint64_t count,
+		 struct zset_show *show)
+{
+	uint64_t length = zset_value_count(e);
+
+	ctx_effect_pop(ctx, greatest ? "ZPOPMAX" : "ZPOPMIN", k, count);
+	zset_value_walk(e, greatest ? length - 1 : 0, count, greatest, zset_show_element, show);
+	remove_ranks(ctx, k, e, (struct zset_ranks){greatest ? length - count : 0, count});
+}
+
+/* The same for up to `count`, as an array. */
 static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greatest, uint64_t count,
 		struct zset_show show)
 {
 	uint64_t length = zset_value_count(e);
 
 	count = count < length ? count : length;
-	ctx_effect_pop(ctx, greatest ? "ZPOPMAX" : "ZPOPMIN", k, count);
+	if (!ctx_long(ctx, count))
+		return;
 	reply_array(ctx->reply, zset_show_length(&show, count));
-	zset_value_walk(e, greatest ? length - 1 : 0, count, greatest, zset_show_element, &show);
-	remove_ranks(ctx, k, e, (struct zset_ranks){greatest ? length - count : 0, count});
+	take(ctx, k, e, greatest, count, &show);
 }
 
 static void zpop(struct ctx *ctx, bool greatest)
 {
 	struct zset_show show = {
+		.shard = ctx->shard,
 		.reply = ctx->reply,
 		.scores = true,
 		.pairs = ctx->argc == 2 ? PAIRS_FLAT : PAIRS_BY_PROTOCOL,
@@ -315,15 +343,15 @@ void cmd_zpopmax(struct ctx *ctx)
 	zpop(ctx, true);
 }
 
-/* ZMPOP's arguments from the number of keys on. On failure replies. */
-static bool parse_zmpop(struct ctx *ctx, bool *greatest, int64_t *count)
+/* ZMPOP's arguments from the number of keys (argument `at`) on. On failure replies. */
+static bool parse_zmpop(struct ctx *ctx, uint32_t at, bool *greatest, int64_t *count)
 {
 	int64_t keys;
 
 	*count = 1;
-	if (!ctx_arg_range(ctx, 1, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0"))
+	if (!ctx_arg_range(ctx, at, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0"))
 		return false;
-	uint32_t where = keys < ctx->argc - 2 ? (uint32_t)keys + 2 : 0;
+	uint32_t where = keys < ctx->argc - at - 1 ? (uint32_t)keys + at + 1 : 0;
 	*greatest = where > 0 && slice_is(ctx->argv[where], "max");
 	bool good = where > 0 && (*greatest || slice_is(ctx->argv[where], "min")) &&
 		    (ctx->argc == where + 1 ||
@@ -338,27 +366,95 @@ static bool parse_zmpop(struct ctx *ctx, bool *greatest, int64_t *count)
 	return false;
 }
 
-void cmd_zmpop(struct ctx *ctx)
+/* The first sorted set there is, NULL for none. False, after replying, when a key holds something else. */
+static bool find_first(struct ctx *ctx, uint32_t *k, struct entry **e)
 {
-	struct zset_show show = {.reply = ctx->reply, .scores = true, .pairs = PAIRS_ARRAYS};
-	bool greatest;
-	int64_t count;
-	struct entry *e = NULL;
-	uint32_t k = 0;
-
-	if (!parse_zmpop(ctx, &greatest, &count))
-		return;
-	for (; k < ctx->key_count; k++) {
-		if (!ctx_peek_typed(ctx, k, ENTRY_ZSET, &e))
-			return;
-		if (e)
-			break;
+	for (*k = 0; *k < ctx->key_count; ++*k) {
+		if (!ctx_peek_typed(ctx, *k, ENTRY_ZSET, e))
+			return false;
+		if (*e && !blocked_ahead(ctx, *k))
+			return true;
 	}
+	*e = NULL;
+	return true;
+}
+
+/* Key and elements; false, after replying null, when there is nothing. */
+static bool pop_many(struct ctx *ctx, bool greatest, int64_t count)
+{
+	struct zset_show show = {
+		.shard = ctx->shard,
+		.reply = ctx->reply,
+		.scores = true,
+		.pairs = PAIRS_ARRAYS,
+	};
+	struct entry *e;
+	uint32_t k;
+
+	if (!find_first(ctx, &k, &e))
+		return true;
 	if (!e) {
 		reply_null_array(ctx->reply);
-		return;
+		return false;
 	}
 	reply_array(ctx->reply, 2);
 	reply_bulk_slice(ctx->reply, ctx->keys[k].name);
 	pop(ctx, k, e, greatest, (uint64_t)count, show);
+	return true;
+}
+
+void cmd_zmpop(struct ctx *ctx)
+{
+	bool greatest;
+	int64_t count;
+
+	if (parse_zmpop(ctx, 1, &greatest, &count))
+		pop_many(ctx, greatest, count);
+}
+
+void cmd_bzmpop(struct ctx *ctx)
+{
+	bool greatest;
+	int64_t count, until;
+
+	if (parse_zmpop(ctx, 2, &greatest, &count) && ctx_arg_timeout(ctx, 1, &until) &&
+	    !pop_many(ctx, greatest, count))
+		ctx_block(ctx, ENTRY_ZSET, ctx->key_count, until);
+}
+
+/* Key, member and score of one element; false, after replying null, when there is nothing. */
+static bool pop_one(struct ctx *ctx, bool greatest)
+{
+	struct zset_show show = {.reply = ctx->reply, .scores = true, .pairs = PAIRS_FLAT};
+	struct entry *e;
+	uint32_t k;
+
+	if (!find_first(ctx, &k, &e))
+		return true;
+	if (!e) {
+		reply_null_array(ctx->reply);
+		return false;
+	}
+	reply_array(ctx->reply, 3);
+	reply_bulk_slice(ctx->reply, ctx->keys[k].name);
+	take(ctx, k, e, greatest, 1, &show);
+	return true;
+}
+
+static void pop_or_block(struct ctx *ctx, bool greatest)
+{
+	int64_t until;
+
+	if (ctx_arg_timeout(ctx, ctx->argc - 1, &until) && !pop_one(ctx, greatest))
+		ctx_block(ctx, ENTRY_ZSET, ctx->key_count, until);
+}
+
+void cmd_bzpopmin(struct ctx *ctx)
+{
+	pop_or_block(ctx, false);
+}
+
+void cmd_bzpopmax(struct ctx *ctx)
+{
+	pop_or_block(ctx, true);
 }

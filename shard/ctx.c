@@ -7,10 +7,12 @@
  */
 #include "shard/ctx.h"
 
+#include "shard/blocked.h"
 #include "shard/value.h"
 #include "shard/watch.h"
 
 #include <assert.h>
+#include <math.h>
 
 /* LFU: where new keys start, so that they aren't the first to go, and the counter's border. */
 #define LFU_START 5
@@ -18,7 +20,7 @@
 
 void ctx_store(struct ctx *ctx)
 {
-	assert(ctx->holder);
+	assert(ctx->holder && !ctx->quiet);
 	ctx->stored = true;
 }
 
@@ -97,14 +99,14 @@ void ctx_effect_expire(struct ctx *ctx, int64_t when)
 
 /* --- finding --- */
 
-/* The live entry of a key. The holder removes one that has expired. */
+/* The live entry of a key. The holder, if it may store, removes one that has expired. */
 static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t db)
 {
 	struct table *table = slot_table(key->slot, db);
 	struct entry *e = table ? table_find(table, key->hash, key->name) : NULL;
 	if (!e || !value_expired(e, ctx->now))
 		return e;
-	if (ctx->holder) {
+	if (ctx->holder && !ctx->quiet) {
 		if (ctx->shard->journal.on)
 			effect_remove(&ctx->shard->journal, db, key->name);
 		drop_entry(ctx, key, db, table, true);
@@ -255,6 +257,12 @@ static void slot_note_due(struct slot *slot, int64_t due)
 		atomic_store_explicit(&slot->expire_earliest, due, memory_order_relaxed);
 }
 
+/* Blocking commands wait for values of these types. */
+static bool may_be_awaited(const struct entry *e)
+{
+	return entry_type(e) == ENTRY_LIST || entry_type(e) == ENTRY_ZSET;
+}
+
 /* Publishes the entry; returns the one it replaced. */
 static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
@@ -269,6 +277,8 @@ static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct 
 	if (old)
 		count_entry(ctx, db, old, -1);
 	slot_note_due(key->slot, entry_due(e));
+	if (slot_blocked(key->slot) && may_be_awaited(e))
+		blocked_note(ctx, key, db);
 	return old;
 }
 
@@ -381,4 +391,23 @@ bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error)
 	}
 	*out = (uint32_t)n;
 	return true;
+}
+
+bool ctx_arg_timeout(struct ctx *ctx, uint32_t i, int64_t *until)
+{
+	long double seconds;
+	if (!number_parse_long_double(ctx->argv[i], &seconds)) {
+		reply_error(ctx->reply, "ERR timeout is not a float or out of range");
+		return false;
+	}
+	long double ms = ceill(seconds * 1000);
+	const char *error = ms < 0 ? "ERR timeout is negative"
+			    : ms > (long double)(INT64_MAX - ctx->now)
+				    ? "ERR timeout is out of range"
+				    : NULL;
+	if (error)
+		reply_error(ctx->reply, error);
+	else
+		*until = ms == 0 ? INT64_MAX : ctx->now + (int64_t)ms;
+	return !error;
 }

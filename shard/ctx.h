@@ -21,7 +21,10 @@
  *    Never change one: build a new entry and ctx_put() it. (Owner-only values are changed in place,
  *    after ctx_open().)
  *  - A handler of a read-only command may run twice, or for nothing, and what it found is thrown away
- *    when a writer interfered: it has no effects but its reply and access bits.
+ *    when a writer interfered: it has no effects but its reply, hits and misses (they are taken
+ *    back), and access bits.
+ *  - What visits or writes any number of elements asks ctx_long() before its first store, and
+ *    calls turn_step() for each (turn.h).
  *  - Time is ctx->now, randomness shard_random(ctx->shard). No system calls, no globals.
  */
 #ifndef SHARD_CTX_H
@@ -42,6 +45,21 @@ struct key {
 	struct slot *slot;
 };
 
+struct blocked_queue;
+
+/* Keys that others wait for, and that have been put: the holder serves them at the end of its unit of work. */
+struct ready_list {
+	struct blocked_queue *first, *last;
+};
+
+/* A blocking command has found nothing: what its client waits for. */
+struct ctx_block {
+	bool wanted;
+	enum entry_type type; /* of the values */
+	uint32_t key_count;   /* which it waits for: the first ones of the request's */
+	int64_t until;        /* unix ms; INT64_MAX: for ever */
+};
+
 struct ctx {
 	/* the request; argv[0] is the command's name */
 	const struct command *cmd;
@@ -58,12 +76,19 @@ struct ctx {
 	struct shard *shard; /* the executing worker's */
 	bool holder;         /* all slots of the request are held: may store */
 	bool by_state;       /* its effects are what each key is after it (effects below) */
+	bool may_block;      /* not inside a transaction */
+	bool quiet;          /* ... but may not: readers read what it reads (slot_quiet) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
+	uint64_t long_from;  /* with more elements than this it is to take turns; 0: it runs as it is */
 	/* results */
 	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
+	bool need_turns;  /* it has refused to do so much in one go: run again as long work (turn.h) */
+	bool droppable;   /* while it takes turns: it owns nothing, and may be ended by forgetting it */
 	bool own_effects; /* the handler has said what its effects are */
 	uint64_t dirty;   /* changes made */
+	struct ctx_block block;
+	struct ready_list *ready; /* of the unit of work */
 };
 
 /*
@@ -120,9 +145,29 @@ void ctx_open(struct ctx *ctx, uint32_t k);
 void ctx_store(struct ctx *ctx);
 
 /*
+ * Whether the handler may go on to do something with so many elements. False: it returns at once, having
+ * stored nothing, and will be run again where it may; whatever it has replied is thrown away. (Where
+ * nobody waits, as in tests, it always may.)
+ */
+static inline bool ctx_long(struct ctx *ctx, uint64_t elements)
+{
+	if (ctx->long_from == 0 || elements <= ctx->long_from)
+		return true;
+	ctx->need_turns = true;
+	return false;
+}
+
+/* The same for one that from here on only reads and replies, and owns no memory: see `droppable`. */
+static inline bool ctx_long_read(struct ctx *ctx, uint64_t elements)
+{
+	ctx->droppable = true;
+	return ctx_long(ctx, elements);
+}
+
+/*
  * Effects (journal.h): what does again what a write did. Unless the handler says otherwise that is
  * the request itself. So who depends on the time, on luck or on floating point says otherwise, before
- * its first store:
+ * its first store, and after ctx_long() has let it go on:
  *  - ctx_by_state(): each entry put is an effect "make the key so", each key removed one "DEL". Wrong for
  *    what is changed in place. Commands with keys in several slots are always done so, unless
  *  - ctx_effect() says it: a command of one key, given as its arguments; as often as needed.
@@ -161,5 +206,18 @@ bool ctx_arg_double(struct ctx *ctx, uint32_t i, double *out, const char *error)
  * of a number that isn't one or doesn't fit 32 bits; NULL: the usual.
  */
 bool ctx_arg_db(struct ctx *ctx, uint32_t i, uint32_t *out, const char *error);
+
+/*
+ * Argument i as a time to wait in seconds: `until` is what ctx_block() takes. On failure replies as Redis
+ * does.
+ */
+bool ctx_arg_timeout(struct ctx *ctx, uint32_t i, int64_t *until);
+
+/* Nothing is there; a null is replied for the case that it can't wait. Waits for the first `key_count` keys. */
+static inline void ctx_block(struct ctx *ctx, enum entry_type type, uint32_t key_count,
+			     int64_t until)
+{
+	ctx->block = (struct ctx_block){true, type, key_count, until};
+}
 
 #endif

@@ -7,6 +7,7 @@
 #include "shard/dict.h"
 
 #include "proto/mem.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 
@@ -134,6 +135,7 @@ static bool sample_draw(const struct dict *dict, struct shard *shard, size_t cou
 	for (size_t draws = 2 * count + SAMPLE_DRAWS_MORE; found < count && draws > 0; draws--) {
 		struct entry *e = table_random(&dict->table, shard_random(shard));
 		found += e && !entry_expired(e, now) && drawn_add(drawn, e);
+		turn_step(shard);
 	}
 	return found == count;
 }
@@ -152,6 +154,7 @@ static void choice_visit(void *arg, struct entry *e)
 {
 	struct choice *choice = arg;
 
+	turn_step(choice->shard);
 	if (choice->wanted == 0 || choice->left == 0 || entry_expired(e, choice->now))
 		return;
 	if (shard_random(choice->shard) % choice->left-- >= choice->wanted)
@@ -363,6 +366,7 @@ static void copy_visit(void *arg, struct entry *e)
 
 	dict_put(copy->dict, copy->shard, dict_hash(copy->shard, key),
 		 entry_with_expire(e, entry_expire(e)));
+	turn_step(copy->shard);
 }
 
 struct dict *dict_copy(const struct dict *dict, struct shard *shard)

@@ -2,18 +2,22 @@
  * Running a handler (execute.h).
  *
  * The happy path of a read: seqs are even, the handler runs, the seqs are the same: its reply stands.
- * In a writer's way it tries again a few times, then the caller holds the slots itself.
+ * In a writer's way it waits a moment or tries again, then the caller holds the slots itself.
  */
 #include "shard/execute.h"
 
 #include "proto/mem.h"
+#include "shard/blocked.h"
 #include "shard/hold.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <urcu/arch.h>
 
 /* Keys whose seqs fit on the stack; requests with more ask for memory. */
 #define OBSERVE_SEQS_INLINE 64
+/* So many slots are sorted in less time than all possible ones are gone through. */
+#define SORT_MAX 64
 
 void key_prepare(struct key *key, struct keyspace *ks, struct slice name)
 {
@@ -29,8 +33,26 @@ static int compare_slots(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The same for many: a bit for each slot. */
+static uint32_t slots_unique_many(struct slot **slots, uint32_t count)
+{
+	uint64_t set[SLOT_COUNT / 64] = {0};
+	struct slot *first = slots[0] - slots[0]->index;
+	uint32_t unique = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t index = (size_t)(slots[i] - first);
+		set[index / 64] |= 1ull << index % 64;
+	}
+	for (uint32_t i = 0; i < SLOT_COUNT / 64; i++)
+		for (uint64_t bits = set[i]; bits; bits &= bits - 1)
+			slots[unique++] = first + i * 64 + (uint32_t)__builtin_ctzll(bits);
+	return unique;
+}
+
 uint32_t slots_unique(struct slot **slots, uint32_t count)
 {
+	if (count > SORT_MAX)
+		return slots_unique_many(slots, count);
 	if (count > 1)
 		qsort(slots, count, sizeof(*slots), compare_slots);
 	uint32_t unique = 0;
@@ -90,6 +112,7 @@ void execute(struct ctx *ctx)
 	}
 	ctx->by_state = ctx->shard->journal.on && in_several_slots(ctx);
 	key_handlers[ctx->cmd->id](ctx);
+	assert(!(ctx->need_turns && (ctx->dirty || ctx->own_effects)));
 	if (!ctx->dirty)
 		return;
 	stat_add(&ctx->shard->stats.dirty, ctx->dirty);
@@ -97,23 +120,26 @@ void execute(struct ctx *ctx)
 		effect_request(ctx);
 }
 
-bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
+/*
+ * The slot's seq once it is even: true. A holder is soon done, and to become one oneself would only turn the
+ * next reader away: it is waited for, while spins are left.
+ */
+static bool seq_even(const struct slot *slot, uint32_t *seq, int *spins)
 {
-	if (!slots_try_hold(ctx->shard, slots, count))
-		return false;
-	execute(ctx);
-	slots_release(ctx->shard, slots, count, ctx->stored, ctx->now);
+	while (slot_seq_busy(*seq = slot_seq_begin(slot))) {
+		if (--*spins <= 0)
+			return false;
+		caa_cpu_relax();
+	}
 	return true;
 }
 
-/* One pass: false when some slot is being written or was. */
-static bool observe_once(struct ctx *ctx, uint32_t *seqs)
+/* One pass: false when some slot was written, or still is when no spins are left. */
+static bool observe_once(struct ctx *ctx, uint32_t *seqs, int *spins)
 {
-	for (uint32_t i = 0; i < ctx->key_count; i++) {
-		seqs[i] = slot_seq_begin(ctx->keys[i].slot);
-		if (seqs[i] & 1)
+	for (uint32_t i = 0; i < ctx->key_count; i++)
+		if (!seq_even(ctx->keys[i].slot, &seqs[i], spins))
 			return false;
-	}
 	load_clock(ctx);
 	key_handlers[ctx->cmd->id](ctx);
 	if (ctx->shard->journal.on)
@@ -150,6 +176,30 @@ static void attempt_undo(struct ctx *ctx, const struct attempt *attempt)
 	atomic_store_explicit(&stats->misses, attempt->misses, memory_order_relaxed);
 }
 
+static int tries_for(uint32_t key_count)
+{
+	if (key_count > OBSERVE_KEYS_FEW)
+		return OBSERVE_TRIES_LARGE;
+	return key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
+}
+
+bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
+{
+	struct ready_list ready = {0};
+	if (!slots_try_hold(ctx->shard, slots, count))
+		return false;
+	struct attempt attempt = attempt_begin(ctx);
+	ctx->ready = &ready;
+	execute(ctx);
+	if (ctx->need_turns)
+		attempt_undo(ctx, &attempt);
+	if (ready.first)
+		ctx->stored |= blocked_serve(&ready, ctx->shard, slots, count, ctx->clock);
+	ctx->ready = NULL;
+	slots_release(ctx->shard, slots, count, ctx->stored, ctx->now);
+	return true;
+}
+
 enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 {
 	assert(!ctx->holder);
@@ -160,12 +210,13 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 		seqs = mem_alloc(bytes);
 	struct attempt attempt = attempt_begin(ctx);
 	enum observed result = OBSERVED_BUSY;
-	int tries = ctx->key_count > 1 ? OBSERVE_TRIES_MANY : OBSERVE_TRIES_ONE;
-	while (result == OBSERVED_BUSY && tries-- > 0) {
-		ctx->need_holder = false;
-		if (observe_once(ctx, seqs))
+	int tries = tries_for(ctx->key_count);
+	int spins = hold_spins(ctx->shard);
+	while (result == OBSERVED_BUSY && spins > 0 && tries-- > 0) {
+		ctx->need_holder = ctx->need_turns = false;
+		if (observe_once(ctx, seqs, &spins))
 			result = OBSERVED;
-		if (ctx->need_holder)
+		if (ctx->need_holder || ctx->need_turns)
 			result = OBSERVED_HOLDER;
 		if (result != OBSERVED)
 			attempt_undo(ctx, &attempt);

@@ -31,18 +31,27 @@ uint32_t slots_unique(struct slot **slots, uint32_t count);
  */
 void execute(struct ctx *ctx);
 
-/* Holds these slots (hold.h), runs the handler, releases them. False: one of them is held by another. */
+/*
+ * Holds these slots (hold.h), runs the handler, releases them. False: one of them is held by another.
+ * With ctx->need_turns nothing has been done, and the reply is as it was.
+ */
 bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count);
 
 enum observed {
 	OBSERVED,        /* the reply stands: all of it was true at one moment */
-	OBSERVED_BUSY,   /* a writer was in the way each time: hold the slots */
-	OBSERVED_HOLDER, /* it met a value that only the holder may read */
+	OBSERVED_BUSY,   /* a writer was in the way each time, or for long: hold the slots */
+	OBSERVED_HOLDER, /* only the holder may do it, or it needs turns (ctx->need_turns) */
 };
 
-/* Attempts of a reader before it holds the slots itself: for one key, and for several. */
+/*
+ * Attempts of a reader before it holds the slots itself: for one key, for several, and for more than
+ * OBSERVE_KEYS_FEW: the more there are the more likely the next one fails too, and the more work is lost. To
+ * meet a slot that is held costs none, as long as that lasts no longer than HOLD_SPINS.
+ */
 #define OBSERVE_TRIES_ONE 3
 #define OBSERVE_TRIES_MANY 8
+#define OBSERVE_TRIES_LARGE 1
+#define OBSERVE_KEYS_FEW    64
 
 /*
  * Runs a read-only handler under RCU on whatever slots its keys are in: notes the even seq of each

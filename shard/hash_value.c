@@ -297,23 +297,3 @@ void hash_digest(const struct entry *e, struct digest *digest)
 {
 	hash_walk(e, INT64_MIN, digest_visit, digest);
 }
-
-static void serialized_visit(void *arg, const struct hash_field *field)
-{
-	size_t *size = arg;
-
-	*size += serialized_string(field->name) + serialized_string(field->value);
-}
-
-size_t hash_serialized(const struct entry *e)
-{
-	size_t size;
-
-	if (!entry_dict(e)) {
-		size = entry_value(e).len;
-		return size + serialized_length(size);
-	}
-	size = serialized_length(hash_length(e, INT64_MIN));
-	hash_walk(e, INT64_MIN, serialized_visit, &size);
-	return size;
-}

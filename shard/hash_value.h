@@ -118,6 +118,5 @@ size_t hash_expire_fields(struct shard *shard, uint32_t db, struct entry *e, int
 			  struct entry **fresh);
 
 void hash_digest(const struct entry *e, struct digest *digest);
-size_t hash_serialized(const struct entry *e);
 
 #endif

@@ -3,12 +3,13 @@
 
 #include <urcu/arch.h>
 
-static bool hold_patiently(struct slot *slot)
+/* After a first attempt: tries again, `spins` in all. */
+static bool hold_patiently(struct slot *slot, int spins)
 {
-	for (int i = 0; i < HOLD_SPINS; i++) {
+	while (--spins > 0) {
+		caa_cpu_relax();
 		if (slot_try_hold(slot))
 			return true;
-		caa_cpu_relax();
 	}
 	return false;
 }
@@ -29,13 +30,16 @@ static void note_looks(struct shard *shard, struct slot *const *slots, uint32_t 
 
 bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count)
 {
+	struct keyspace *ks = shard->ks;
 	if (!slots)
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++) {
-		if (hold_patiently(slot_at(shard->ks, slots, i)))
+		struct slot *slot = slot_at(ks, slots, i);
+		if (slot_try_hold(slot) || hold_patiently(slot, hold_spins(shard)))
 			continue;
 		while (i-- > 0)
-			slot_release(slot_at(shard->ks, slots, i), false);
+			slot_release(slot_at(ks, slots, i), false);
+		shard->hurried = true;
 		return false;
 	}
 	if (shard->journal.on)
@@ -47,7 +51,7 @@ bool slots_note(struct shard *shard, struct slot *const *slots, uint32_t count, 
 {
 	for (uint32_t i = 0; i < count; i++) {
 		seqs[i] = slot_seq_begin(slots[i]);
-		if (seqs[i] & 1)
+		if (slot_seq_busy(seqs[i]))
 			return false;
 	}
 	if (shard->journal.on)

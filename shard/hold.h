@@ -23,8 +23,17 @@
 #define HOLD_SPINS 64
 
 /*
+ * How often this worker tries now: once, when it has found out in this tick that a holder takes long. With many
+ * clients at one slot the first to try waits for all.
+ */
+static inline int hold_spins(const struct shard *shard)
+{
+	return shard->hurried ? 1 : HOLD_SPINS;
+}
+
+/*
  * Becomes the holder of all these slots (each once, in rising order; NULL: of every slot), or of
- * none: false. `shard` is the executing worker's.
+ * none: false, and the shard is hurried. `shard` is the executing worker's.
  */
 bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count);
 

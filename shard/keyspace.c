@@ -45,6 +45,7 @@ void shard_free(struct shard *shard)
 {
 	retire_deinit(&shard->retire);
 	journal_deinit(&shard->journal);
+	mem_free(shard->stalled, shard->stalled_room * sizeof(struct slot *));
 	mem_free(shard->counts, shard->ks->databases * sizeof(*shard->counts));
 	mem_free(shard, SHARD_BYTES);
 }
@@ -69,6 +70,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	atomic_store(&ks->limits.set_listpack_value, 64);
 	atomic_store(&ks->limits.zset_listpack_entries, 128);
 	atomic_store(&ks->limits.zset_listpack_value, 64);
+	atomic_store(&ks->limits.hll_sparse_bytes, 3000);
 	atomic_store(&ks->limits.list_listpack_size, -2);
 	atomic_store(&ks->lfu_log_factor, 10);
 	atomic_store(&ks->lfu_decay_minutes, 1);

@@ -9,7 +9,7 @@
  *	slot_release():   store(seq, odd + 1, release), or odd - 1 when the holder has stored nothing
  * Holder after holder: the CAS reads what the last slot_release stored, so its acquire makes visible
  * whatever any earlier holder did.
- * A reader loads seq (acquire; odd: somebody may be writing), reads, then fence(acquire) and loads seq
+ * A reader loads seq (acquire; odd: somebody may be writing, but see below), reads, then fence(acquire) and loads seq
  * again: the same value means that nothing of the slot was stored meanwhile. Why: if the reader saw a
  * store of a holder, the release fence in slot_try_hold and the reader's acquire fence order the
  * odd seq before the reader's second load, so it differs. If the first load saw an even seq,
@@ -21,6 +21,11 @@
  *
  * Holding is short: one command, one EXEC. Nobody waits while holding, for a slot or for anything
  * else; who finds a slot held tries a little, then comes back later (hold.h).
+ *
+ * A holder that will only read, and takes long, says so: slot_quiet() adds SLOT_QUIET to the odd seq.
+ * Nobody else can hold the slot then, but readers read: nothing is being stored, and the release store
+ * of the quiet seq lets them see what the holder saw. When it ends, it leaves the even seq that was
+ * before; who read across that change finds another seq and tries again, for nothing but safely.
  *
  * struct slot is one cache line. `table`, `more`, `seq`, `expire_earliest`: written by the holder, read
  * by all. The rest: holder only. Each slot belongs to a shard, whose worker does what nobody asks for
@@ -41,7 +46,13 @@
 
 #define DATABASES_MAX 1024
 
+/* In an odd seq: the holder stores nothing. */
+#define SLOT_QUIET (1u << 31)
+
 struct watch_index;
+struct blocked_index;
+struct waiter;
+struct turn;
 
 struct slot {
 	struct table table;            /* database 0: the common one, at hand */
@@ -50,9 +61,9 @@ struct slot {
 	uint16_t index;                /* 0 to SLOT_COUNT-1; constant */
 	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
 	_Atomic(struct watch_index *) watchers; /* of keys here (watch.h); NULL: nobody; holder only */
+	_Atomic(struct blocked_index *) blocked; /* who waits for keys here (blocked.h); NULL: nobody; holder only */
 	_Atomic uint64_t last_write;   /* the end of its last record (journal.h), 0 = none */
 	uint64_t journaled;            /* generation and number of its last record; holder only */
-	uint64_t spare;
 } __attribute__((aligned(64)));
 
 /* Counters of one shard: written by its worker only (relaxed), summed by whoever shows them. */
@@ -81,7 +92,16 @@ struct shard {
 	struct journal journal;
 	struct shard_stats stats;
 	struct database_count *counts; /* one for each database */
-	uint32_t sweep_slot;           /* where the sweep goes on */
+	uint32_t sweep_slot;           /* where the sweep goes on, */
+	uint32_t sweep_db;             /* ... in which of the slot's tables, */
+	uint32_t sweep_prefix;         /* ... and where in that (table_sweep_from) */
+	bool hurried;                  /* a hold has failed since the tick began (hold.h) */
+	/* blocked.h */
+	struct waiter *served_first, *served_last; /* whose reply is to be sent */
+	struct slot **stalled;                     /* slots with waiters to be tried again */
+	uint32_t stalled_count, stalled_room;
+	_Atomic int64_t blocking_keys; /* counted where they come and go: the sum is right */
+	struct turn *turn;             /* of the long work that is running (turn.h); NULL: none */
 	int64_t replay_ms;             /* effects are done again: now, for times of last use (ctx->now is 0) */
 };
 
@@ -103,6 +123,7 @@ struct encoding_limits {
 	_Atomic int64_t set_listpack_value;
 	_Atomic int64_t zset_listpack_entries;
 	_Atomic int64_t zset_listpack_value;
+	_Atomic int64_t hll_sparse_bytes;
 	_Atomic int64_t list_listpack_size; /* of a list's nodes: elements, or -1 to -5: 4 to 64 KB */
 };
 
@@ -164,6 +185,12 @@ static inline struct watch_index *slot_watchers(const struct slot *slot)
 	return atomic_load_explicit(&slot->watchers, memory_order_relaxed);
 }
 
+/* Who waits for keys of the slot, NULL without. The same. */
+static inline struct blocked_index *slot_blocked(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->blocked, memory_order_relaxed);
+}
+
 /* One attempt to become the slot's holder. */
 static inline bool slot_try_hold(struct slot *slot)
 {
@@ -176,11 +203,19 @@ static inline bool slot_try_hold(struct slot *slot)
 	return true;
 }
 
+/* By the holder, who has stored nothing and won't: others may read. */
+static inline void slot_quiet(struct slot *slot)
+{
+	uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
+	atomic_store_explicit(&slot->seq, seq | SLOT_QUIET, memory_order_release);
+}
+
 /* By the holder; `stored`: something that readers can see. */
 static inline void slot_release(struct slot *slot, bool stored)
 {
 	uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
-	atomic_store_explicit(&slot->seq, stored ? seq + 1 : seq - 1, memory_order_release);
+	seq = stored ? seq + 1 : seq - 1;
+	atomic_store_explicit(&slot->seq, seq & ~SLOT_QUIET, memory_order_release);
 }
 
 /* The earliest expiry in the slot: a hint for anybody, exact for the holder. */
@@ -197,6 +232,12 @@ static inline uint64_t slot_last_write(const struct slot *slot)
 static inline uint32_t slot_seq_begin(const struct slot *slot)
 {
 	return atomic_load_explicit(&slot->seq, memory_order_acquire);
+}
+
+/* Whether somebody may be storing under that seq. */
+static inline bool slot_seq_busy(uint32_t seq)
+{
+	return (seq & 1) && !(seq & SLOT_QUIET);
 }
 
 static inline bool slot_seq_same(const struct slot *slot, uint32_t seq)

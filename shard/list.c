@@ -6,6 +6,7 @@
 
 #include "proto/mem.h"
 #include "shard/list_tree.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 
@@ -64,23 +65,26 @@ void list_free(struct list *list)
 		list_free_slice(list, &at, &budget);
 }
 
-static struct list_ref copy_below(struct list *copy, const struct list_ref *self, uint32_t height)
+static struct list_ref copy_below(struct list *copy, const struct list_ref *self, uint32_t height,
+				  struct shard *shard)
 {
-	if (height == 0)
+	if (height == 0) {
+		turn_step(shard);
 		return list_leaf_add(copy, list_leaf_copy(self->child));
+	}
 	const struct list_node *node = self->child;
 	struct list_node *new = list_node_new(copy, node->used);
 	for (; new->used < node->used; new->used++)
-		new->refs[new->used] = copy_below(copy, &node->refs[new->used], height - 1);
+		new->refs[new->used] = copy_below(copy, &node->refs[new->used], height - 1, shard);
 	return (struct list_ref){new, self->count};
 }
 
-struct list *list_copy(const struct list *list)
+struct list *list_copy(const struct list *list, struct shard *shard)
 {
 	struct list *copy = list_new();
 	copy->height = list->height;
 	if (list->root.child)
-		copy->root = copy_below(copy, &list->root, list->height);
+		copy->root = copy_below(copy, &list->root, list->height, shard);
 	return copy;
 }
 
@@ -201,6 +205,7 @@ bool list_iter_find(struct list_iter *iter, struct listpack_item item, uint64_t 
 	struct list_element element;
 
 	while (iter_ready(iter)) {
+		turn_step(iter->shard);
 		if (iter->lp && iter->towards == LIST_BACK)
 			iter_skip_to(iter, item);
 		if (iter->left == 0)

@@ -54,6 +54,8 @@ struct list_element {
 	struct blob *blob;
 };
 
+struct shard;
+
 /* A leaf or node, and how many elements it has. */
 struct list_ref {
 	void *child;
@@ -76,8 +78,8 @@ void list_free(struct list *list);
 /* As a structure (value.h), leaf by leaf; `at` is not needed. */
 bool list_free_slice(struct list *list, uint64_t *at, size_t *budget);
 
-/* The same elements in leaves and nodes of their own; blobs are shared. */
-struct list *list_copy(const struct list *list);
+/* The same elements in leaves and nodes of their own; blobs are shared. It takes turns (turn.h). */
+struct list *list_copy(const struct list *list, struct shard *shard);
 
 static inline uint64_t list_count(const struct list *list)
 {
@@ -112,9 +114,9 @@ void list_pop(struct list *list, enum list_side side);
  */
 struct list *list_cut(struct list *list, enum list_side side, uint64_t count);
 
-/* Up to `max` elements equal to `item` go, from that side on. Returns how many. */
+/* Up to `max` elements equal to `item` go, from that side on. Returns how many. It takes turns. */
 uint64_t list_remove_equal(struct list *list, enum list_side side, struct listpack_item item,
-			   uint64_t max);
+			   uint64_t max, struct shard *shard);
 
 /*
  * Elements one after another, from an index on towards the back or the front:
@@ -132,7 +134,8 @@ struct list_iter {
 	uint64_t left;  /* elements in the leaf from here on, this one included */
 	const char *lp; /* of the leaf; NULL: an element alone, in `blob` */
 	struct blob *blob;
-	size_t at; /* the next element's position in lp */
+	size_t at;           /* the next element's position in lp */
+	struct shard *shard; /* whose turns list_iter_find() takes; NULL: none */
 };
 void list_iter_init(struct list_iter *iter, const struct list *list, uint64_t index,
 		    enum list_side towards);

@@ -186,8 +186,9 @@ void list_edit_cut(struct list_edit *edit, enum list_side side, uint64_t count)
 uint64_t list_edit_remove_equal(struct list_edit *edit, enum list_side side,
 				struct listpack_item item, uint64_t max)
 {
-	uint64_t removed = edit->list ? list_remove_equal(edit->list, side, item, max)
-				      : list_packed_remove_equal(edit->packed, side, item, max);
+	uint64_t removed =
+		edit->list ? list_remove_equal(edit->list, side, item, max, edit->ctx->shard)
+			   : list_packed_remove_equal(edit->packed, side, item, max);
 
 	if (removed > 0) { /* no reader has seen it yet: the structure is the holder's */
 		edit_change(edit);
@@ -289,6 +290,7 @@ void list_edit_drop(struct list_edit *edit)
 /* --- what LPOP and its like have in common with those that wait --- */
 
 static const char *const pop_names[] = {[LIST_FRONT] = "LPOP", [LIST_BACK] = "RPOP"};
+static const struct slice side_names[] = {[LIST_FRONT] = {"LEFT", 4}, [LIST_BACK] = {"RIGHT", 5}};
 static const struct slice push_names[] = {[LIST_FRONT] = {"LPUSH", 5}, [LIST_BACK] = {"RPUSH", 5}};
 
 void list_pop_reply_one(struct ctx *ctx, uint32_t k, const struct entry *e, enum list_side side)
@@ -310,8 +312,10 @@ void list_pop_reply(struct ctx *ctx, uint32_t k, const struct entry *e, enum lis
 	struct list_edit edit;
 	bool front = side == LIST_FRONT;
 
+	if (!ctx_long(ctx, count))
+		return;
 	ctx_effect_pop(ctx, pop_names[side], k, count);
-	list_reply_range(ctx->reply, e, front ? 0 : list_length(e) - 1, count,
+	list_reply_range(ctx, e, front ? 0 : list_length(e) - 1, count,
 			 front ? LIST_BACK : LIST_FRONT);
 	list_edit_begin(&edit, ctx, k, e);
 	list_edit_cut(&edit, side, count);
@@ -338,7 +342,12 @@ static void list_rotate_reply(struct ctx *ctx, uint32_t k, const struct entry *e
 {
 	struct list_edit edit;
 	char text[LIST_ALONE_MIN];
+	struct slice name = ctx->keys[k].name;
 
+	ctx_effect(ctx,
+		   (struct slice[]){SLICE("LMOVE"), name, name, side_names[from_side],
+				    side_names[to_side]},
+		   5);
 	list_edit_begin(&edit, ctx, k, e);
 	struct list_element element = edit_edge(&edit, from_side);
 	list_reply_element(ctx->reply, element);

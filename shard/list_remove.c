@@ -7,6 +7,7 @@
 #include "shard/list_tree.h"
 
 #include "proto/mem.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 #include <string.h>
@@ -214,10 +215,13 @@ static void settle_child(struct list *list, struct list_node *node, uint32_t i, 
 }
 
 static uint64_t remove_equal_below(struct list *list, struct list_ref *self, uint32_t height,
-				   enum list_side side, struct listpack_item item, uint64_t max)
+				   enum list_side side, struct listpack_item item, uint64_t max,
+				   struct shard *shard)
 {
-	if (height == 0)
+	if (height == 0) {
+		turn_step(shard);
 		return remove_equal_in_leaf(list, self, side, item, max);
+	}
 	struct list_node *node = self->child;
 	uint64_t removed = 0;
 	uint32_t behind = 0; /* children done that are still there */
@@ -225,7 +229,7 @@ static uint64_t remove_equal_below(struct list *list, struct list_ref *self, uin
 		uint32_t used = node->used;
 		uint32_t i = edge_child(node, side, behind);
 		uint64_t n = remove_equal_below(list, &node->refs[i], height - 1, side, item,
-						max - removed);
+						max - removed, shard);
 		removed += n;
 		if (n > 0)
 			settle_child(list, node, i, height - 1);
@@ -237,11 +241,12 @@ static uint64_t remove_equal_below(struct list *list, struct list_ref *self, uin
 }
 
 uint64_t list_remove_equal(struct list *list, enum list_side side, struct listpack_item item,
-			   uint64_t max)
+			   uint64_t max, struct shard *shard)
 {
 	if (!list->root.child)
 		return 0;
-	uint64_t removed = remove_equal_below(list, &list->root, list->height, side, item, max);
+	uint64_t removed =
+		remove_equal_below(list, &list->root, list->height, side, item, max, shard);
 	settle_root(list);
 	return removed;
 }

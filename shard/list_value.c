@@ -3,6 +3,8 @@
  */
 #include "shard/list_value.h"
 
+#include "shard/turn.h"
+
 #include <assert.h>
 
 /* The structure of a list that is one. */
@@ -42,16 +44,18 @@ void list_reply_element(struct reply *r, struct list_element element)
 		reply_bulk_slice(r, text);
 }
 
-void list_reply_range(struct reply *r, const struct entry *e, uint64_t index, uint64_t count,
+void list_reply_range(struct ctx *ctx, const struct entry *e, uint64_t index, uint64_t count,
 		      enum list_side towards)
 {
 	struct list_iter iter;
 	struct list_element element;
 
-	reply_array(r, count);
+	reply_array(ctx->reply, count);
 	list_read(&iter, e, index, towards);
-	while (count-- > 0 && list_iter_next(&iter, &element))
-		list_reply_element(r, element);
+	while (count-- > 0 && list_iter_next(&iter, &element)) {
+		list_reply_element(ctx->reply, element);
+		turn_step(ctx->shard);
+	}
 }
 
 /* --- for all types --- */
@@ -65,12 +69,4 @@ void list_digest(const struct entry *e, struct digest *digest)
 	list_read(&iter, e, 0, LIST_BACK);
 	while (list_iter_next(&iter, &element))
 		digest_mix(digest, listpack_item_text(element.item, room));
-}
-
-size_t list_serialized(const struct entry *e)
-{
-	const struct list *list = list_structure(e);
-	size_t size = list ? list->bytes + LISTPACK_BYTES_MIN : entry_value(e).len;
-
-	return size + serialized_length(size);
 }

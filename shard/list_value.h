@@ -33,8 +33,8 @@ void list_read(struct list_iter *iter, const struct entry *e, uint64_t index,
 /* Writes an element as a bulk: copied, pinned when it is a large one. */
 void list_reply_element(struct reply *r, struct list_element element);
 
-/* Writes `count` elements from an index on, towards an end, as an array; there are that many. */
-void list_reply_range(struct reply *r, const struct entry *e, uint64_t index, uint64_t count,
+/* Writes `count` elements from an index on, towards an end, as an array; there are that many. It takes turns. */
+void list_reply_range(struct ctx *ctx, const struct entry *e, uint64_t index, uint64_t count,
 		      enum list_side towards);
 
 /* --- editing --- */
@@ -107,6 +107,5 @@ void list_move_reply(struct ctx *ctx, uint32_t from, const struct entry *source,
 /* --- for all types (value.h) --- */
 
 void list_digest(const struct entry *e, struct digest *digest);
-size_t list_serialized(const struct entry *e);
 
 #endif

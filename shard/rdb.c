@@ -366,7 +366,10 @@ static bool skip_double(struct rdb_in *in)
 	return rdb_read_byte(in, &len) && rdb_read_bytes(in, len >= DOUBLE_NAN ? 0 : len, &text);
 }
 
-/* A module's value tells of each part what it is: signed and unsigned number, float, double, string. */
+/*
+ * A module's value tells of each part what it is: signed and unsigned number, float, double,
+ * string.
+ */
 static bool skip_module_parts(struct rdb_in *in)
 {
 	static const char *const parts[] = {[1] = "l", "l", "4", "8", "s"};

@@ -1,6 +1,6 @@
 /*
- * RDB as bytes: what files (persist/rdb_file.h), DUMP and the journal are made of. Described, but for the
- * later types, in https://rdb.fnordig.de/file_format.html.
+ * RDB as bytes: what files (persist/rdb_file.h), DUMP and the journal are made of. Described, but
+ * for the later types, in https://rdb.fnordig.de/file_format.html.
  *
  *	length   00llllll                     6 bits
  *	         01llllll +1                  14 bits, high bits first
@@ -13,8 +13,9 @@
  *
  * Writing never fails. What is written piles up in memory; a `drain` may take it away now and then.
  *
- * Reading trusts nothing: each read checks that the bytes are there, and no memory is asked for that the
- * bytes could not fill. The first failure stays in `error`, and every read after it fails too.
+ * Reading trusts nothing: each read checks that the bytes are there, and no memory is asked for
+ * that the bytes could not fill. The first failure stays in `error`, and every read after it
+ * fails too.
  *
  * Any thread, its own rdb_out and rdb_in.
  */
@@ -28,7 +29,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What we write where nothing newer is needed; what added fields with a time to live; what is read. */
+/*
+ * What we write where nothing newer is needed; what added fields with a time to live; what is
+ * read.
+ */
 #define RDB_VERSION          10
 #define RDB_VERSION_FIELDS   12
 #define RDB_VERSION_READ_MAX 12
@@ -63,6 +67,9 @@ enum rdb_type {
 	RDB_TYPE_COUNT
 };
 
+/* What a node of RDB_LIST_QUICKLIST_2 is: one element alone, or a listpack. */
+enum rdb_node { RDB_NODE_ELEMENT = 1, RDB_NODE_LISTPACK = 2 };
+
 /* --- writing --- */
 
 /* Where it piles up to this a drain is called. */
@@ -73,7 +80,9 @@ struct rdb_out {
 	size_t len;
 	size_t cap;
 	bool compress; /* strings, as Redis does with rdbcompression */
-	/* Takes what is there (len = 0). May be called within any write. NULL: all of it is kept. */
+	/*
+	 * Takes what is there (len = 0). May be called within any write. NULL: all of it is kept.
+	 */
 	void (*drain)(struct rdb_out *out);
 };
 
@@ -118,8 +127,8 @@ bool rdb_read_double(struct rdb_in *in, double *d);
 bool rdb_read_double_text(struct rdb_in *in, double *d);
 
 /*
- * A string as it was read: `text` stands in the bytes read from, in `room`, or in `scratch`, until the
- * next read into it. Begins as zeros.
+ * A string as it was read: `text` stands in the bytes read from, in `room`, or in `scratch`,
+ * until the next read into it. Begins as zeros.
  */
 struct rdb_string {
 	struct slice text;
@@ -132,15 +141,15 @@ bool rdb_read_string(struct rdb_in *in, struct rdb_string *string);
 void rdb_string_deinit(struct rdb_string *string);
 
 /*
- * Steps over a value of a type, streams and values of modules included. No further than to see how long
- * it is.
+ * Steps over a value of a type, streams and values of modules included. No further than to see
+ * how long it is.
  */
 bool rdb_skip_value(struct rdb_in *in, uint8_t type);
 
 /*
- * The same for anything, given as its parts: s a string, l a length, 1 4 8 6 so many bytes (6: sixteen),
- * d a double of the older form, m the parts of a module's value, *(...) a length and so many times what
- * stands in the brackets.
+ * The same for anything, given as its parts: s a string, l a length, 4 8 6 so many bytes (6:
+ * sixteen), d a double of the older form, m the parts of a module's value, *(...) a length and so
+ * many times what stands in the brackets.
  */
 bool rdb_skip(struct rdb_in *in, const char *parts);
 

@@ -1,16 +1,15 @@
 /*
  * Building values from RDB's bytes (rdb_value.h).
  *
- * A collection comes as strings, or as one string that holds all its elements in a packed format. Either
- * is a `source` of texts, so that there is one function for each type of value, not for each of RDB's.
+ * A collection comes as strings, or as one string that holds all its elements in a packed format.
+ * Either is a `source` of texts, so that there is one function for each type of value, not for
+ * each of RDB's.
  */
 #include "proto/crc64.h"
 #include "shard/hash_value.h"
-#include "shard/intset.h"
 #include "shard/list_value.h"
-#include "shard/rdb_value.h"
+#include "shard/rdb_source.h"
 #include "shard/set.h"
-#include "shard/ziplist.h"
 #include "shard/zset_value.h"
 
 #include <assert.h>
@@ -19,158 +18,10 @@
 /* Redis takes no later time for a field's. */
 #define FIELD_EXPIRE_LAST ((1ull << 48) - 1)
 
-/* What a quicklist's node is. */
-#define NODE_ELEMENT  1
-#define NODE_LISTPACK 2
-
 const char rdb_error_empty[] = "a collection without elements";
 const char rdb_error_unsupported[] = "values of this type are not supported";
 
-static const char error_packed[] = "a packed collection is damaged";
 static const char error_twice[] = "an element that is there already";
-
-/* --- sources --- */
-
-enum form { FORM_STRINGS, FORM_LISTPACK, FORM_ZIPLIST, FORM_ZIPMAP, FORM_INTSET, FORM_COUNT };
-
-struct source {
-	struct rdb_in *in;
-	enum form form;
-	uint64_t left; /* elements to come, of whatever strings they are */
-	/* where packed elements stand */
-	struct rdb_string packed;
-	size_t at;
-	/* what was read last: texts of different `place` don't get in each other's way */
-	struct rdb_string strings[3];
-};
-
-static void intset_read(struct source *s, struct listpack_item *item)
-{
-	*item = listpack_item_number(intset_get(s->packed.text.ptr, s->at++));
-}
-
-static void read_item(struct source *s, struct listpack_item *item)
-{
-	const char *bytes = s->packed.text.ptr;
-
-	switch (s->form) {
-	case FORM_LISTPACK:
-		s->at = listpack_read(bytes, s->at, item);
-		break;
-	case FORM_ZIPLIST:
-		s->at = ziplist_read(bytes, s->at, item);
-		break;
-	case FORM_ZIPMAP:
-		s->at = zipmap_read(bytes, s->at, s->left % 2, item);
-		break;
-	default:
-		intset_read(s, item);
-	}
-}
-
-/* The next element; there is one. */
-static bool source_item(struct source *s, unsigned place, struct listpack_item *item)
-{
-	struct rdb_string *string = &s->strings[place];
-
-	if (s->form != FORM_STRINGS) {
-		read_item(s, item);
-	} else {
-		if (!rdb_read_string(s->in, string))
-			return false;
-		*item = (struct listpack_item){.text = string->text};
-	}
-	s->left--;
-	return true;
-}
-
-static bool source_text(struct source *s, unsigned place, struct slice *text)
-{
-	struct listpack_item item;
-
-	if (!source_item(s, place, &item))
-		return false;
-	*text = listpack_item_text(item, s->strings[place].room);
-	return true;
-}
-
-static uint64_t count_ziplist(struct slice bytes)
-{
-	struct listpack_item item;
-	uint64_t count = 0;
-
-	for (size_t at = ZIPLIST_FIRST; at < bytes.len - 1; count++)
-		at = ziplist_read(bytes.ptr, at, &item);
-	return count;
-}
-
-static uint64_t count_zipmap(struct slice bytes)
-{
-	struct listpack_item item;
-	uint64_t count = 0;
-
-	for (size_t at = ZIPMAP_FIRST; at < bytes.len - 1; count++)
-		at = zipmap_read(bytes.ptr, at, count % 2, &item);
-	return count;
-}
-
-static uint64_t count_listpack(struct slice bytes)
-{
-	return listpack_count(bytes.ptr);
-}
-
-static uint64_t count_intset(struct slice bytes)
-{
-	return intset_count(bytes.ptr);
-}
-
-/* Begins to read the packed elements that were just read as a string. */
-static bool source_unpack(struct source *s)
-{
-	static const struct {
-		bool (*valid)(struct slice bytes);
-		uint64_t (*count)(struct slice bytes);
-		size_t first;
-	} forms[FORM_COUNT] = {
-		[FORM_LISTPACK] = {listpack_valid, count_listpack, LISTPACK_HEADER},
-		[FORM_ZIPLIST] = {ziplist_valid, count_ziplist, ZIPLIST_FIRST},
-		[FORM_ZIPMAP] = {zipmap_valid, count_zipmap, ZIPMAP_FIRST},
-		[FORM_INTSET] = {intset_valid, count_intset, 0},
-	};
-	struct slice bytes = s->packed.text;
-
-	if (!forms[s->form].valid(bytes))
-		return rdb_fail(s->in, error_packed);
-	s->at = forms[s->form].first;
-	s->left = forms[s->form].count(bytes);
-	return true;
-}
-
-/* Begins to read elements, each of so many parts: strings count elements, packed formats all parts. */
-static bool source_begin(struct source *s, unsigned parts)
-{
-	if (s->form != FORM_STRINGS) {
-		if (!rdb_read_string(s->in, &s->packed) || !source_unpack(s))
-			return false;
-		if (s->left % parts != 0)
-			return rdb_fail(s->in, error_packed);
-	} else {
-		if (!rdb_read_length(s->in, &s->left))
-			return false;
-		/* Each takes a byte at least: so no sum of them runs over. */
-		if (s->left > (size_t)(s->in->end - s->in->at))
-			return rdb_fail(s->in, "more elements than there are bytes");
-		s->left *= parts;
-	}
-	return s->left > 0 || rdb_fail(s->in, rdb_error_empty);
-}
-
-static void source_deinit(struct source *s)
-{
-	rdb_string_deinit(&s->packed);
-	for (size_t i = 0; i < sizeof(s->strings) / sizeof(*s->strings); i++)
-		rdb_string_deinit(&s->strings[i]);
-}
 
 /* --- types --- */
 
@@ -190,7 +41,7 @@ struct load {
 	uint32_t k;
 	int64_t expire;
 	struct rdb_in *in;
-	struct source source;
+	struct rdb_source source;
 	enum extra extra;
 	uint64_t earliest; /* EXTRA_TTL_RELATIVE */
 };
@@ -220,7 +71,7 @@ static bool push_all(struct load *l, struct list_edit *edit)
 	struct slice text;
 
 	while (l->source.left > 0) {
-		if (!source_text(&l->source, 0, &text))
+		if (!rdb_source_text(&l->source, 0, &text))
 			return false;
 		push(edit, text);
 	}
@@ -242,23 +93,23 @@ static struct entry *load_list(struct load *l)
 	struct list_edit edit;
 
 	list_edit_begin(&edit, l->ctx, l->k, NULL);
-	return finish_list(l, &edit, source_begin(&l->source, 1) && push_all(l, &edit));
+	return finish_list(l, &edit, rdb_source_begin(&l->source, 1) && push_all(l, &edit));
 }
 
 /* A node, which may be one element alone. */
 static bool load_node(struct load *l, struct list_edit *edit)
 {
-	struct source *s = &l->source;
-	uint64_t kind = NODE_LISTPACK;
+	struct rdb_source *s = &l->source;
+	uint64_t kind = RDB_NODE_LISTPACK;
 
-	if (s->form == FORM_LISTPACK && !rdb_read_length(l->in, &kind))
+	if (s->form == RDB_FORM_LISTPACK && !rdb_read_length(l->in, &kind))
 		return false;
-	if (kind != NODE_LISTPACK && kind != NODE_ELEMENT)
+	if (kind != RDB_NODE_LISTPACK && kind != RDB_NODE_ELEMENT)
 		return rdb_fail(l->in, "no such kind of a list's node");
 	if (!rdb_read_string(l->in, &s->packed))
 		return false;
-	if (kind == NODE_LISTPACK)
-		return source_unpack(s) && push_all(l, edit);
+	if (kind == RDB_NODE_LISTPACK)
+		return rdb_source_unpack(s) && push_all(l, edit);
 	push(edit, s->packed.text);
 	return true;
 }
@@ -279,12 +130,12 @@ static struct entry *load_quicklist(struct load *l)
 
 static bool add_all(struct load *l, struct set_edit *edit)
 {
-	struct source *s = &l->source;
+	struct rdb_source *s = &l->source;
 	struct slice text;
 
 	for (bool first = true; s->left > 0; first = false) {
 		uint64_t count = s->left;
-		if (!source_text(s, 0, &text))
+		if (!rdb_source_text(s, 0, &text))
 			return false;
 		if (first)
 			set_edit_expect(edit, text, count);
@@ -299,7 +150,7 @@ static struct entry *load_set(struct load *l)
 	struct set_edit edit;
 
 	set_edit_begin(&edit, l->ctx, l->k, NULL);
-	if (source_begin(&l->source, 1) && add_all(l, &edit))
+	if (rdb_source_begin(&l->source, 1) && add_all(l, &edit))
 		return set_edit_take(&edit, l->expire);
 	set_edit_drop(&edit);
 	return NULL;
@@ -341,22 +192,22 @@ static bool expire_third(struct load *l, int64_t *expire)
 
 	if (l->extra != EXTRA_TTL_THIRD)
 		return true;
-	if (!source_text(&l->source, 2, &text))
+	if (!rdb_source_text(&l->source, 2, &text))
 		return false;
 	if (!number_parse_unsigned(text, &at))
-		return rdb_fail(l->in, error_packed);
+		return rdb_fail(l->in, rdb_error_packed);
 	return field_expire(l, at, expire);
 }
 
 static bool set_all(struct load *l, struct hash_edit *edit)
 {
-	struct source *s = &l->source;
+	struct rdb_source *s = &l->source;
 	struct slice name, value;
 	int64_t expire;
 
 	while (s->left > 0) {
-		if (!expire_before(l, &expire) || !source_text(s, 0, &name) ||
-		    !source_text(s, 1, &value) || !expire_third(l, &expire))
+		if (!expire_before(l, &expire) || !rdb_source_text(s, 0, &name) ||
+		    !rdb_source_text(s, 1, &value) || !expire_third(l, &expire))
 			return false;
 		if (!hash_edit_set(edit, name, value, expire))
 			return rdb_fail(l->in, error_twice);
@@ -370,7 +221,7 @@ static struct entry *load_hash(struct load *l)
 	unsigned parts = l->extra == EXTRA_TTL_THIRD ? 3 : 2;
 
 	hash_edit_begin(&edit, l->ctx, l->k, NULL);
-	if (source_begin(&l->source, parts) && set_all(l, &edit))
+	if (rdb_source_begin(&l->source, parts) && set_all(l, &edit))
 		return hash_edit_take(&edit, l->expire);
 	hash_edit_drop(&edit);
 	return NULL;
@@ -393,8 +244,8 @@ static bool read_score(struct load *l, double *score)
 	case EXTRA_SCORE_TEXT:
 		return rdb_read_double_text(l->in, score);
 	default:
-		return source_text(&l->source, 1, &text) &&
-		       (number_parse_double(text, score) || rdb_fail(l->in, error_packed));
+		return rdb_source_text(&l->source, 1, &text) &&
+		       (number_parse_double(text, score) || rdb_fail(l->in, rdb_error_packed));
 	}
 }
 
@@ -404,7 +255,7 @@ static bool put_all(struct load *l, struct zset_edit *edit)
 	double score, other;
 
 	while (l->source.left > 0) {
-		if (!source_text(&l->source, 0, &member) || !read_score(l, &score))
+		if (!rdb_source_text(&l->source, 0, &member) || !read_score(l, &score))
 			return false;
 		if (isnan(score))
 			return rdb_fail(l->in, "a score that is no number");
@@ -434,13 +285,13 @@ static size_t longest_member(const struct load *l)
 }
 
 /*
- * Redis makes it of the large kind and turns it into a small one at the end, where it can: so -0, which
- * only the large one has, depends on the whole.
+ * Redis makes it of the large kind and turns it into a small one at the end, where it can: so -0,
+ * which only the large one has, depends on the whole.
  */
 static void expect_zset(struct load *l, struct zset_edit *edit, uint64_t count)
 {
 	zset_edit_expect(edit, count, 0);
-	if (edit->encoding == ENCODING_LISTPACK && l->source.form == FORM_STRINGS)
+	if (edit->encoding == ENCODING_LISTPACK && l->source.form == RDB_FORM_STRINGS)
 		zset_edit_expect(edit, count, longest_member(l));
 }
 
@@ -448,7 +299,7 @@ static struct entry *load_zset(struct load *l)
 {
 	struct zset_edit edit;
 	unsigned parts = l->extra == EXTRA_SCORE_ELEMENT ? 2 : 1;
-	bool whole = source_begin(&l->source, parts);
+	bool whole = rdb_source_begin(&l->source, parts);
 
 	zset_edit_begin(&edit, l->ctx, l->k, NULL);
 	if (whole)
@@ -463,29 +314,29 @@ static struct entry *load_zset(struct load *l)
 
 static const struct {
 	struct entry *(*load)(struct load *l);
-	enum form form;
+	enum rdb_form form;
 	enum extra extra;
 } types[RDB_TYPE_COUNT] = {
-	[RDB_STRING] = {load_string},
-	[RDB_LIST] = {load_list, FORM_STRINGS},
-	[RDB_LIST_ZIPLIST] = {load_list, FORM_ZIPLIST},
-	[RDB_LIST_QUICKLIST] = {load_quicklist, FORM_ZIPLIST},
-	[RDB_LIST_QUICKLIST_2] = {load_quicklist, FORM_LISTPACK},
-	[RDB_SET] = {load_set, FORM_STRINGS},
-	[RDB_SET_INTSET] = {load_set, FORM_INTSET},
-	[RDB_SET_LISTPACK] = {load_set, FORM_LISTPACK},
-	[RDB_ZSET] = {load_zset, FORM_STRINGS, EXTRA_SCORE_TEXT},
-	[RDB_ZSET_2] = {load_zset, FORM_STRINGS, EXTRA_SCORE_DOUBLE},
-	[RDB_ZSET_ZIPLIST] = {load_zset, FORM_ZIPLIST, EXTRA_SCORE_ELEMENT},
-	[RDB_ZSET_LISTPACK] = {load_zset, FORM_LISTPACK, EXTRA_SCORE_ELEMENT},
-	[RDB_HASH] = {load_hash, FORM_STRINGS},
-	[RDB_HASH_ZIPMAP] = {load_hash, FORM_ZIPMAP},
-	[RDB_HASH_ZIPLIST] = {load_hash, FORM_ZIPLIST},
-	[RDB_HASH_LISTPACK] = {load_hash, FORM_LISTPACK},
-	[RDB_HASH_FIELDS_OLD] = {load_hash, FORM_STRINGS, EXTRA_TTL_ABSOLUTE},
-	[RDB_HASH_LISTPACKEX_OLD] = {load_hash, FORM_LISTPACK, EXTRA_TTL_THIRD},
-	[RDB_HASH_FIELDS] = {load_hash_earliest, FORM_STRINGS, EXTRA_TTL_RELATIVE},
-	[RDB_HASH_LISTPACKEX] = {load_hash_earliest, FORM_LISTPACK, EXTRA_TTL_THIRD},
+	[RDB_STRING] = {load_string, RDB_FORM_STRINGS, EXTRA_NONE},
+	[RDB_LIST] = {load_list, RDB_FORM_STRINGS, EXTRA_NONE},
+	[RDB_LIST_ZIPLIST] = {load_list, RDB_FORM_ZIPLIST, EXTRA_NONE},
+	[RDB_LIST_QUICKLIST] = {load_quicklist, RDB_FORM_ZIPLIST, EXTRA_NONE},
+	[RDB_LIST_QUICKLIST_2] = {load_quicklist, RDB_FORM_LISTPACK, EXTRA_NONE},
+	[RDB_SET] = {load_set, RDB_FORM_STRINGS, EXTRA_NONE},
+	[RDB_SET_INTSET] = {load_set, RDB_FORM_INTSET, EXTRA_NONE},
+	[RDB_SET_LISTPACK] = {load_set, RDB_FORM_LISTPACK, EXTRA_NONE},
+	[RDB_ZSET] = {load_zset, RDB_FORM_STRINGS, EXTRA_SCORE_TEXT},
+	[RDB_ZSET_2] = {load_zset, RDB_FORM_STRINGS, EXTRA_SCORE_DOUBLE},
+	[RDB_ZSET_ZIPLIST] = {load_zset, RDB_FORM_ZIPLIST, EXTRA_SCORE_ELEMENT},
+	[RDB_ZSET_LISTPACK] = {load_zset, RDB_FORM_LISTPACK, EXTRA_SCORE_ELEMENT},
+	[RDB_HASH] = {load_hash, RDB_FORM_STRINGS, EXTRA_NONE},
+	[RDB_HASH_ZIPMAP] = {load_hash, RDB_FORM_ZIPMAP, EXTRA_NONE},
+	[RDB_HASH_ZIPLIST] = {load_hash, RDB_FORM_ZIPLIST, EXTRA_NONE},
+	[RDB_HASH_LISTPACK] = {load_hash, RDB_FORM_LISTPACK, EXTRA_NONE},
+	[RDB_HASH_FIELDS_OLD] = {load_hash, RDB_FORM_STRINGS, EXTRA_TTL_ABSOLUTE},
+	[RDB_HASH_LISTPACKEX_OLD] = {load_hash, RDB_FORM_LISTPACK, EXTRA_TTL_THIRD},
+	[RDB_HASH_FIELDS] = {load_hash_earliest, RDB_FORM_STRINGS, EXTRA_TTL_RELATIVE},
+	[RDB_HASH_LISTPACKEX] = {load_hash_earliest, RDB_FORM_LISTPACK, EXTRA_TTL_THIRD},
 };
 
 struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expire,
@@ -506,7 +357,7 @@ struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expi
 		.extra = types[type].extra,
 	};
 	e = types[type].load(&l);
-	source_deinit(&l.source);
+	rdb_source_deinit(&l.source);
 	assert(!e == (in->error != NULL));
 	return e;
 }

@@ -1,11 +1,11 @@
 /*
  * Writing values as RDB's bytes (rdb_value.h).
  *
- * Packed values already are in Redis' formats and go out as they are. Larger ones that Redis would have
- * packed are packed for the occasion; the others are strings one after another.
+ * Packed values already are in Redis' formats and go out as they are. Larger ones that Redis
+ * would have packed are packed for the occasion; the others are strings one after another.
  *
- * A reader under RCU that a writer interferes with may write a count and then other than so many elements:
- * the command is run again then, and nobody sees them.
+ * A reader under RCU that a writer interferes with may write a count and then other than so many
+ * elements: the command is run again then, and nobody sees them.
  */
 #include "proto/crc64.h"
 #include "proto/mem.h"
@@ -20,13 +20,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* A collection that would take more is not packed for the occasion: Redis' limits, left alone, allow less. */
+/*
+ * A collection that would take more is not packed for the occasion: Redis' limits, left alone,
+ * allow less.
+ */
 #define PACK_BYTES_MAX (256 * 1024)
 
-/* A list's nodes: packed elements up to so many bytes (Redis' default), or one element alone. */
+/* Up to so many bytes of a list's elements are packed to a node, as Redis does by default. */
 #define NODE_BYTES_MAX 8192
-#define NODE_ELEMENT   1
-#define NODE_LISTPACK  2
 
 /* Whether all of the value are bytes in its entry. */
 static bool is_packed(const struct entry *e)
@@ -112,7 +113,7 @@ static void write_node(struct node *node)
 	struct packing packing = {.bytes = node->bytes, .measured = true};
 	struct list_element element;
 
-	rdb_write_length(node->out, NODE_LISTPACK);
+	rdb_write_length(node->out, RDB_NODE_LISTPACK);
 	packing_fill(&packing);
 	while (node->elements-- > 0 && list_iter_next(&node->from, &element))
 		pack(&packing, element.item);
@@ -136,7 +137,7 @@ static void add_alone(struct node *node, struct list_element element)
 	node->count++;
 	if (!node->out)
 		return;
-	rdb_write_length(node->out, NODE_ELEMENT);
+	rdb_write_length(node->out, RDB_NODE_ELEMENT);
 	rdb_write_blob(node->out, element.item.text);
 }
 
@@ -169,7 +170,7 @@ static void list_encode(const struct entry *e, uint8_t type, struct rdb_out *out
 {
 	if (is_packed(e)) {
 		rdb_write_length(out, 1);
-		rdb_write_length(out, NODE_LISTPACK);
+		rdb_write_length(out, RDB_NODE_LISTPACK);
 		write_packed(e, out);
 		return;
 	}
@@ -419,6 +420,27 @@ uint32_t rdb_type_version(uint8_t type)
 void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
 {
 	types[entry_type(e)].encode(e, type, out);
+}
+
+struct counting {
+	struct rdb_out out;
+	size_t bytes;
+};
+
+static void count_bytes(struct rdb_out *out)
+{
+	((struct counting *)out)->bytes += out->len;
+	out->len = 0;
+}
+
+size_t rdb_size(const struct entry *e)
+{
+	struct counting counting = {.out = {.compress = true, .drain = count_bytes}};
+
+	rdb_encode(e, rdb_type_of(e), &counting.out);
+	count_bytes(&counting.out);
+	rdb_out_deinit(&counting.out);
+	return counting.bytes;
 }
 
 void rdb_write_payload(struct rdb_out *out, const struct entry *e)

@@ -1,12 +1,13 @@
 /*
  * Values as RDB's bytes (rdb.h), and back: for DUMP and RESTORE, files and the journal.
  *
- * Written are the types that version 10 has, so that Redis 7.0 reads them; hashes of which a field has a
- * time to live need version 12. Small collections are written in Redis' packed formats where Redis would
- * have them so, whatever form they have here.
+ * Written are the types that version 10 has, so that Redis 7.0 reads them; hashes of which a
+ * field has a time to live need version 12. Small collections are written in Redis' packed
+ * formats where Redis would have them so, whatever form they have here.
  *
- * Read is whatever Redis and Valkey write up to version 12. A value is built anew, element by element, so
- * what comes out is as valid as if commands had made it, called as the limits of encodings want it here.
+ * Read is whatever Redis and Valkey write up to version 12. A value is built anew, element by
+ * element, so what comes out is as valid as if commands had made it, called as the limits of
+ * encodings want it here.
  */
 #ifndef SHARD_RDB_VALUE_H
 #define SHARD_RDB_VALUE_H
@@ -23,6 +24,9 @@ uint32_t rdb_type_version(uint8_t type);
 /* The value as that type, the one that rdb_type_of() gave. The type itself is not written. */
 void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out);
 
+/* The bytes that takes, strings compressed. */
+size_t rdb_size(const struct entry *e);
+
 /* --- reading: the holder, or the only one who knows the keyspace --- */
 
 /* Why rdb_decode() made nothing, beyond bytes that are broken. */
@@ -30,8 +34,8 @@ extern const char rdb_error_empty[];       /* a collection without elements */
 extern const char rdb_error_unsupported[]; /* streams, modules' values */
 
 /*
- * The value of key k as an entry of its own that expires at `expire`; nothing is put. NULL: in->error
- * says why. All fields of a hash may have expired (value_expired).
+ * The value of key k as an entry of its own that expires at `expire`; nothing is put. NULL:
+ * in->error says why. All fields of a hash may have expired (value_expired).
  */
 struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expire,
 			 struct rdb_in *in);

@@ -1,12 +1,12 @@
 /*
  * Two rings: what was retired, in order, and up to where each stamp reaches.
  *
- *	head            stamps[0].end     stamps[1].end = stamped     tail
- *	 | may go once ... | may go once ...    | no stamp yet          |
+ *	head       ripe      stamps[0].end     stamps[1].end = stamped     tail
+ *	 | may go   | may go once ... | may go once ...    | no stamp yet    |
  *
  * Places are counted from the start of time and taken modulo the ring's capacity. A whole table, or an
  * entry with a structure, stands in the ring as one thing; when its turn comes it goes to the stack
- * of large things and is freed bit by bit.
+ * of large things and is freed bit by bit, whenever nothing in the ring may go.
  */
 #include "shard/retire.h"
 
@@ -58,6 +58,7 @@ static void retire_push(struct retire *r, void *ptr, size_t size, enum retired_k
 	r->ring[r->tail++ & (r->cap - 1)] =
 		(struct retired){ptr, (uint64_t)size << KIND_BITS | kind};
 	r->bytes += size;
+	r->pushed += size;
 }
 
 void retire_memory(struct retire *r, void *ptr, size_t size)
@@ -79,8 +80,11 @@ void retire_entry_shallow(struct retire *r, struct entry *e)
 
 void retire_table(struct retire *r, uint64_t root)
 {
+	struct table table = {root};
+
 	if (root)
-		retire_push(r, (void *)(uintptr_t)root, 0, RETIRED_TABLE);
+		retire_push(r, (void *)(uintptr_t)root, table_count(&table) * RETIRED_KEY_BYTES,
+			    RETIRED_TABLE);
 }
 
 static void counter_set(_Atomic uint64_t *counter, uint64_t n)
@@ -114,13 +118,15 @@ bool retire_stamp(struct retire *r, const struct grace *grace)
 		last = &r->stamps[(r->stamps_tail - 1) & (r->stamps_cap - 1)];
 		if (last->stamp == stamp) {
 			last->end = r->tail;
+			last->pushed = r->pushed;
 			return true;
 		}
 	}
 	if (r->stamps_tail - r->stamps_head == r->stamps_cap)
 		r->stamps = ring_grow(r->stamps, &r->stamps_cap, sizeof(*r->stamps), r->stamps_head,
 				      r->stamps_tail);
-	r->stamps[r->stamps_tail++ & (r->stamps_cap - 1)] = (struct retire_stamp){r->tail, stamp};
+	r->stamps[r->stamps_tail++ & (r->stamps_cap - 1)] =
+		(struct retire_stamp){r->tail, stamp, r->pushed};
 	return true;
 }
 
@@ -181,56 +187,39 @@ static void retire_free_one(struct retire *r)
 	}
 }
 
-/* Frees up to the place `end`. */
-static void retire_free_until(struct retire *r, uint64_t end, size_t budget)
-{
-	while (budget > 0 && (r->large_count > 0 || r->head != end)) {
-		if (r->large_count > 0) {
-			large_free_slice(r, &budget);
-		} else {
-			retire_free_one(r);
-			budget--;
-		}
-	}
-}
-
-/* The place up to which all may go; stamps whose things are all gone are dropped. */
-static uint64_t retire_free_end(struct retire *r, const struct grace *grace)
+/* Takes off the stamps whose periods have completed. */
+static void retire_ripen(struct retire *r, const struct grace *grace)
 {
 	uint64_t completed = atomic_load_explicit(&grace->completed, memory_order_acquire);
-	uint64_t end = r->head;
 
-	for (uint64_t at = r->stamps_head; at != r->stamps_tail; at++) {
-		struct retire_stamp stamp = r->stamps[at & (r->stamps_cap - 1)];
+	for (; r->stamps_head != r->stamps_tail; r->stamps_head++) {
+		struct retire_stamp stamp = r->stamps[r->stamps_head & (r->stamps_cap - 1)];
 		if (stamp.stamp > completed)
 			break;
-		end = stamp.end;
+		r->ripe = stamp.end;
+		r->pushed_ripe = stamp.pushed;
 	}
-	return end;
 }
 
-static void retire_drop_stamps(struct retire *r)
+/* Frees of what may go: small things first, so that none waits behind a large one. */
+static void retire_free(struct retire *r, size_t budget)
 {
-	while (r->stamps_head != r->stamps_tail &&
-	       r->stamps[r->stamps_head & (r->stamps_cap - 1)].end <= r->head)
-		r->stamps_head++;
+	for (; budget > 0 && r->head != r->ripe; budget--)
+		retire_free_one(r);
+	while (budget > 0 && r->large_count > 0)
+		large_free_slice(r, &budget);
+}
+
+bool retire_collect(struct retire *r, const struct grace *grace, size_t budget)
+{
+	retire_ripen(r, grace);
+	retire_free(r, budget);
 	if (r->head == r->tail && r->cap > RING_KEEP) {
 		mem_free(r->ring, r->cap * sizeof(*r->ring));
 		r->ring = NULL;
 		r->cap = 0;
 	}
-}
-
-bool retire_collect(struct retire *r, const struct grace *grace, size_t budget)
-{
-	uint64_t end;
-
-	if (r->stamps_head == r->stamps_tail && r->large_count == 0)
-		return false;
-	end = retire_free_end(r, grace);
-	retire_free_until(r, end, budget);
-	retire_drop_stamps(r);
-	return r->large_count > 0 || r->head != end;
+	return r->large_count > 0 || r->head != r->ripe;
 }
 
 bool retire_waiting(const struct retire *r)
@@ -240,7 +229,8 @@ bool retire_waiting(const struct retire *r)
 
 void retire_deinit(struct retire *r)
 {
-	retire_free_until(r, r->tail, SIZE_MAX);
+	r->ripe = r->tail;
+	retire_free(r, SIZE_MAX);
 	assert(r->head == r->tail && r->bytes == 0);
 	mem_free(r->ring, r->cap * sizeof(*r->ring));
 	mem_free(r->stamps, r->stamps_cap * sizeof(*r->stamps));

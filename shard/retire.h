@@ -13,8 +13,13 @@
  * the fence, so a reader that comes online during it or later sees the memory unlinked, and
  * synchronize_rcu waits for all that were online before.
  *
+ * So what is retired first waits for its grace period, then may go. The two are counted apart:
+ * retire_waiting_bytes() is what only the reclaimer can set free (a long command on another worker keeps
+ * it waiting), and that alone is a reason to retire no more; what may go already is freed with patience.
+ *
  * retire_collect() frees on the worker that retired, in slices: the arenas and caches of the
- * allocator stay the worker's own, and a flushed database of millions of keys holds nobody up.
+ * allocator stay the worker's own. What is large (a table, a structure) goes behind all that is small, bit
+ * by bit: a flushed database of millions of keys holds nobody up, and nothing waits behind it.
  *
  * All functions: the worker that owns the struct. `struct grace` is shared: the reclaimer writes
  * it, everybody reads it.
@@ -49,15 +54,20 @@ struct retire {
 	struct retired *ring; /* a power of two, grows */
 	size_t cap;
 	uint64_t head; /* next to free */
+	uint64_t ripe; /* everything before this place may go */
 	uint64_t tail; /* next free place */
 	struct retire_stamp {
-		uint64_t end;   /* everything before this place ... */
-		uint64_t stamp; /* ... may go when this period has completed */
-	} * stamps;             /* a ring as well */
+		uint64_t end;    /* everything before this place ... */
+		uint64_t stamp;  /* ... may go when this period has completed */
+		uint64_t pushed; /* bytes up to there, from the start of time */
+	} * stamps;              /* a ring as well */
 	size_t stamps_cap;
 	uint64_t stamps_head, stamps_tail;
 	uint64_t stamped; /* the place up to which everything has a stamp */
-	size_t bytes;     /* retired and not freed, without whole tables */
+	size_t bytes;     /* in the ring: retired and not freed */
+	/* bytes from the start of time: */
+	uint64_t pushed;      /* ever retired */
+	uint64_t pushed_ripe; /* ... of these before the place `ripe` */
 	/*
 	 * What takes more than one slice to free: whole tables, and entries with structures. A stack, for
 	 * a table's entries may have structures: the last one goes first, so it stays low.
@@ -80,9 +90,11 @@ void retire_entry(struct retire *r, struct entry *e);
 /* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
 /*
- * The content of a table (table.h: a root word), with all of its entries. How many they are only the
- * caller knows: retire_flushed() says how many are in all the tables retired since it was called last.
+ * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each
+ * counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are the caller may tell:
+ * retire_flushed() says how many are in all the tables retired since it was called last.
  */
+#define RETIRED_KEY_BYTES 64
 void retire_table(struct retire *r, uint64_t root);
 void retire_flushed(struct retire *r, uint64_t entries);
 
@@ -90,12 +102,18 @@ void retire_flushed(struct retire *r, uint64_t entries);
 bool retire_stamp(struct retire *r, const struct grace *grace);
 
 /*
- * Frees what may go, at most about `budget` things (entries, blocks). True when something that may
- * go already is left for the next slice.
+ * Finds out what may go, and frees of it at most about `budget` things (entries, blocks). True when
+ * something that may go already is left for the next slice.
  */
 bool retire_collect(struct retire *r, const struct grace *grace, size_t budget);
 
-/* True when something waits for a grace period (stamped, not completed). */
+/* True when something waits for a grace period (stamped, not known to be completed). */
 bool retire_waiting(const struct retire *r);
+
+/* How much waits, stamped or not, as of the last retire_collect() and what came since. */
+static inline size_t retire_waiting_bytes(const struct retire *r)
+{
+	return (size_t)(r->pushed - r->pushed_ripe);
+}
 
 #endif

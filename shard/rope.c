@@ -4,6 +4,7 @@
 #include "shard/rope.h"
 
 #include "proto/mem.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 
@@ -60,7 +61,7 @@ bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget)
 	return true;
 }
 
-struct rope *rope_copy(const struct rope *rope)
+struct rope *rope_copy(const struct rope *rope, struct shard *shard)
 {
 	struct rope *copy = rope_new(rope->len);
 	size_t count = leaves_for(rope->len);
@@ -70,6 +71,7 @@ struct rope *rope_copy(const struct rope *rope)
 		copy->leaves[i].bytes = mem_alloc(ROPE_LEAF);
 		memcpy(copy->leaves[i].bytes, rope->leaves[i].bytes, ROPE_LEAF);
 		copy->present++;
+		turn_steps(shard, ROPE_LEAF_ELEMENTS);
 	}
 	assert(copy->present == rope->present);
 	copy->base = rope->base ? blob_ref(rope->base) : NULL;

@@ -46,6 +46,8 @@
 /* Bytes of a leaf: a size class of the allocator; copied for a snapshot in about 1 us. */
 #define ROPE_LEAF (16 * 1024)
 
+struct shard;
+
 struct rope_leaf {
 	char *bytes;   /* ROPE_LEAF of them; NULL: the base's, beyond that all zero */
 	uint64_t mark; /* epoch of the last change */
@@ -71,8 +73,15 @@ bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget);
 /* The bytes of the blob, of which it takes a reference, and zeros up to `len` if that is more. */
 struct rope *rope_over(struct blob *blob, size_t len);
 
-/* The same bytes, in leaves of their own; absent ones stay absent, the base is shared. */
-struct rope *rope_copy(const struct rope *rope);
+/* The same bytes, in leaves of their own; absent ones stay absent, the base is shared. It takes turns. */
+struct rope *rope_copy(const struct rope *rope, struct shard *shard);
+
+/* As a structure (value.h): a leaf takes as long to copy as some ten elements of a hash. */
+#define ROPE_LEAF_ELEMENTS 16
+static inline uint64_t rope_count(const struct rope *rope)
+{
+	return rope->present * ROPE_LEAF_ELEMENTS;
+}
 
 static inline size_t rope_length(const struct rope *rope)
 {

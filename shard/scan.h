@@ -39,6 +39,11 @@ struct scan_options {
 bool scan_parse_cursor(struct ctx *ctx, uint32_t i, uint64_t *cursor);
 /* The options from argument i on; `allowed`: those that not all have. On failure replies. */
 bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct scan_options *options);
+/*
+ * Matching takes up to pattern times name steps: how many times what it takes with a pattern that is as
+ * long as they usually are. Who looks at many names looks at fewer at a time for it, so that nobody waits.
+ */
+size_t scan_match_cost(struct slice pattern);
 /* Whether a key or an element of that name is asked for. */
 bool scan_match(const struct scan_options *options, struct slice name);
 /* Replies the cursor and `count` bulks, which are moved. */

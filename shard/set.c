@@ -200,26 +200,3 @@ void set_digest(const struct entry *e, struct digest *digest)
 
 	set_walk(&set, digest_visit, digest);
 }
-
-static bool serialized_visit(void *arg, struct listpack_item member)
-{
-	char room[NUMBER_TEXT_MAX];
-	size_t *size = arg;
-
-	*size += serialized_string(listpack_item_text(member, room));
-	return true;
-}
-
-size_t set_serialized(const struct entry *e)
-{
-	struct set set = set_of(e);
-	size_t size;
-
-	if (!set.dict) {
-		size = entry_value(e).len;
-		return size + serialized_length(size);
-	}
-	size = serialized_length(set_count(&set));
-	set_walk(&set, serialized_visit, &size);
-	return size;
-}

@@ -106,6 +106,5 @@ void set_edit_drop(struct set_edit *edit);
 /* --- rows of value.h --- */
 
 void set_digest(const struct entry *e, struct digest *digest);
-size_t set_serialized(const struct entry *e);
 
 #endif

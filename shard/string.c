@@ -180,14 +180,6 @@ void string_digest(const struct entry *e, struct digest *digest)
 	mem_free_unsized(scratch);
 }
 
-size_t string_serialized(const struct entry *e)
-{
-	if (entry_encoding(e) == ENCODING_INT)
-		return serialized_string(entry_value(e));
-	size_t len = string_length(e);
-	return serialized_length(len) + len;
-}
-
 bool string_check_length(struct ctx *ctx, size_t offset, size_t len)
 {
 	uint64_t max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);

@@ -63,7 +63,6 @@ void string_edit_drop(struct string_edit *edit);
 
 /* Rows of value.h. */
 void string_digest(const struct entry *e, struct digest *digest);
-size_t string_serialized(const struct entry *e);
 
 /* Replies error_string_max and returns false when a string of that length may not be. */
 bool string_check_length(struct ctx *ctx, size_t offset, size_t len);

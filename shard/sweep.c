@@ -3,7 +3,7 @@
  *
  * A slice goes on at shard->sweep_slot. In a slot with something due all databases' tables are swept;
  * what table_sweep() says of each gives the slot's new earliest expiry. A slot where the slice's budget
- * ran out stays the next one.
+ * ran out stays the next one, and the next slice goes on in the table where this one stopped.
  *
  * A slot with something due is held meanwhile.
  */
@@ -97,21 +97,50 @@ static void remove_expired(void *arg, struct entry *e)
 	remove_key(sweep, e);
 }
 
-/* The slot is held; releases it. */
+/*
+ * Sweeps the databases' tables from where the last slice stopped, and notes where this one does. Returns the
+ * earliest expiry that is left, as far as it was looked for.
+ */
+static int64_t sweep_tables(struct sweep *sweep)
+{
+	struct shard *shard = sweep->shard;
+	int64_t earliest = EXPIRE_NEVER;
+	uint32_t from = shard->sweep_prefix;
+	struct table *table;
+
+	/* without a table here no later database has one either */
+	for (sweep->db = shard->sweep_db; sweep->db < shard->ks->databases; sweep->db++) {
+		if (!(table = slot_table(sweep->slot, sweep->db)))
+			break;
+		int64_t next = sweep->now;
+		bool stops = sweep->left == 0;
+		if (!stops) {
+			next = table_sweep_from(table, &from, sweep->now, sweep->left,
+						remove_expired, sweep);
+			stops = from > 0;
+		}
+		if (next < earliest)
+			earliest = next;
+		if (stops) {
+			shard->sweep_db = sweep->db;
+			shard->sweep_prefix = from;
+			return earliest;
+		}
+	}
+	shard->sweep_db = shard->sweep_prefix = 0;
+	return earliest;
+}
+
+/* The slot is held; releases it. What is left in it is known when a round was made without a stop. */
 static void sweep_slot(struct sweep *sweep, struct slot *slot)
 {
-	int64_t earliest = EXPIRE_NEVER;
+	bool goes_on = sweep->shard->sweep_db > 0 || sweep->shard->sweep_prefix > 0;
 
 	sweep->slot = slot;
 	sweep->stored = false;
-	for (sweep->db = 0; sweep->db < sweep->shard->ks->databases; sweep->db++) {
-		struct table *table = slot_table(slot, sweep->db);
-		if (!table)
-			break; /* nor has any later database one */
-		int64_t next = table_sweep(table, sweep->now, sweep->left, remove_expired, sweep);
-		if (next < earliest)
-			earliest = next;
-	}
+	int64_t earliest = sweep_tables(sweep);
+	if (goes_on && sweep->left > 0)
+		earliest = sweep_tables(sweep);
 	atomic_store_explicit(&slot->expire_earliest, earliest, memory_order_relaxed);
 	slots_release(sweep->shard, &slot, 1, sweep->stored, sweep->now);
 }
@@ -135,6 +164,7 @@ bool sweep_slice(struct shard *shard, int64_t now)
 				return true;
 		}
 		shard->sweep_slot = (shard->sweep_slot + 1) % SLOT_COUNT;
+		shard->sweep_db = shard->sweep_prefix = 0;
 	}
 	return false;
 }

@@ -13,11 +13,15 @@
 
 /* --- structures --- */
 
-/* The row of a structure whose functions are noun_memory and noun_free_slice; `copy` makes a copy. */
+/* The row of a structure whose functions are noun_memory, noun_count and noun_free_slice; `copy` makes a copy. */
 #define STRUCTURE(noun, copy)                                                                      \
 	static size_t noun##_memory_any(const void *structure)                                     \
 	{                                                                                          \
 		return noun##_memory(structure);                                                   \
+	}                                                                                          \
+	static uint64_t noun##_elements_any(const void *structure)                                 \
+	{                                                                                          \
+		return noun##_count(structure);                                                    \
 	}                                                                                          \
 	static void *noun##_copy_any(const void *structure, struct shard *shard)                   \
 	{                                                                                          \
@@ -27,13 +31,15 @@
 	{                                                                                          \
 		return noun##_free_slice(structure, at, budget);                                   \
 	}                                                                                          \
-	static const struct structure_type noun##_structure = {noun##_memory_any, noun##_copy_any, \
+	static const struct structure_type noun##_structure = {noun##_memory_any,                  \
+							       noun##_elements_any,                \
+							       noun##_copy_any,                    \
 							       noun##_free_slice_any}
 
 STRUCTURE(dict, dict_copy(structure, shard));
-STRUCTURE(list, list_copy(structure));
-STRUCTURE(rope, rope_copy(structure));
-STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire));
+STRUCTURE(list, list_copy(structure, shard));
+STRUCTURE(rope, rope_copy(structure, shard));
+STRUCTURE(zset, zset_copy(structure, &shard->ks->seed, &shard->retire, shard));
 
 /* --- types --- */
 
@@ -41,13 +47,12 @@ static const struct value_type {
 	const char *name;
 	const struct structure_type *owner_only; /* NULL: the type has none */
 	void (*digest)(const struct entry *e, struct digest *digest);
-	size_t (*serialized)(const struct entry *e);
 } types[ENTRY_TYPE_COUNT] = {
-	[ENTRY_STRING] = {"string", &rope_structure, string_digest, string_serialized},
-	[ENTRY_LIST] = {"list", &list_structure, list_digest, list_serialized},
-	[ENTRY_SET] = {"set", NULL, set_digest, set_serialized},
-	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest, zset_value_serialized},
-	[ENTRY_HASH] = {"hash", NULL, hash_digest, hash_serialized},
+	[ENTRY_STRING] = {"string", &rope_structure, string_digest},
+	[ENTRY_LIST] = {"list", &list_structure, list_digest},
+	[ENTRY_SET] = {"set", NULL, set_digest},
+	[ENTRY_ZSET] = {"zset", NULL, zset_value_digest},
+	[ENTRY_HASH] = {"hash", NULL, hash_digest},
 	[ENTRY_STREAM] = {"stream"},
 };
 
@@ -66,14 +71,16 @@ const struct structure_type *value_structure(const struct entry *e)
 	return e->flags & ENTRY_OWNER_ONLY ? types[entry_type(e)].owner_only : NULL;
 }
 
+uint64_t value_elements(const struct entry *e)
+{
+	const struct structure_type *structure = value_structure(e);
+
+	return structure ? structure->elements(entry_structure(e)) : 1;
+}
+
 void value_digest(const struct entry *e, struct digest *digest)
 {
 	types[entry_type(e)].digest(e, digest);
-}
-
-size_t value_serialized(const struct entry *e)
-{
-	return types[entry_type(e)].serialized(e);
 }
 
 bool value_expired_slow(const struct entry *e, int64_t now)
@@ -81,23 +88,4 @@ bool value_expired_slow(const struct entry *e, int64_t now)
 	if (entry_expired(e, now))
 		return true;
 	return (e->flags & ENTRY_FIELD_TTL) && hash_fields_due(e) <= now && hash_empty(e, now);
-}
-
-/* --- RDB --- */
-
-size_t serialized_length(size_t len)
-{
-	return len < 64 ? 1 : len < 16384 ? 2 : 5;
-}
-
-/* An integer takes 1, 2 or 4 bytes behind one. */
-size_t serialized_string(struct slice text)
-{
-	int64_t n;
-
-	if (text.len <= 11 && number_parse(text, &n) && n >= INT32_MIN && n <= INT32_MAX)
-		return n >= INT8_MIN && n <= INT8_MAX     ? 2
-		       : n >= INT16_MIN && n <= INT16_MAX ? 3
-							  : 5;
-	return serialized_length(text.len) + text.len;
 }

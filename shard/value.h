@@ -16,8 +16,8 @@
  * A packed value that outgrows PACKED_BYTES_MAX, or the limits of its encoding, becomes one of the
  * others by a new entry, and never goes back, unless its type says so.
  *
- * To take in a type: give its structure memory, copy and free_slice, its values digest and
- * serialized, and add the rows in value.c.
+ * To take in a type: give its structure memory, copy and free_slice, its values a digest, and add the rows
+ * in value.c; those of rdb_encode.c and rdb_decode.c make it last.
  */
 #ifndef SHARD_VALUE_H
 #define SHARD_VALUE_H
@@ -35,7 +35,14 @@
 struct structure_type {
 	/* Bytes of memory: exact when it is small, else an estimate within some microseconds. */
 	size_t (*memory)(const void *structure);
-	/* The same content a second time; memory to be freed on the way goes to the shard. Holder. */
+	/*
+	 * How many elements there are, or what takes as long to copy as so many.
+	 */
+	uint64_t (*elements)(const void *structure);
+	/*
+	 * The same content a second time; memory to be freed on the way goes to the shard. It takes turns
+	 * (turn.h). Holder.
+	 */
 	void *(*copy)(const void *structure, struct shard *shard);
 	/*
 	 * Frees a part: goes on at *at (0 at first), takes from *budget (more than 0) about as many
@@ -47,14 +54,11 @@ struct structure_type {
 /* The row of what hangs off the entry, NULL when its value is bytes. */
 const struct structure_type *value_structure(const struct entry *e);
 
+/* How many elements have to be looked at to copy it, 1 when it is bytes. Holder. */
+uint64_t value_elements(const struct entry *e);
+
 /* Adds the value to a digest: equal values, whatever their form, add the same. Holder. */
 void value_digest(const struct entry *e, struct digest *digest);
-
-/* The bytes that the value takes in an RDB file, not compressed. Holder. */
-size_t value_serialized(const struct entry *e);
-/* Those of a string, and of a length, to count them by. */
-size_t serialized_string(struct slice text);
-size_t serialized_length(size_t len);
 
 /*
  * Whether nothing of the value is left at that time: the entry has expired, or all that is in it

@@ -1,6 +1,6 @@
 /*
- * Reading ziplists and zipmaps (ziplist.h). One function each understands an element and checks that it
- * lies within the bytes; reading what was found valid is the same function once more.
+ * Reading ziplists and zipmaps (ziplist.h). One function each understands an element and checks
+ * that it lies within the bytes; reading what was found valid is the same function once more.
  */
 #include "shard/ziplist.h"
 
@@ -41,7 +41,10 @@ static uint64_t load(const unsigned char *p, size_t len)
 
 /* --- ziplists --- */
 
-/* The bytes of a number behind its first byte; 0 when the number is in that; -1 when there is no such. */
+/*
+ * The bytes of a number behind its first byte; 0 when the number is in that; -1 when there is no
+ * such.
+ */
 static int number_bytes(unsigned char first)
 {
 	switch (first) {
@@ -108,8 +111,8 @@ static size_t read_text(const unsigned char *p, size_t room, struct listpack_ite
 }
 
 /*
- * The element at p, of which `room` bytes may be read; *before becomes the length that it tells of the
- * one before. Its bytes; 0 when it is broken.
+ * The element at p, of which `room` bytes may be read; *before becomes the length that it tells
+ * of the one before. Its bytes; 0 when it is broken.
  */
 static size_t element_read(const unsigned char *p, size_t room, size_t *before,
 			   struct listpack_item *item)

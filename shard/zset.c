@@ -1,15 +1,23 @@
 /*
- * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the other.
+ * Large sorted sets (zset.h): every change is made in the table and in the tree, one after the
+ * other.
  */
 #include "shard/zset.h"
+
+#include "shard/turn.h"
 
 #include "proto/mem.h"
 
 #include <assert.h>
 
-/* Up to so many elements the tree's memory is counted, which takes some microseconds; for more ... */
+/*
+ * Up to so many elements the tree's memory is counted, which takes some microseconds; for more ...
+ */
 #define MEASURE_COUNT 10000
-/* ... it is taken for this: a score and a pointer in leaves five sixths full, and what is above them. */
+/*
+ * ... it is taken for this: a score and a pointer in leaves five sixths full, and what is above
+ * them.
+ */
 #define TREE_BYTES_PER_ELEMENT 21
 
 struct zset *zset_new(void)
@@ -23,9 +31,10 @@ bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget)
 {
 	uint64_t root = atomic_load_explicit(&z->members.table.root, memory_order_relaxed);
 	if (root) {
-		if (table_free_slice(root, at, budget, NULL, NULL))
-			table_take(&z->members.table);
-		return false;
+		table_free_slice(root, at, budget, NULL, NULL);
+		if (*at != TABLE_END)
+			return false;
+		table_take(&z->members.table);
 	}
 	if (!zset_tree_free_slice(&z->tree, budget))
 		return false;
@@ -132,7 +141,8 @@ uint32_t zset_remove_run(struct zset *z, const struct hash_seed *seed, uint64_t 
 	return zset_tree_remove_run(&z->tree, rank, max, r, remove_member, &removal);
 }
 
-struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r)
+struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r,
+		       struct shard *shard)
 {
 	struct zset *copy = zset_new();
 	struct zset_cursor c;
@@ -140,6 +150,7 @@ struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struc
 	for (; more; more = zset_cursor_next(&c)) {
 		const struct entry *e = zset_cursor_entry(&c);
 		zset_put(copy, seed, entry_key(e), zset_entry_score(e), r);
+		turn_step(shard);
 	}
 	return copy;
 }

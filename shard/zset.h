@@ -5,10 +5,11 @@
  *	              tree -----> B+ tree of the same entries    ranks, ranges, order
  *
  * An element is one entry (entry.h): its key is the member, its value the score's 8 bytes. It never
- * changes: another score is another entry. It stands in the table's word and in one leaf of the tree.
+ * changes: another score is another entry. It stands in the table's word and in one leaf of the
+ * tree.
  *
- * The holder changes both in place; any thread may read under RCU what the slot's seq then vouches for
- * (table.h, zset_tree.h). What is replaced goes to the retire list given.
+ * The holder changes both in place; any thread may read under RCU what the slot's seq then vouches
+ * for (table.h, zset_tree.h). What is replaced goes to the retire list given.
  *
  * Scores are never NaN.
  */
@@ -29,13 +30,14 @@ struct zset *zset_new(void);
 void zset_free(struct zset *z);
 
 /*
- * Frees a part: goes on at *at (0 at first), takes from *budget (more than 0) about as many elements as
- * it freed. True when all is gone, `z` too. Nobody reaches it any more.
+ * Frees a part: goes on at *at (0 at first), takes from *budget (more than 0) about as many
+ * elements as it freed. True when all is gone, `z` too. Nobody reaches it any more.
  */
 bool zset_free_slice(struct zset *z, uint64_t *at, size_t *budget);
 
-/* The same elements in a set of its own. */
-struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r);
+/* The same elements in a set of its own. It takes the turns of a shard (turn.h); NULL: none. */
+struct zset *zset_copy(const struct zset *z, const struct hash_seed *seed, struct retire *r,
+		       struct shard *shard);
 
 /* --- any thread under RCU, or the holder --- */
 

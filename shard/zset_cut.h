@@ -1,16 +1,16 @@
 /*
  * Cuts: places between the elements of a sorted set.
  *
- * Elements are ordered by score, then by member (as memcmp orders bytes, the shorter first when it is
- * a prefix). A cut says of each element whether it stands before it. So every range of scores,
+ * Elements are ordered by score, then by member (as memcmp orders bytes, the shorter first when it
+ * is a prefix). A cut says of each element whether it stands before it. So every range of scores,
  * members or ranks is what stands between two cuts, and its borders are inclusive or exclusive by
  * where the cut falls:
  *
  *	(1.5   CUT_SCORE 1.5, after     the first element beyond all of score 1.5
  *	[abc   CUT_MEMBER "abc"         the first element whose member is not less than "abc"
  *
- * CUT_MEMBER makes sense where all elements have one score; elsewhere it falls somewhere. Scores are
- * never NaN; 0 and -0 are equal.
+ * CUT_MEMBER makes sense where all elements have one score; elsewhere it falls somewhere. Scores
+ * are never NaN; 0 and -0 are equal.
  */
 #ifndef SHARD_ZSET_CUT_H
 #define SHARD_ZSET_CUT_H

@@ -1,12 +1,13 @@
 /*
  * Changing sorted sets (zset_value.h).
  *
- * A packed set is copied to the edit, changed there by splices, and put as a new entry at the end. Where
- * it outgrows PACKED_BYTES_MAX on the way it becomes a struct zset, which is the edit's until the end
- * puts it. One that is large already is changed where it is.
+ * A packed set is copied to the edit, changed there by splices, and put as a new entry at the end.
+ * Where it outgrows PACKED_BYTES_MAX on the way it becomes a struct zset, which is the edit's until
+ * the end puts it. One that is large already is changed where it is.
  */
 #include "proto/mem.h"
 #include "shard/listpack.h"
+#include "shard/turn.h"
 #include "shard/zset_value.h"
 
 #include <assert.h>
@@ -216,12 +217,15 @@ bool zset_edit_remove(struct zset_edit *edit, struct slice member)
 
 static void keep_element(void *arg, const struct zset_element *element)
 {
-	zset_put_element(arg, element->member, element->score);
+	struct zset_edit *edit = arg;
+
+	zset_put_element(edit, element->member, element->score);
+	turn_step(edit->ctx->shard);
 }
 
 /*
- * Elements of a large set, but not all of them, go: one by one, or when they are the greater part of it the
- * others move to a new set, and the old one is freed by and by.
+ * Elements of a large set, but not all of them, go: one by one, or when they are the greater part
+ * of it the others move to a new set, and the old one is freed by and by.
  */
 static void ordered_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count)
 {
@@ -235,8 +239,12 @@ static void ordered_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t
 		zset_ordered_walk(old, rank + count, left - rank, false, keep_element, edit);
 		return;
 	}
-	while (count > 0)
-		count -= zset_remove_run(old, &ctx->ks->seed, rank, count, &ctx->shard->retire);
+	while (count > 0) {
+		uint32_t removed =
+			zset_remove_run(old, &ctx->ks->seed, rank, count, &ctx->shard->retire);
+		count -= removed;
+		turn_steps(ctx->shard, removed);
+	}
 }
 
 void zset_edit_remove_ranks(struct zset_edit *edit, uint64_t rank, uint64_t count)
@@ -312,5 +320,7 @@ struct entry *zset_edit_take(struct zset_edit *edit, int64_t expire)
 void zset_edit_drop(struct zset_edit *edit)
 {
 	assert(!edit->e);
-	zset_free(edit->zset);
+	if (edit->zset)
+		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, EXPIRE_NEVER));
+	edit->zset = NULL;
 }

@@ -1,9 +1,10 @@
 /*
- * The nodes of a sorted set's tree, for zset_tree.c and its test: words, rows and columns.
+ * The nodes of a sorted set's tree, for zset_tree.c, zset_tree_change.c and their test: words, rows
+ * and columns.
  *
- * Words are written with release and read with acquire: who meets a pointer also sees what it points to.
- * Writers store words first and a larger number of rows after them, so that rows below the number are
- * always good.
+ * Words are written with release and read with acquire: who meets a pointer also sees what it
+ * points to. Writers store words first and a larger number of rows after them, so that rows below
+ * the number are always good.
  */
 #ifndef SHARD_ZSET_NODE_H
 #define SHARD_ZSET_NODE_H
@@ -73,6 +74,15 @@ static inline uint64_t node_elements(const struct zset_node *node, uint32_t row)
 {
 	return node_word(node, COLUMN_ELEMENTS, row);
 }
+
+/* How many elements stand below a node's first rows. */
+uint64_t node_elements_below(const struct zset_node *node, uint32_t rows);
+
+/* Whether a row stands before the cut: looks at the member only when its score doesn't tell. */
+bool node_row_passes(const struct zset_node *node, uint32_t at, const struct zset_cut *cut);
+
+/* The path to the leaf that the cut falls into, possibly behind its last row. */
+void zset_seek_path(const struct zset_tree *t, const struct zset_cut *cut, struct zset_cursor *c);
 
 static inline size_t node_size(uint32_t level)
 {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 /*
- * A score as a border: what strtod reads, up to the end or a zero byte; nothing at all is 0. So more goes
- * here than in ZADD, as in Redis.
+ * A score as a border: what strtod reads, up to the end or a zero byte; nothing at all is 0. So
+ * more goes here than in ZADD, as in Redis.
  */
 static bool parse_score(struct slice text, double *score)
 {

@@ -29,8 +29,8 @@ bool zset_range_parse(struct ctx *ctx, enum zset_range_by by, uint32_t low, uint
 		      struct zset_range *range);
 
 /*
- * The elements of a set that are in the range: so many, from that rank on. With `reverse` ranks count
- * from the last element down.
+ * The elements of a set that are in the range: so many, from that rank on. With `reverse` ranks
+ * count from the last element down.
  */
 struct zset_ranks {
 	uint64_t first;

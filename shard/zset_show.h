@@ -1,10 +1,11 @@
 /*
- * Elements of sorted sets in replies: members alone, or with their scores, which RESP2 puts after them
- * and RESP3 with them into an array of two.
+ * Elements of sorted sets in replies: members alone, or with their scores, which RESP2 puts after
+ * them and RESP3 with them into an array of two.
  */
 #ifndef SHARD_ZSET_SHOW_H
 #define SHARD_ZSET_SHOW_H
 
+#include "shard/turn.h"
 #include "shard/zset_value.h"
 
 enum zset_pairs {
@@ -14,6 +15,7 @@ enum zset_pairs {
 };
 
 struct zset_show {
+	struct shard *shard;
 	struct reply *reply;
 	bool scores;
 	enum zset_pairs pairs;
@@ -37,6 +39,7 @@ static inline void zset_show_element(void *arg, const struct zset_element *eleme
 	if (show->scores)
 		reply_double(show->reply, element->score);
 	show->count++;
+	turn_step(show->shard);
 }
 
 /* How long an array of so many elements is. */

@@ -236,23 +236,3 @@ void zset_value_digest(const struct entry *e, struct digest *digest)
 {
 	zset_value_walk(e, 0, UINT64_MAX, false, digest_visit, digest);
 }
-
-static void serialized_visit(void *arg, const struct zset_element *element)
-{
-	size_t *size = arg;
-
-	*size += serialized_string(element->member) + sizeof(element->score);
-}
-
-size_t zset_value_serialized(const struct entry *e)
-{
-	size_t size;
-
-	if (!entry_zset(e)) {
-		size = entry_value(e).len;
-		return size + serialized_length(size);
-	}
-	size = serialized_length(zset_value_count(e));
-	zset_value_walk(e, 0, UINT64_MAX, false, serialized_visit, &size);
-	return size;
-}

@@ -1,12 +1,12 @@
 /*
  * Sorted sets: the value of a key of that type, whatever it is kept in.
  *
- *	packed    a listpack of member, score, member, score, ... in order, as Redis has it: scores that
- *	          are whole numbers as numbers, others as their shortest text
+ *	packed    a listpack of member, score, member, score, ... in order, as Redis has it: scores
+ *	          that are whole numbers as numbers, others as their shortest text
  *	ordered   a struct zset (zset.h)
  *
- * Elements are numbered by rank from 0 in order of (score, member), and every range, by rank, by score
- * or by member, is worked out as ranks first: zset_value_rank() of the cuts at its two ends.
+ * Elements are numbered by rank from 0 in order of (score, member), and every range, by rank, by
+ * score or by member, is worked out as ranks first: zset_value_rank() of the cuts at its two ends.
  *
  * Reading: any thread under RCU, or the slot's holder. Editing: the holder.
  */
@@ -38,8 +38,8 @@ bool zset_value_find(const struct shard *shard, const struct entry *e, struct sl
 uint64_t zset_value_rank(const struct entry *e, const struct zset_cut *cut);
 
 /*
- * Visits `count` elements from that of a rank on, upwards or in `reverse`; fewer where there are not so
- * many (and where a reader is in a writer's way).
+ * Visits `count` elements from that of a rank on, upwards or in `reverse`; fewer where there are
+ * not so many (and where a reader is in a writer's way).
  */
 void zset_value_walk(const struct entry *e, uint64_t rank, uint64_t count, bool reverse,
 		     zset_visit *visit, void *arg);
@@ -55,9 +55,9 @@ void zset_value_sample(struct shard *shard, const struct entry *e, size_t count,
 /* --- editing --- */
 
 /*
- * Any number of changes to one sorted set as one change, as for hashes (hash_value.h): zset_edit_begin,
- * the rest, zset_edit_end, which puts the set, or removes the key when no element is left. Members given
- * are not in the set itself. Scores are never NaN.
+ * Any number of changes to one sorted set as one change, as for hashes (hash_value.h):
+ * zset_edit_begin, the rest, zset_edit_end, which puts the set, or removes the key when no element
+ * is left. Members given are not in the set itself. Scores are never NaN.
  */
 struct zset_edit {
 	struct ctx *ctx;
@@ -74,7 +74,9 @@ struct zset_edit {
 void zset_edit_begin(struct zset_edit *edit, struct ctx *ctx, uint32_t k, const struct entry *e);
 /* A set that starts empty and in the end takes the place of whatever stands at key k. */
 void zset_edit_begin_new(struct zset_edit *edit, struct ctx *ctx, uint32_t k);
-/* So many elements are to come, the longest of that length: what will be too large begins as that. */
+/*
+ * So many elements are to come, the longest of that length: what will be too large begins as that.
+ */
 void zset_edit_expect(struct zset_edit *edit, uint64_t count, size_t longest);
 bool zset_edit_find(const struct zset_edit *edit, struct slice member, double *score);
 uint64_t zset_edit_count(const struct zset_edit *edit);
@@ -89,7 +91,7 @@ void zset_edit_walk(const struct zset_edit *edit, zset_visit *visit, void *arg);
 void zset_edit_end(struct zset_edit *edit);
 /* A new set that has elements, as an entry of the caller's: nothing is put. Ends the edit. */
 struct entry *zset_edit_take(struct zset_edit *edit, int64_t expire);
-/* Forgets a new set; a reader may begin one for itself and end it so. */
+/* Forgets a new set; a reader may begin one for itself and end it so. It is freed in slices. */
 void zset_edit_drop(struct zset_edit *edit);
 
 /* A score as it stands in a listpack. Text is written to `room`. */
@@ -112,6 +114,5 @@ size_t zset_packed_find(const char *lp, struct slice member);
 /* --- for all types (value.h) --- */
 
 void zset_value_digest(const struct entry *e, struct digest *digest);
-size_t zset_value_serialized(const struct entry *e);
 
 #endif

@@ -16,6 +16,7 @@
 struct store {
 	struct keyspace *ks;
 	int64_t now;
+	_Atomic int64_t clock; /* now, as units of work load it */
 	uint32_t db;
 	uint64_t requests;
 	uint64_t dirty; /* of the last request */
@@ -65,6 +66,7 @@ static inline const char *store_run_args(struct store *s, const struct slice *ar
 	const struct command *cmd;
 
 	reply_reset(&s->reply, SIZE_MAX);
+	atomic_store(&s->clock, s->now);
 	cmd = command_resolve(argv, argc, &s->reply);
 	assert_non_null(cmd);
 	assert_non_null(key_handlers[cmd->id]);
@@ -82,6 +84,7 @@ static inline const char *store_run_args(struct store *s, const struct slice *ar
 		.keys = keys,
 		.key_count = (uint32_t)count,
 		.now = s->now,
+		.clock = &s->clock,
 		.reply = &s->reply,
 		.ks = s->ks,
 		.shard = s->ks->shards[s->requests++ % s->ks->shard_count],

@@ -36,6 +36,56 @@ static void test_tick(void **state)
 	}
 }
 
+/* The wall clock has been set since the clock was made: by so much the clock is wrong. */
+static void test_follow(void **state)
+{
+	enum { MINUTE_MS = 60000, DAY_MS = 86400000 };
+	static const struct {
+		const char *label;
+		int64_t wrong_ms;
+		bool stays; /* it neither jumps nor goes back */
+	} rows[] = {
+		{"right", 0, true},
+		{"set forward by a day", -DAY_MS, false},
+		{"set forward by half a minute", -MINUTE_MS / 2, false},
+		{"set back by a day", DAY_MS, false},
+		{"set back by half a minute", MINUTE_MS / 2, false},
+		{"set back by hardly anything", CLOCK_BACK_MS / 2, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct clock clock = {0};
+		clock_init(&clock);
+		clock.offset_ms += rows[i].wrong_ms;
+		atomic_store(&clock.now_ms, clock_now(&clock) + rows[i].wrong_ms);
+		int64_t before = clock_now(&clock);
+		clock_follow(&clock);
+		int64_t now = clock_tick(&clock);
+		assert_int_equal(now, clock_now(&clock));
+		/* seconds: the wall clock isn't ours, and the machine may be busy */
+		int64_t apart = now - clock_wall_us() / 1000;
+		if (apart > MINUTE_MS / 4 || apart < -MINUTE_MS / 4)
+			fail_msg("%s: %ld ms off", rows[i].label, (long)apart);
+		if (rows[i].stays && now < before)
+			fail_msg("%s: went back", rows[i].label);
+	}
+}
+
+/* What is put ahead by a tick under way is put right at the next look. */
+static void test_follow_again(void **state)
+{
+	struct clock clock = {0};
+
+	(void)state;
+	clock_init(&clock);
+	int64_t ahead = clock_now(&clock) + 3600000;
+	atomic_store(&clock.now_ms, ahead);
+	assert_int_equal(clock_tick(&clock), ahead);
+	clock_follow(&clock);
+	assert_true(clock_tick(&clock) < ahead);
+}
+
 /* The wall clock, and a counter that counts. */
 static void test_init(void **state)
 {
@@ -122,9 +172,10 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tick),    cmocka_unit_test(test_init),
-		cmocka_unit_test(test_cycles),  cmocka_unit_test(test_counters_go_forward),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_tick),         cmocka_unit_test(test_init),
+		cmocka_unit_test(test_cycles),       cmocka_unit_test(test_counters_go_forward),
+		cmocka_unit_test(test_threads),      cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_follow_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,7 @@ static void check_parent(const struct command *cmd)
 static void check_route(const struct command *cmd)
 {
 	bool keyed = cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS ||
+		     cmd->route == ROUTE_PATTERNS ||
 		     (cmd->route == ROUTE_HOLDER && cmd->first_key > 0);
 
 	assert_true(keyed == (cmd->first_key > 0));
@@ -161,11 +162,15 @@ static void check_route(const struct command *cmd)
 	if (cmd->route == ROUTE_KEY)
 		assert_int_equal(cmd->first_key, cmd->last_key);
 	if (cmd->route == ROUTE_KEYS)
-		assert_true(cmd->first_key != cmd->last_key || cmd->numkeys > 0);
-	assert_true((cmd->numkeys > 0) == !!(cmd->flags & CMD_MOVABLEKEYS));
+		assert_true(cmd->first_key != cmd->last_key || cmd->numkeys > 0 ||
+			    cmd->store_from > 0);
+	bool movable = cmd->numkeys > 0 || cmd->store_from > 0 || cmd->route == ROUTE_PATTERNS;
+	assert_true(movable == !!(cmd->flags & CMD_MOVABLEKEYS));
 	if (cmd->numkeys > 0)
 		assert_true(cmd->first_key == cmd->numkeys + 1 || cmd->first_key < cmd->numkeys);
-	if (cmd->route == ROUTE_KEY || cmd->route == ROUTE_OBSERVE)
+	if (cmd->route == ROUTE_OBSERVE) /* some look at no keys at all: PFSELFTEST */
+		assert_false(cmd->flags & CMD_WRITE);
+	if (cmd->route == ROUTE_KEY)
 		assert_true(!(cmd->flags & CMD_WRITE) != !(cmd->flags & CMD_READONLY));
 	if (keyed) /* every request of the right arity has its first key */
 		assert_true(abs(cmd->arity) > cmd->first_key);
@@ -344,6 +349,45 @@ static void counted_key_positions(void **state)
 		assert_int_equal(command_keys(&cmd, req.argv, req.argc, &one, 1), rows[i].count);
 		assert_memory_equal(keys, rows[i].keys, sizeof(keys));
 		assert_int_equal(one, rows[i].keys[0]);
+	}
+}
+
+/* A key may stand behind STORE, the last one; not where that word is another option's value. */
+static void stored_key_positions(void **state)
+{
+	static const struct {
+		const char *request;
+		enum command_route route;
+		int32_t count;
+		uint32_t keys[2];
+	} rows[] = {
+		{"sort k", ROUTE_KEYS, 1, {1}},
+		{"sort k store d", ROUTE_KEYS, 2, {1, 3}},
+		{"sort k STORE d desc Store e", ROUTE_KEYS, 2, {1, 6}},
+		{"sort k by store limit store store store d", ROUTE_KEYS, 2, {1, 8}},
+		{"sort k get store", ROUTE_KEYS, 1, {1}},
+		{"sort k store", ROUTE_KEYS, 1, {1}},
+		{"sort k by w_* store d", ROUTE_ALL, 2, {1, 5}},
+		{"sort k get # get x", ROUTE_KEYS, 1, {1}},
+		{"sort k limit 0 1 get x_*->f", ROUTE_ALL, 1, {1}},
+		{"sort k* store d*", ROUTE_KEYS, 2, {1, 3}},
+		{"sort_ro k by w_*", ROUTE_ALL, 1, {1}},
+		{"sort_ro k alpha", ROUTE_KEYS, 1, {1}},
+		{"georadius k 1 2 3 km", ROUTE_KEYS, 1, {1}},
+		{"georadius k 1 2 3 km withdist store d", ROUTE_KEYS, 2, {1, 8}},
+		{"georadiusbymember k m 3 km storedist d asc", ROUTE_KEYS, 2, {1, 6}},
+		{"geosearchstore d k frommember", ROUTE_KEYS, 2, {1, 2}},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct request req = split(rows[i].request);
+		const struct command *cmd = command_find(req.argv[0]);
+		uint32_t keys[2] = {0};
+
+		print_message("# %s\n", rows[i].request);
+		assert_int_equal(command_route(cmd, req.argv, req.argc), rows[i].route);
+		assert_int_equal(command_keys(cmd, req.argv, req.argc, keys, 2), rows[i].count);
+		assert_memory_equal(keys, rows[i].keys, sizeof(keys));
 	}
 }
 
@@ -700,6 +744,7 @@ int main(void)
 		cmocka_unit_test(key_positions),
 		cmocka_unit_test(key_positions_in_little_room),
 		cmocka_unit_test(counted_key_positions),
+		cmocka_unit_test(stored_key_positions),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(zero_bytes_end_what_an_error_repeats),
 		cmocka_unit_test(every_row_is_described),

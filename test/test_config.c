@@ -127,8 +127,9 @@ static void test_shown_can_be_set(void **state)
 #define NOT_INT       "argument couldn't be parsed into an integer"
 #define NOT_OCTAL     "argument couldn't be parsed into an octal number"
 #define NOT_MEMORY    "argument must be a memory value"
+#define BULK_BETWEEN  "argument must be between 1048576 and 4294967296 inclusive"
 #define NOT_BOOL      "argument must be 'yes' or 'no'"
-#define NOT_LEVEL     "argument(s) must be one of the following: debug, verbose, notice, warning"
+#define NOT_LEVEL     "argument(s) must be one of the following: debug, verbose, notice, warning, nothing"
 #define NO_SUCH_CLASS "Invalid client class specified in buffer limit configuration."
 #define BAD_LIMIT     "Error in hard, soft or soft_seconds setting in buffer limit configuration."
 #define LIMIT_COUNT   "Wrong number of arguments in buffer limit configuration."
@@ -181,8 +182,10 @@ static const struct {
 	{"proto-max-bulk-len", "1mb1", NULL, NOT_MEMORY},
 	{"proto-max-bulk-len", "9223372036854775808", NULL, NOT_MEMORY},
 	{"proto-max-bulk-len", "99999999999gb", NULL, NOT_MEMORY},
-	{"proto-max-bulk-len", "1023kb", NULL,
-	 "argument must be between 1048576 and 9223372036854775807 inclusive"},
+	{"proto-max-bulk-len", "1023kb", NULL, BULK_BETWEEN},
+	{"proto-max-bulk-len", "4gb", "4294967296", NULL},
+	{"proto-max-bulk-len", "4294967297", NULL, BULK_BETWEEN},
+	{"proto-max-bulk-len", "9223372036854775807", NULL, BULK_BETWEEN},
 	{"client-query-buffer-limit", "2147483648", NULL,
 	 "argument must be between 1048576 and 2147483647 inclusive"},
 	/* yes and no */
@@ -194,7 +197,8 @@ static const struct {
 	/* words of a list */
 	{"loglevel", "debug", "debug", NULL},
 	{"loglevel", "WARNING", "warning", NULL},
-	{"loglevel", "nothing", NULL, NOT_LEVEL},
+	{"loglevel", "nothing", "nothing", NULL},
+	{"loglevel", "none", NULL, NOT_LEVEL},
 	{"loglevel", "", NULL, NOT_LEVEL},
 	{"loglevel", "notic", NULL, NOT_LEVEL},
 	{"enable-debug-command", "local", "local", NULL},
@@ -205,6 +209,9 @@ static const struct {
 	{"save", "", "", NULL},
 	{"save", "3600 1", NULL, NO_PERSIST},
 	{"appendonly", "no", "no", NULL},
+	{"notify-keyspace-events", "", "", NULL},
+	{"notify-keyspace-events", "Ex", NULL,
+	 "keyspace notifications are not available in this version"},
 	{"appendonly", "yes", NULL, NO_PERSIST},
 	{"maxmemory", "0", "0", NULL},
 	{"maxmemory", "100mb", NULL, "eviction is not available in this version"},
@@ -220,7 +227,7 @@ static const struct {
 	 "normal 0 0 0 slave 7 8 9 pubsub 4 5 6", NULL},
 	{"client-output-buffer-limit", "normal 1 2 3 normal 4 5 6",
 	 "normal 4 5 6 slave 7 8 9 pubsub 4 5 6", NULL},
-	{"client-output-buffer-limit", "", NULL, LIMIT_COUNT},
+	{"client-output-buffer-limit", "", "normal 4 5 6 slave 7 8 9 pubsub 4 5 6", NULL},
 	{"client-output-buffer-limit", "normal 1 2", NULL, LIMIT_COUNT},
 	{"client-output-buffer-limit", "normal 1 2 3 slave", NULL, LIMIT_COUNT},
 	{"client-output-buffer-limit", "nobody 1 2 3", NULL, NO_SUCH_CLASS},
@@ -230,6 +237,18 @@ static const struct {
 	{"client-output-buffer-limit", "normal 1 2 -3", NULL, BAD_LIMIT},
 	{"client-output-buffer-limit", "normal 1 2 3kb", NULL, BAD_LIMIT},
 	{"client-output-buffer-limit", "normal 18446744073709551615 2 3", NULL, BAD_LIMIT},
+	{"client-output-buffer-limit", "normal 2 9223372036854775808 3", NULL, BAD_LIMIT},
+	{"client-output-buffer-limit", "normal 1 2 9223372036854775807", NULL, BAD_LIMIT},
+	{"client-output-buffer-limit", "normal 1 2 9223372036854776", NULL, BAD_LIMIT},
+	{"client-output-buffer-limit",
+	 "normal 9223372036854775807 9223372036854775807 9223372036854775 "
+	 "slave 9223372036854775807 9223372036854775807 9223372036854775 "
+	 "pubsub 9223372036854775807 9223372036854775807 9223372036854775",
+	 "normal 9223372036854775807 9223372036854775807 9223372036854775 "
+	 "slave 9223372036854775807 9223372036854775807 9223372036854775 "
+	 "pubsub 9223372036854775807 9223372036854775807 9223372036854775", NULL},
+	{"client-output-buffer-limit", "normal 1 2 3 slave 4 5 6 pubsub 7 8 9",
+	 "normal 1 2 3 slave 4 5 6 pubsub 7 8 9", NULL},
 	{"client-output-buffer-limit", "normal 1 2 '3", NULL, "Unbalanced quotes"},
 };
 

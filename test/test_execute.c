@@ -4,6 +4,7 @@
  */
 #include "test/check.h"
 
+#include "proto/mem.h"
 #include "shard/execute.h"
 #include "shard/handlers.h"
 #include "shard/hold.h"
@@ -156,6 +157,35 @@ static void test_keys_slots(void **state)
 	keyspace_free(ks);
 }
 
+/* Both ways to put slots in order, by numbers of slots on either side of the border. */
+static void test_slots_unique(void **state)
+{
+	static const uint32_t counts[] = {2, 63, 64, 65, 66, 1000, 100000};
+	struct keyspace *ks = keyspace_new(1, 1, &(struct hash_seed){1, 2});
+	struct slot **slots = mem_alloc(100000 * sizeof(struct slot *));
+
+	(void)state;
+	for (size_t c = 0; c < COUNT_OF(counts); c++) {
+		bool wanted[SLOT_COUNT] = {false};
+		uint32_t expected = 0;
+		for (uint32_t i = 0; i < counts[c]; i++) {
+			uint32_t index =
+				(uint32_t)((i * i * 2654435761u + i / 3) >> 7) % SLOT_COUNT;
+			index = i == 1 ? SLOT_COUNT - 1 : i == 0 ? 0 : index;
+			slots[i] = &ks->slots[index];
+			expected += !wanted[index];
+			wanted[index] = true;
+		}
+		assert_int_equal(slots_unique(slots, counts[c]), expected);
+		for (uint32_t i = 0; i < expected; i++) {
+			assert_true(i == 0 || slots[i - 1] < slots[i]);
+			assert_true(wanted[slots[i]->index]);
+		}
+	}
+	mem_free(slots, 100000 * sizeof(struct slot *));
+	keyspace_free(ks);
+}
+
 /* --- holders --- */
 
 static void test_holding(void **state)
@@ -237,10 +267,11 @@ static void test_observed(void **state)
 		 OBSERVE_TRIES_MANY - 1, OBSERVE_TRIES_MANY},
 		{"too many writers for several keys", 2, 100, -1, false, OBSERVED_BUSY,
 		 OBSERVE_TRIES_MANY, OBSERVE_TRIES_MANY},
-		{"held", 1, 0, 0, false, OBSERVED_BUSY, OBSERVE_TRIES_ONE, 0},
-		{"the last of several is held", 4, 0, 3, false, OBSERVED_BUSY, OBSERVE_TRIES_MANY,
-		 0},
-		{"more keys than fit inline", KEYS_MAX, 1, -1, false, OBSERVED, 1, 2},
+		{"held", 1, 0, 0, false, OBSERVED_BUSY, 1, 0},
+		{"the last of several is held", 4, 0, 3, false, OBSERVED_BUSY, 1, 0},
+		{"more keys than fit inline", KEYS_MAX, 0, -1, false, OBSERVED, 0, 1},
+		{"a writer in many keys' way", KEYS_MAX, 1, -1, false, OBSERVED_BUSY, 1, 1},
+		{"... and in a few's", OBSERVE_KEYS_FEW, 1, -1, false, OBSERVED, 1, 2},
 		{"only the holder may", 1, 0, -1, true, OBSERVED_HOLDER, 0, 1},
 		{"... of many", KEYS_MAX, 0, -1, true, OBSERVED_HOLDER, 0, 1},
 		{"... and a writer", 1, 1, -1, true, OBSERVED_HOLDER, 0, 1},
@@ -511,11 +542,11 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_key_prepare), cmocka_unit_test(test_keys_slots),
-		cmocka_unit_test(test_holding),     cmocka_unit_test(test_holding_busy),
-		cmocka_unit_test(test_observed),    cmocka_unit_test(test_observed_counts_once),
-		cmocka_unit_test(test_clock),       cmocka_unit_test(test_clock_of_retries),
-		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_key_prepare),          cmocka_unit_test(test_keys_slots),
+		cmocka_unit_test(test_slots_unique),         cmocka_unit_test(test_holding),
+		cmocka_unit_test(test_holding_busy),         cmocka_unit_test(test_observed),
+		cmocka_unit_test(test_observed_counts_once), cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_clock_of_retries),     cmocka_unit_test(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

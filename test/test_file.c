@@ -231,6 +231,27 @@ static void test_replace_permissions(void **state)
 }
 
 /* Who reads it meanwhile has the old file, whole. */
+static void test_replace_owner(void **state)
+{
+	const uid_t uid = 1234;
+	const gid_t gid = 4321;
+	struct stat now;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	unlink(path);
+	write_plain("old", 3);
+	assert_int_equal(chown(path, uid, gid), 0);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(file_replace(path, "new", 3), 0);
+	assert_int_equal(stat(path, &now), 0);
+	assert_int_equal(now.st_uid, uid);
+	assert_int_equal(now.st_gid, gid);
+	assert_int_equal(now.st_mode & 07777, 0640);
+	unlink(path);
+}
+
 static void test_replace_leaves_readers(void **state)
 {
 	char text[4] = {0};
@@ -286,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_read_fails),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_replace_permissions),
+		cmocka_unit_test(test_replace_owner),
 		cmocka_unit_test(test_replace_leaves_readers),
 		cmocka_unit_test(test_replace_fails),
 		cmocka_unit_test(test_replace_here),

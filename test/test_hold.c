@@ -33,9 +33,9 @@ static void test_seq(void **state)
 		{"fresh, stored", 0, true, 2},
 		{"used, nothing stored", 4, false, 4},
 		{"used, stored", 4, true, 6},
-		{"at the end of the numbers, nothing stored", UINT32_MAX - 1, false,
-		 UINT32_MAX - 1},
-		{"at the end of the numbers, stored", UINT32_MAX - 1, true, 0},
+		{"at the end of the numbers, nothing stored", SLOT_QUIET - 2, false,
+		 SLOT_QUIET - 2},
+		{"at the end of the numbers, stored", SLOT_QUIET - 2, true, 0},
 	};
 	struct keyspace *ks = keyspace_make();
 	struct slot *slot = &ks->slots[77];
@@ -51,6 +51,32 @@ static void test_seq(void **state)
 		if (slot_seq_begin(slot) != rows[i].after)
 			fail_msg("%s: %u", rows[i].label, slot_seq_begin(slot));
 		assert_int_equal(slot_seq_same(slot, rows[i].before), !rows[i].stored);
+	}
+	keyspace_free(ks);
+}
+
+/* Who holds it quietly lets others read, but not hold it. */
+static void test_quiet(void **state)
+{
+	static const uint32_t rows[] = {0, 4, SLOT_QUIET - 2};
+	struct keyspace *ks = keyspace_make();
+	struct slot *slot = &ks->slots[77];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		atomic_store(&slot->seq, rows[i]);
+		assert_false(slot_seq_busy(slot_seq_begin(slot)));
+		assert_true(slot_try_hold(slot));
+		assert_true(slot_seq_busy(slot_seq_begin(slot)));
+		slot_quiet(slot);
+		uint32_t seen = slot_seq_begin(slot);
+		assert_false(slot_seq_busy(seen));
+		assert_false(slot_seq_same(slot, rows[i]));
+		assert_false(slot_try_hold(slot));
+		assert_true(slot_seq_same(slot, seen));
+		slot_release(slot, false);
+		assert_false(slot_seq_same(slot, seen));
+		assert_int_equal(slot_seq_begin(slot), rows[i]);
 	}
 	keyspace_free(ks);
 }
@@ -97,6 +123,7 @@ static void test_all_or_none(void **state)
 	for (size_t i = 0; i < COUNT_OF(hold_rows); i++) {
 		const struct hold_row *row = &hold_rows[i];
 		struct keyspace *ks = keyspace_make();
+		struct shard *shard = ks->shards[0];
 		struct slot *slots[SLOTS_MAX];
 		for (uint32_t s = 0; s < SLOT_COUNT; s++)
 			atomic_store(&ks->slots[s].seq, 10);
@@ -104,8 +131,10 @@ static void test_all_or_none(void **state)
 			slots[s] = &ks->slots[row->slots[s]];
 		if (row->busy >= 0)
 			assert_true(slot_try_hold(&ks->slots[row->busy]));
-		if (slots_try_hold(ks->shards[0], slots, row->count) != row->held)
+		if (slots_try_hold(shard, slots, row->count) != row->held)
 			fail_msg("%s: %s", row->label, row->held ? "not held" : "held");
+		assert_int_equal(shard->hurried, !row->held);
+		assert_int_equal(hold_spins(shard), row->held ? HOLD_SPINS : 1);
 		check_held(ks, row);
 		if (row->held)
 			slots_release(ks->shards[0], slots, row->count, i % 2, 0);
@@ -113,7 +142,7 @@ static void test_all_or_none(void **state)
 			assert_int_equal(seq_of(ks, row->slots[s]), i % 2 ? 12 : 10);
 		if (row->busy >= 0)
 			slot_release(&ks->slots[row->busy], false);
-		assert_true(slots_try_hold(ks->shards[0], slots, row->count));
+		assert_true(slots_try_hold(shard, slots, row->count));
 		keyspace_free(ks);
 	}
 }
@@ -218,13 +247,15 @@ static void *writer_run(void *arg)
 	uint64_t id = (uintptr_t)arg;
 	struct check_random random = {race.seed + id};
 	struct slot *slots[GROUPS * GROUP_SLOTS];
+	struct shard shard = {.ks = race.ks};
 
 	for (uint64_t unit = 1; unit <= UNITS; unit++) {
 		bool all = check_random_below(&random, UNITS_ALL) == 0;
 		bool stores = check_random_below(&random, 8) != 0;
 		uint32_t mask = 1 + check_random_below(&random, (1u << GROUPS) - 1);
 		uint32_t count = mask_slots(mask, slots);
-		while (!slots_try_hold(race.ks->shards[0], all ? NULL : slots, count))
+		shard.hurried = false;
+		while (!slots_try_hold(&shard, all ? NULL : slots, count))
 			sched_yield();
 		if (stores)
 			write_unit(mask, unit * WRITERS + id, &random);
@@ -295,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_seq),
+		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_all_or_none),
 		cmocka_unit_test(test_every_slot),
 		cmocka_unit_test(test_holders_and_readers),

@@ -121,7 +121,7 @@ static void model_remove_equal(struct model *m, enum list_side side, uint64_t id
 {
 	char text[TEXT_MAX];
 	struct listpack_item item = make_element(id, text).item;
-	uint64_t removed = list_remove_equal(m->list, side, item, max);
+	uint64_t removed = list_remove_equal(m->list, side, item, max, NULL);
 	uint64_t expected = 0;
 
 	if (side == LIST_FRONT) {
@@ -344,7 +344,7 @@ static void test_model(void **state)
 				model_check(&m);
 		}
 		model_check(&m);
-		struct list *copy = list_copy(m.list);
+		struct list *copy = list_copy(m.list, NULL);
 		list_free(m.list);
 		m.list = copy;
 		model_check(&m);
@@ -445,7 +445,7 @@ static void test_thinned_out(void **state)
 	for (int64_t n = 0; n < MANY; n++)
 		list_push(list, LIST_BACK, number(n % 100 ? 7 : n));
 	size_t before = list_memory(list);
-	assert_int_equal(list_remove_equal(list, LIST_BACK, number(7).item, UINT64_MAX),
+	assert_int_equal(list_remove_equal(list, LIST_BACK, number(7).item, UINT64_MAX, NULL),
 			 MANY - MANY / 100);
 	check_list(list);
 	assert_int_equal(list_count(list), MANY / 100);
@@ -492,7 +492,7 @@ static void test_blobs_are_shared(void **state)
 	list_push(list, LIST_BACK, element);
 	list_push(list, LIST_FRONT, number(1));
 	list_replace(list, 0, element);
-	struct list *copy = list_copy(list);
+	struct list *copy = list_copy(list, NULL);
 	assert_int_equal(atomic_load(&blob->refs), 5);
 	assert_ptr_equal(list_get(copy, 0).blob, blob);
 	list_free(list);

@@ -3,6 +3,9 @@
 #include "proto/mem.h"
 
 #include <string.h>
+#ifdef ALLOCATOR_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
 
 static const size_t sizes[] = {1,   7,   8,   9,   15,   16,   17,    24,    48,      64,     80,
 			       100, 128, 129, 160, 1000, 4096, 14336, 16384, 1 << 20, 5000001};
@@ -133,6 +136,20 @@ static void says_what_it_holds(void **state)
 #endif
 }
 
+static void purges_in_background(void **state)
+{
+#ifdef ALLOCATOR_JEMALLOC
+	bool on = false;
+	size_t len = sizeof(on);
+
+	assert_true(mem_purge_in_background());
+	assert_int_equal(mallctl("background_thread", &on, &len, NULL, 0), 0);
+	assert_true(on);
+#else
+	assert_false(mem_purge_in_background());
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +160,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(reallocates),
 		cmocka_unit_test(says_what_it_holds),
+		cmocka_unit_test(purges_in_background),
 	};
 
 	return cmocka_run_group_tests_name("mem", tests, NULL, NULL);

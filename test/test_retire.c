@@ -217,6 +217,64 @@ static void test_flushed_entries_are_counted(void **state)
 	retire_deinit(&r);
 }
 
+/* What is small goes first, however many tables were retired before it, and while they are being freed. */
+static void test_nothing_waits_behind_a_table(void **state)
+{
+	struct hash_seed seed = {11, 12};
+	struct grace grace = {0};
+	struct retire r;
+	struct blob *blob;
+
+	retire_init(&r);
+	for (int i = 0; i < 4; i++)
+		retire_table(&r, table_of(5000, &seed, &r));
+	for (int round = 0; round < 10; round++) {
+		retire_entry(&r, blob_entry(&blob));
+		retire_stamp(&r, &grace);
+		grace_start(&grace);
+		grace_complete(&grace);
+		while (r.head != r.tail)
+			assert_true(retire_collect(&r, &grace, 100));
+		assert_int_equal(blob->refs, 1);
+		blob_unref(blob);
+	}
+	assert_true(retire_collect(&r, &grace, 1));
+	retire_deinit(&r);
+}
+
+/* Only what the reclaimer keeps back is waiting; a table counts by its keys. */
+static void test_waiting_bytes(void **state)
+{
+	struct hash_seed seed = {11, 12};
+	struct grace grace = {0};
+	struct retire r;
+
+	retire_init(&r);
+	for (int i = 0; i < 10; i++)
+		retire_memory(&r, mem_alloc(100), 100);
+	assert_int_equal(retire_waiting_bytes(&r), 1000);
+	retire_stamp(&r, &grace);
+	grace_start(&grace);
+	retire_memory(&r, mem_alloc(10), 10);
+	retire_stamp(&r, &grace);
+	retire_memory(&r, mem_alloc(5), 5);
+	retire_collect(&r, &grace, 100);
+	assert_int_equal(retire_waiting_bytes(&r), 1015);
+	grace_complete(&grace);
+	assert_true(retire_collect(&r, &grace, 1));
+	assert_int_equal(r.bytes, 915);
+	assert_int_equal(retire_waiting_bytes(&r), 15);
+	grace_start(&grace);
+	grace_complete(&grace);
+	retire_collect(&r, &grace, 100);
+	assert_int_equal(retire_waiting_bytes(&r), 5);
+	uint64_t table = table_of(300, &seed, &r);
+	size_t before = retire_waiting_bytes(&r);
+	retire_table(&r, table);
+	assert_int_equal(retire_waiting_bytes(&r) - before, 300 * RETIRED_KEY_BYTES);
+	retire_deinit(&r);
+}
+
 static void test_deinit_in_the_middle(void **state)
 {
 	struct hash_seed seed = {11, 12};
@@ -244,6 +302,8 @@ int main(void)
 		cmocka_unit_test(test_shallow),
 		cmocka_unit_test(test_tables_in_slices),
 		cmocka_unit_test(test_flushed_entries_are_counted),
+		cmocka_unit_test(test_nothing_waits_behind_a_table),
+		cmocka_unit_test(test_waiting_bytes),
 		cmocka_unit_test(test_deinit_in_the_middle),
 	};
 

@@ -263,7 +263,7 @@ static void test_model(void **state)
 			break;
 		}
 		case 2: {
-			struct rope *copy = rope_copy(rope);
+			struct rope *copy = rope_copy(rope, NULL);
 			assert_int_equal(copy->present, rope->present);
 			rope_free(rope);
 			rope = copy;

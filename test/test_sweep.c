@@ -111,6 +111,45 @@ static uint32_t tag_in_first_slice(uint32_t i)
 	}
 }
 
+/* In a slot with very many keys a slice goes on where the last one stopped, round after round. */
+static void test_goes_on_in_a_slot(void **state)
+{
+	enum { SLICES = 8, KEYS = SLICES * SWEEP_ENTRIES };
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	struct shard *shard = s.ks->shards[0];
+	for (s.db = 0; s.db < 2; s.db++)
+		for (uint32_t k = 0; k < KEYS; k++)
+			store_runf(&s, "SET {%u}:%u v PX 10", tag_in_first_slice(0), k);
+	s.db = 0;
+	store_runf(&s, "SET {%u}:stays v PX 1000", tag_in_first_slice(0));
+	s.now += 10;
+	uint64_t place = 0;
+	uint32_t moved = 0;
+	for (uint32_t slice = 1; slice < 2 * SLICES; slice++) {
+		assert_true(sweep_slice(shard, s.now));
+		uint64_t at = (uint64_t)shard->sweep_db << 32 | shard->sweep_prefix;
+		moved += at > place;
+		place = at;
+	}
+	assert_true(moved > SLICES);
+	while (sweep_slice(shard, s.now))
+		;
+	assert_int_equal(shard->sweep_db | shard->sweep_prefix, 0);
+	assert_int_equal(keyspace_keys(s.ks, 0), 1);
+	assert_int_equal(keyspace_keys(s.ks, 1), 0);
+	assert_int_equal(atomic_load(&shard->stats.expired), 2 * KEYS);
+	s.now += 1000;
+	while (sweep_slice(shard, s.now))
+		;
+	for (uint32_t i = 0; i < SLOT_COUNT / SWEEP_SLOTS; i++)
+		sweep_slice(shard, s.now);
+	assert_int_equal(keyspace_keys(s.ks, 0), 0);
+	store_deinit(&s);
+}
+
 /* A slice stays within its budget and says that more is left, be it in one slot or in many. */
 static void test_budget(void **state)
 {
@@ -255,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_removes_what_is_due),
 		cmocka_unit_test(test_opens_only_then),
+		cmocka_unit_test(test_goes_on_in_a_slot),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_leaves_alone),
 		cmocka_unit_test(test_after_swap_and_flush),

@@ -411,7 +411,7 @@ static void test_memory_of_small_tables(void **state)
 		retire_table(&m.r, table_take(&tables[i]));
 	}
 	print_message("# %.2f bytes a key\n", (double)bytes / (TABLES * PER_TABLE));
-	assert_true(bytes < TABLES * PER_TABLE * 12);
+	assert_true(bytes < TABLES * PER_TABLE * 13);
 	free(tables);
 	model_deinit(&m);
 }

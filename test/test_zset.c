@@ -1,6 +1,7 @@
 /*
- * Large sorted sets against a plain sorted array: whatever is done to both, they say the same, and the
- * tree stays as zset_tree.h wants it. Built twice: as it is, and with nodes so small that trees get deep.
+ * Large sorted sets against a plain sorted array: whatever is done to both, they say the same, and
+ * the tree stays as zset_tree.h wants it. Built twice: as it is, and with nodes so small that trees
+ * get deep.
  */
 #include "shard/zset.h"
 #include "shard/zset_node.h"
@@ -10,7 +11,10 @@
 
 #define MEMBERS_MAX 6000
 
-/* What should be in the set, in order; and the score of each member number, NaN where it isn't there. */
+/*
+ * What should be in the set, in order; and the score of each member number, NaN where it isn't
+ * there.
+ */
 struct model {
 	struct zset *z;
 	struct hash_seed seed;
@@ -362,7 +366,7 @@ static void test_fill(void **state)
 	} rows[] = {{"rising", 0, 1, 90}, {"falling", 0, -1, 90}, {"random", 0, 0, 75}};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		print_message("%s\n", rows[i].label);
+		print_message("# %s\n", rows[i].label);
 		model_init(MEMBERS_MAX);
 		for (uint32_t k = 0; k < MEMBERS_MAX; k++)
 			put(k, rows[i].step ? rows[i].first + k * rows[i].step
@@ -379,7 +383,7 @@ static void test_copy(void **state)
 	model_init(MEMBERS_MAX);
 	for (uint32_t i = 0; i < 3000; i++)
 		put(below(m.members), some_score());
-	struct zset *copy = zset_copy(m.z, &m.seed, &m.r);
+	struct zset *copy = zset_copy(m.z, &m.seed, &m.r, NULL);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(zset_remove(m.z, &m.seed, name(m.order[i]), &m.r), 1);
 	zset_free(m.z);
@@ -389,6 +393,35 @@ static void test_copy(void **state)
 	zset_free(NULL);
 }
 
+static struct entry *as_value(void)
+{
+	struct entry_spec spec = {.key = SLICE("key"), .expire = EXPIRE_NEVER, .type = ENTRY_ZSET};
+	struct entry *e = entry_new_ordered(&spec, m.z);
+
+	m.z = zset_new();
+	return e;
+}
+
+/* As the value of a key it goes at once when that is asked for, else bit by bit. */
+static void test_freed_with_its_entry(void **state)
+{
+	model_init(MEMBERS_MAX);
+	for (uint32_t i = 0; i < 3000; i++)
+		put(i, some_score());
+	entry_free(as_value());
+	for (uint32_t i = 0; i < 3000; i++)
+		zset_put(m.z, &m.seed, name(i), i, &m.r);
+	pass_grace();
+	retire_entry(&m.r, as_value());
+	retire_stamp(&m.r, &m.grace);
+	m.grace.completed = ++m.grace.started;
+	uint32_t slices = 1;
+	while (retire_collect(&m.r, &m.grace, 100))
+		slices++;
+	assert_in_range(slices, 25, 60);
+	model_deinit();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_lex),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_freed_with_its_entry),
 	};
 
 	seeds = check_random_start();

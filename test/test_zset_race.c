@@ -2,12 +2,12 @@
  * A large sorted set read by threads under RCU while one thread changes it, with the memory really
  * freed after grace periods (run it under the sanitizers).
  *
- * The writer holds a sequence number odd as slots do (keyspace.h). A reader may meet any state: it must
- * come to an end and touch no freed memory. What it found under one even number is the whole truth:
- * as many elements as the set says, in order, each at its rank and in the table.
+ * The writer holds a sequence number odd as slots do (keyspace.h). A reader may meet any state: it
+ * must come to an end and touch no freed memory. What it found under one even number is the whole
+ * truth: as many elements as the set says, in order, each at its rank and in the table.
  *
- * The writer decides how long it takes: a fixed number of operations, and more until the readers have
- * had their turn.
+ * The writer decides how long it takes: a fixed number of operations, and more until the readers
+ * have had their turn.
  */
 #include "shard/zset.h"
 #include "test/check.h"
@@ -64,7 +64,9 @@ static struct slice member_name(uint64_t i, char *buffer)
 
 /* --- readers --- */
 
-/* What a walk found. Everything in it may be nonsense until the sequence number has been checked. */
+/*
+ * What a walk found. Everything in it may be nonsense until the sequence number has been checked.
+ */
 struct walk {
 	uint64_t count;
 	uint64_t elements;

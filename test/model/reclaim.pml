@@ -4,10 +4,10 @@
  * The story. Each of WORKERS workers owns a cell that names an object, and makes TICKS ticks. In a
  * tick it comes online (QSBR), may read a cell, its own or another's, and keep the object until the
  * end of the tick, may put a new object into its own cell and retire the old one on its ring,
- * stamps what is new on the ring (full fence, then `stamp = started + 1`), asks the reclaimer for
- * that stamp, frees what has `stamp <= completed`, and goes offline. When its ticks are over it
- * sleeps offline until the reclaimer has come far enough, and ticks once more. The reclaimer, as
- * long as somebody wants more than is completed: `started++`, synchronize_rcu, `completed =
+ * stamps what is new on the ring (full fence, then `stamp = started + 1`), asks the reclaimer for a
+ * period, frees what has `stamp <= completed`, and goes offline. When its ticks are over it
+ * sleeps offline until the reclaimer has come far enough, and ticks once more. To ask is to set a
+ * flag. The reclaimer, whenever it is set: clears it, `started++`, synchronize_rcu, `completed =
  * started`. synchronize_rcu is liburcu's QSBR on 64 bits: raise the counter, then wait for each
  * reader until its own copy is 0 (offline) or the new value. That it serves several callers in one
  * go changes nothing.
@@ -35,8 +35,8 @@
  *  BROKEN_NO_ONLINE_FENCE: a reader's loads overtake its coming online (liburcu's fence)
  *  BROKEN_HOLD_OFFLINE: a worker keeps what it found beyond the end of its tick
  *  BROKEN_WAIT_ONLINE: a worker waits for a grace period inside its tick: each waits for the other
- *  BROKEN_ASK_BY_FLAG: the request is a flag, cleared after the grace period: what was asked for
- *      meanwhile is forgotten, and its memory never freed
+ *  BROKEN_CLEAR_LATE: the flag is cleared after the grace period: what was asked for meanwhile is
+ *      forgotten, and its memory never freed
  */
 #define WORKERS 2
 #define TICKS 2
@@ -52,7 +52,7 @@ byte late_online[WORKERS] = NONE;
 
 byte counter = 1;	/* liburcu's */
 byte started, completed;
-byte wanted;		/* the greatest stamp that somebody waits for; or the flag */
+bit wanted;		/* the flag */
 bit freed[OBJECTS];
 
 inline land(word, late)
@@ -84,7 +84,10 @@ active proctype reclaimer()
 	byte w;
 
 end:	do
-	:: wanted > completed ->
+	:: wanted ->
+#ifndef BROKEN_CLEAR_LATE
+		wanted = 0;
+#endif
 #ifdef BROKEN_STARTED_LATE
 		counter++;
 		started++;
@@ -99,26 +102,12 @@ end:	do
 		:: w < WORKERS -> (online[w] == 0 || online[w] == counter); w++
 		:: else -> w = 0; break
 		od;
-#ifdef BROKEN_ASK_BY_FLAG
+#ifdef BROKEN_CLEAR_LATE
 		atomic { completed = started; wanted = 0 }
 #else
 		completed = started
 #endif
 	od
-}
-
-inline ask(stamp)
-{
-	atomic {
-#ifdef BROKEN_ASK_BY_FLAG
-		wanted = NONE
-#else
-		if
-		:: stamp > wanted -> wanted = stamp
-		:: else
-		fi
-#endif
-	}
 }
 
 inline come_online()
@@ -143,7 +132,7 @@ inline stamp_ring()
 #endif
 		stamps[stamped] = stamp;
 		stamped++;
-		ask(stamp)
+		wanted = 1
 	:: else
 	fi
 }

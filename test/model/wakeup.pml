@@ -6,14 +6,12 @@
  * that one sleeps. The receiver takes all with one exchange and reverses what it took. Before it
  * polls it says so (`sleeping = 1`) and looks into the box once more. Here are SENDERS senders of
  * PARCELS parcels with two operations each, one receiver running libuv's loop (tick in the check
- * phase, timers and the last look before the poll), and libuv's async handle as it is: a `pending`
- * word (0 idle, 1 being sent, 2 sent) in front of an eventfd, which is no barrier.
+ * phase, timers and the last look before the poll), and an eventfd that the sender writes and the
+ * receiver's poll finds readable until the receiver has read it.
  *
  * Memory. Spin is sequentially consistent, so what a weaker machine may do is written out:
- *  - the receiver's plain stores (`sleeping`, and `pending = 0`) are delayed, one cell for each
- *    word, and process `memory` lets them land at any time, in any order; a full fence lands them
- *    all. A later store to the same word replaces a delayed one, as coherence allows. `sleeping =
- *    1` has release order: it lands after `pending = 0`;
+ *  - the receiver's plain stores to `sleeping` are delayed, and process `memory` lets them land at any
+ *    time; a full fence lands them. A later store replaces a delayed one, as coherence allows;
  *  - without a fence the sender's look at `sleeping` may be answered before its CAS is seen (a CAS
  *    with release order is no barrier for the loads that follow it);
  *  - without release order on the CAS the store of the link may land after it.
@@ -32,9 +30,6 @@
  *      of the other
  *  BROKEN_NO_RECEIVER_FENCE: `sleeping = 1` lands after the look into the box: the same from the
  *      other side
- *  BROKEN_SLEEP_RELAXED: `sleeping = 1` lands before the `pending = 0` of the wake before: a sender
- *      whose mail was taken long ago clears `sleeping`, but its async_send meets the old `pending`
- *      and is swallowed; whoever pushes next finds nobody asleep
  *  BROKEN_LOOK_FIRST: the receiver looks into the box and only then says that it sleeps
  *  BROKEN_NO_LOOK: the receiver doesn't look again: mail that came while it was awake stays
  *  BROKEN_CLEAR_BY_STORE: the sender clears `sleeping` by a store, not by exchange: it may land in
@@ -54,18 +49,12 @@
 #define SENDER(op) (((op) - 1) / (PARCELS * 2))
 #define NUMBER(op) (((op) - 1) % (PARCELS * 2))
 #define NONE 3
-#ifdef BROKEN_SLEEP_RELAXED
-#define SLEEP_MAY_LAND true
-#else
-#define SLEEP_MAY_LAND (late_sleeping == 0 || late_pending == NONE)
-#endif
 
 byte head;		/* the mailbox: 0 or the newest operation */
 byte next[OPS + 1];	/* the older operation, 0 at the end */
 byte sleeping;
-byte pending;		/* libuv's async handle */
-bit fd;			/* and its eventfd */
-byte late_sleeping = NONE, late_pending = NONE; /* delayed stores of the receiver */
+bit fd;			/* the eventfd has been written and not read */
+byte late_sleeping = NONE; /* the receiver's delayed store */
 byte taken[SENDERS];	/* how many operations of each sender have been taken */
 bit due;		/* a timer callback wants a tick; the receiver's own */
 bit idle;		/* the receiver is in its poll */
@@ -78,29 +67,11 @@ inline land(word, late)
 	fi
 }
 
-inline async_send()
-{
-	if
-	:: pending != 0		/* a plain load: no barrier */
-	:: else ->
-		atomic {
-			if
-			:: pending == 0 -> pending = 1; claimed = 1
-			:: else
-			fi
-		}
-		if
-		:: claimed -> claimed = 0; fd = 1; pending = 2
-		:: else
-		fi
-	fi
-}
-
 proctype sender(byte me)
 {
 	byte parcel, old, first, last;
 	byte awake = NONE;	/* what the early look at `sleeping` said */
-	bit was, claimed;
+	bit was;
 
 	do
 	:: parcel == PARCELS -> break
@@ -142,8 +113,8 @@ push:		old = head;
 		if
 		:: was ->
 			if
-			:: sleeping = 0; async_send()
-			:: async_send(); sleeping = 0
+			:: sleeping = 0; fd = 1
+			:: fd = 1; sleeping = 0
 			fi
 		:: else
 		fi;
@@ -152,7 +123,7 @@ push:		old = head;
 		:: was ->
 			atomic { was = sleeping; sleeping = 0 }
 			if
-			:: was -> async_send()
+			:: was -> fd = 1
 			:: else
 			fi
 		:: else
@@ -206,7 +177,7 @@ active proctype receiver()
 #endif
 		late_sleeping = 1;
 #ifndef BROKEN_NO_RECEIVER_FENCE
-		atomic { land(sleeping, late_sleeping); land(pending, late_pending) }
+		atomic { land(sleeping, late_sleeping) }
 #endif
 #ifndef BROKEN_LOOK_FIRST
 		if
@@ -227,14 +198,7 @@ end:		if			/* poll */
 		fi;
 		idle = 0;
 poll_zero:	if			/* I/O callbacks; own delayed stores are seen at once */
-		:: atomic { fd -> fd = 0 };
-			atomic {
-				(late_pending != NONE || pending != 1);
-				if
-				:: late_pending == NONE && pending == 2 -> late_pending = 0
-				:: else
-				fi
-			}
+		:: fd -> fd = 0
 		:: else
 		fi
 	od
@@ -243,8 +207,7 @@ poll_zero:	if			/* I/O callbacks; own delayed stores are seen at once */
 active proctype memory()
 {
 end:	do
-	:: atomic { late_sleeping != NONE && SLEEP_MAY_LAND -> land(sleeping, late_sleeping) }
-	:: atomic { late_pending != NONE -> land(pending, late_pending) }
+	:: atomic { late_sleeping != NONE -> land(sleeping, late_sleeping) }
 	od
 }
 

@@ -186,11 +186,39 @@ def weighted(rng):
     return made + [b"WEIGHTS"] + [score(rng) for _ in made[1:]]
 
 
+def longitude(rng):
+    return b"%.6f" % rng.uniform(-180, 180) if rng.random() < .95 else rng.choice(
+        [b"180", b"-180", b"0", b"181", b"x", b"nan"])
+
+
+def latitude(rng):
+    return b"%.6f" % rng.uniform(-85, 85) if rng.random() < .95 else rng.choice(
+        [b"85.05112878", b"-85.05112878", b"0", b"86", b"", b"inf"])
+
+
+def many_places(rng):
+    return [x for member in many_elements(rng)
+            for x in (b"%.4f" % rng.uniform(-180, 180), b"%.4f" % rng.uniform(-85, 85), member)]
+
+
 KINDS = {
     "zset": typed_key(b"z"), "lexset": lambda rng: b"lex%d" % rng.randrange(4), "score": score,
     "score_border": score_border, "member_border": member_border, "many_scored": many_scored,
     "many_same": many_same, "sources": sources, "weighted": weighted,
-    "hash": typed_key(b"h"), "set": typed_key(b"s"), "element": element, "element_value": element_value,
+    "hash": typed_key(b"h"), "set": typed_key(b"s"), "hll": typed_key(b"hll"),
+    "geo": typed_key(b"geo"), "longitude": longitude, "latitude": latitude, "many_places": many_places,
+    "distance": lambda rng: b"%.2f" % 10 ** rng.uniform(0, 8) if rng.random() < .97 else rng.choice(
+            [b"-1", b"0", b"x", b"inf", b"1e300"]),
+    "unit": lambda rng: rng.choice([b"m", b"km", b"KM", b"ft", b"mi"] * 8 + [b"x"]),
+    "from": lambda rng: [b"FROMMEMBER", element(rng)] if rng.random() < .4 else
+            [b"FROMLONLAT", longitude(rng), latitude(rng)],
+    "by": lambda rng: [b"BYRADIUS", KINDS["distance"](rng), KINDS["unit"](rng)] if rng.random() < .5
+            else [b"BYBOX", KINDS["distance"](rng), KINDS["distance"](rng), KINDS["unit"](rng)],
+    "weight": lambda rng: b"weight:" + element(rng), "weights": lambda rng: b"weights:" + element(rng),
+    "by_pattern": lambda rng: rng.choice([b"weight:*", b"weight:*", b"weights:*->f", b"*"]),
+    "sort_pattern": lambda rng: rng.choice([b"#", b"weight:*", b"weights:*->f", b"nosuch:*", b"x"]),
+    "sparse_bytes": lambda rng: rng.choice([b"3000", b"3000", b"0", b"100", b"12000"]),
+    "element": element, "element_value": element_value,
     "list": typed_key(b"l"), "list_index": list_index, "few_elements": few_elements,
     "many_pairs": many_pairs, "many_elements": many_elements,
     "key": key, "value": value, "integer": integer, "small": small, "offset": offset,
@@ -266,6 +294,11 @@ COMMANDS = """
 4 LPOP list small
 4 RPOP list random_count
 5 LMPOP (1 list|2 list list|3 list list list) (LEFT|RIGHT) (COUNT small)?
+3 BLPOP list+ 0.001
+3 BRPOP list+ 0.001
+2 BLMPOP 0.001 (1 list|2 list list|3 list list list) (LEFT|RIGHT) (COUNT small)?
+3 BLMOVE list list (LEFT|RIGHT) (LEFT|RIGHT) 0.001
+2 BRPOPLPUSH list list 0.001
 4 LLEN list
 6 LINDEX list list_index
 6 LRANGE list list_index list_index
@@ -360,6 +393,9 @@ COMMANDS = """
 4 ZPOPMIN zset random_count?
 4 ZPOPMAX zset random_count?
 4 ZMPOP sources (MIN|MAX) (COUNT random_count)?
+3 BZPOPMIN zset+ 0.001
+3 BZPOPMAX zset+ 0.001
+2 BZMPOP 0.001 sources (MIN|MAX) (COUNT random_count)?
 3 ZRANDMEMBER zset (random_count WITHSCORES?)?
 4 ZUNION sources (AGGREGATE (SUM|MIN|MAX)|WITHSCORES)*
 4 ZINTER weighted (AGGREGATE (SUM|MIN|MAX)|WITHSCORES)*
@@ -374,6 +410,41 @@ COMMANDS = """
 1 COPY zset zset REPLACE?
 1 RENAME zset zset
 1 EXPIRE zset seconds
+12 PFADD hll element*
+2 PFADD hll many_elements
+10 PFCOUNT hll
+4 PFCOUNT hll+
+4 PFMERGE hll hll+
+2 PFDEBUG (ENCODING|TODENSE|DECODE|GETREG) hll
+4 GET hll
+1 DEL hll+
+1 COPY hll hll REPLACE?
+1 EXPIRE hll seconds
+1 CONFIG SET hll-sparse-max-bytes sparse_bytes
+12 GEOADD geo (NX|XX|CH)* (longitude latitude element)+
+1 GEOADD geo many_places
+4 GEOPOS geo element*
+3 GEOHASH geo element*
+3 GEODIST geo element element unit?
+8 GEOSEARCH geo from by (WITHDIST|WITHCOORD|WITHHASH|COUNT random_count ANY)*
+3 GEOSEARCH geo (from|by|ASC|DESC|ANY|COUNT small|odd)*
+4 GEOSEARCHSTORE geo geo from by
+2 GEORADIUS geo longitude latitude distance unit (WITHDIST|WITHCOORD|WITHHASH)*
+2 GEORADIUS geo longitude latitude distance unit STORE geo
+2 GEORADIUSBYMEMBER geo element distance unit (WITHDIST|STORE geo|STOREDIST geo)?
+1 GEORADIUS_RO geo longitude latitude distance unit (STORE geo)?
+1 GEORADIUSBYMEMBER_RO geo element distance unit
+2 ZREM geo element+
+1 DEL geo+
+6 SORT list (DESC|LIMIT small small)*
+5 SORT (list|set) ALPHA (DESC|LIMIT small small)* STORE list
+3 SORT list BY nosort (DESC|GET sort_pattern|LIMIT small small)*
+4 SORT (list|set) BY by_pattern (DESC|GET sort_pattern|LIMIT small small)*
+3 SORT (list|set) BY by_pattern (DESC|GET sort_pattern|LIMIT small small)* STORE list
+3 SORT_RO list (BY by_pattern|GET sort_pattern|DESC|LIMIT small small)*
+2 SORT key (odd|BY|GET|STORE|ALPHA|LIMIT|DESC)*
+3 SET weight integer
+3 HSET weights f integer
 10 DEL key+
 5 UNLINK key+
 10 EXISTS key+
@@ -530,6 +601,10 @@ def same_arity(args):
 
 
 TRANSACTION = 0.02
+# The reference's SORT takes a number for too large after another command has met one (a stale errno),
+# unless one in between has read a good one.
+SORTS = (b"SORT", b"SORT_RO")
+NUMBER_READ = [b"INCRBYFLOAT", b"read", b"1"]
 TOUCHING_NOTHING = (b"SETBIT", b"BITFIELD")
 
 
@@ -550,6 +625,7 @@ def sequence(rng, length):
     made = []
     while len(made) < length:
         made += transaction(rng) if rng.random() < TRANSACTION else [command(rng)]
+    made = [x for args in made for x in ([NUMBER_READ, args] if args[0].upper() in SORTS else [args])]
     watching = False
     for i, args in enumerate(made):
         name = args[0].upper()
@@ -572,7 +648,7 @@ def spoil(rng, args):
         args += [rng.choice(ODD)] * rng.randrange(1, 3)
     elif len(args) > 1:
         args[rng.randrange(1, len(args))] = rng.choice(ODD)
-    if unsafe(args):
+    if unsafe(args) or waits_long(args):
         args[:] = [b"PING"]
 
 
@@ -591,6 +667,14 @@ def mixes_scores(args):
     if args[0].upper() == b"ZADD":
         return any(word.startswith(b"lex") for word in args)
     return lexical and not all(word.startswith(b"lex") for word in args[1:2])
+
+
+def waits_long(args):
+    """A command that waits, and whose timeout isn't the short one of its template any more."""
+    if args[0] in (b"BLMPOP", b"BZMPOP"):
+        return args[1:2] != [b"0.001"]
+    return args[0] in (b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BZPOPMIN", b"BZPOPMAX") and (
+        args[-1] != b"0.001")
 
 
 def unsafe(args):
@@ -750,7 +834,15 @@ def scan_scores(reference, ours, args):
     return scan_packed(members(reference), members(ours), args)
 
 
+def sort_order(reference, ours, args):
+    """What isn't sorted may be a set."""
+    words = [x.upper() for x in args]
+    return as_many(reference, ours, args) if b"BY" in words and not any(b"*" in x for x in args) \
+        else same(reference, ours, args)
+
+
 RULES = {
+    b"SORT": sort_order, b"SORT_RO": sort_order,
     b"SMEMBERS": unordered, b"SINTER": unordered, b"SUNION": unordered, b"SDIFF": unordered,
     b"SSCAN": scan_packed, b"SRANDMEMBER": as_many, b"SPOP": unordered, b"OBJECT ENCODING": encodings,
     b"HGETALL": unordered_pairs, b"HKEYS": unordered, b"HVALS": unordered, b"HRANDFIELD": as_many,
@@ -767,7 +859,8 @@ RULES = {
 
 RULES.update({name: same_scores for name in (
     b"ZADD", b"ZINCRBY", b"ZSCORE", b"ZMSCORE", b"ZRANGE", b"ZREVRANGE", b"ZRANGEBYSCORE",
-    b"ZREVRANGEBYSCORE", b"ZPOPMIN", b"ZPOPMAX", b"ZMPOP", b"ZUNION", b"ZINTER", b"ZDIFF")})
+    b"ZREVRANGEBYSCORE", b"ZPOPMIN", b"ZPOPMAX", b"ZMPOP", b"BZPOPMIN",
+    b"BZPOPMAX", b"BZMPOP", b"ZUNION", b"ZINTER", b"ZDIFF")})
 
 
 def agree(reference, ours, args):

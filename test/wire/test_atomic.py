@@ -6,11 +6,12 @@ timing is random.
 """
 
 import os
+import random
 
 import pytest
 
 import workers
-from resp import Client, Error, Nil, Status
+from resp import NIL_ARRAY, Client, Error, Nil, Status
 
 SCALE = float(os.environ.get("SCALE", "1"))
 ROUNDS = int(400 * SCALE)
@@ -124,6 +125,64 @@ def test_watch(server):
         client.command("MSET", "n", "0", "twin", "0")
         workers.run([(count_up, (server.path, ROUNDS))] * 4)
         assert client.command("MGET", "n", "twin") == [b"%d" % (4 * ROUNDS)] * 2
+
+
+ACCOUNTS = ["account%d" % i for i in range(6)]
+BALANCE = 1000
+
+
+def transfer(number, address, count):
+    """Moves money between two accounts, as often as it takes for each transfer to succeed."""
+    rng = random.Random(number)
+    with Client(address) as client:
+        for _ in range(count):
+            done = NIL_ARRAY
+            while isinstance(done, Nil):
+                one, two = rng.sample(ACCOUNTS, 2)
+                values = client.pipeline([["WATCH", one, two], ["GET", one], ["GET", two]])[1:]
+                amount = rng.randrange(int(values[0]) + 1)
+                done = client.pipeline([["MULTI"], ["SET", one, int(values[0]) - amount],
+                                        ["SET", two, int(values[1]) + amount], ["EXEC"]])[-1]
+            assert done == [Status("OK")] * 2
+
+
+def look_at_sum(client, i):
+    values = client.command("MGET", *ACCOUNTS) if i % 2 else client.pipeline(
+        [["MULTI"]] + [["GET", account] for account in ACCOUNTS] + [["EXEC"]])[-1]
+    assert sum(map(int, values)) == BALANCE * len(ACCOUNTS), values
+    assert min(map(int, values)) >= 0, values
+
+
+def test_transfers(server):
+    with server.connect_unix() as client:
+        client.command("MSET", *[x for account in ACCOUNTS for x in (account, BALANCE)])
+        workers.run([(transfer, (server.path, ROUNDS // 2))] * 4 +
+                    readers(server.path, look_at_sum))
+        look_at_sum(client, 0)
+
+
+def press(number, address, count):
+    """All clients want the same: one key, eight keys, eight keys in one transaction."""
+    with Client(address) as client:
+        for i in range(count):
+            mine = b"%d:%d" % (number, i)
+            replies = client.pipeline(
+                [["INCR", "hot"], ["MSET"] + [x for key in KEYS for x in (key, mine)],
+                 ["MULTI"]] + [["INCR", "total:" + key] for key in KEYS] + [["EXEC"]])
+            assert replies[1] == Status("OK")
+            all_equal(replies[-1], "a transaction of INCRs")
+
+
+def test_hot_spot(server):
+    """Everybody gets on, and nothing is lost."""
+    workers.run([(press, (server.path, ROUNDS))] * 8)
+    with server.connect_unix() as client:
+        assert client.command("GET", "hot") == b"%d" % (8 * ROUNDS)
+        assert client.command("MGET", *["total:" + key for key in KEYS]) == (
+            [b"%d" % (8 * ROUNDS)] * len(KEYS))
+        values = client.command("MGET", *KEYS)
+        all_equal(values, "what the last MSET left")
+        assert values[0] in [b"%d:%d" % (number, ROUNDS - 1) for number in range(8)]
 
 
 def look_all_or_none(client, i):

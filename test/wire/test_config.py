@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from resp import Client, Closed, Error, Status, TIMEOUT_S
+from resp import Client, Closed, Error, Status, TIMEOUT_S, encode
 from servers import free_port, pairs
 
 
@@ -163,6 +163,21 @@ def test_config_rewrite(kind, start):
             b"timeout": b"33", b"maxclients": b"44", b"slowlog-max-len": b"20"}
 
 
+def test_config_rewrite_by_many_at_once(kind, start):
+    comments = ["# comment %d" % i for i in range(20000)]
+    server = start(kind, config="\n".join(comments) + "\n")
+    clients = [server.connect() for _ in range(8)]
+    for i, client in enumerate(clients):
+        client.send((encode(["CONFIG", "SET", "timeout", str(1000 + i)]) + encode(["CONFIG", "REWRITE"])) * 8)
+    for client in clients:
+        assert [client.read() for _ in range(16)] == [Status("OK")] * 16
+        client.close()
+    with open(os.path.join(server.directory, "conf")) as file:
+        lines = file.read().split("\n")
+    assert lines[:20000] == comments
+    assert len([x for x in lines if x.startswith("timeout 100")]) == 1
+
+
 @pytest.mark.one_kind
 def test_config_rewrite_that_fails(kind, start):
     """The file's directory is gone: an error with the reason, and the server goes on."""
@@ -175,6 +190,71 @@ def test_config_rewrite_that_fails(kind, start):
             os.rename(server.directory + ".gone", server.directory)
         assert isinstance(reply, Error) and b"No such file" in reply.text, reply
         assert client("PING") == Status("PONG")
+
+
+# The log
+
+def wait_for_log(server, pattern):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not re.search(pattern, server.log()):
+        assert time.monotonic() < deadline, (pattern, server.log())
+        time.sleep(0.005)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+def test_the_log_says_where_the_server_listens(kind, start):
+    server = start(kind, config="timeout 0\n")
+    for line in ("Listening on 127.0.0.1, port %d" % server.port,
+                 "Listening on the Unix socket " + server.path,
+                 "Ready to accept connections: port %d, .* 2 workers, configuration file %s/conf" %
+                 (server.port, server.directory)):
+        assert re.search(line, server.log()), (line, server.log())
+
+
+@pytest.mark.one_kind
+def test_the_log_says_who_comes_and_goes(kind, start):
+    server = start(kind, ("loglevel", "verbose"))
+    with server.connect() as client:
+        peer = "%s:%d" % client.socket.getsockname()
+        assert client("PING") == Status("PONG")
+        wait_for_log(server, "Accepted %s" % peer)
+    wait_for_log(server, "Client closed connection .*%s" % peer)
+    with server.connect() as client:
+        client.send(b"*1\r\nx\r\n")
+        client.read_until_closed()
+        wait_for_log(server, "Protocol error.*%s:%d" % client.socket.getsockname())
+    with server.connect() as client:
+        client("CONFIG SET loglevel notice")
+        size = server.log_size()
+    with server.connect() as client:
+        assert client("PING") == Status("PONG")
+    assert server.log(size) == ""
+
+
+@pytest.mark.one_kind
+def test_the_log_can_be_moved_away(kind, start, tmp_path):
+    path = tmp_path / "log"
+    server = start(kind, ("logfile", str(path)), ("loglevel", "verbose"))
+    path.rename(tmp_path / "log.1")
+    with server.connect() as client:
+        peer = "%s:%d" % client.socket.getsockname()
+        assert client("PING") == Status("PONG")
+    assert ("Accepted " + peer) in path.read_text()
+    assert peer not in (tmp_path / "log.1").read_text()
+
+
+@pytest.mark.one_kind
+@pytest.mark.sherd_only
+def test_closed_standard_files(kind, start):
+    def close_all():
+        for fd in (0, 1, 2):
+            os.close(fd)
+    server = start(kind, ("loglevel", "verbose"), prepare=close_all)
+    with server.connect() as client:
+        assert client("PING") == Status("PONG")
+    links = [os.readlink("/proc/%d/fd/%d" % (server.process.pid, fd)) for fd in (0, 1, 2)]
+    assert links == ["/dev/null"] * 3
 
 
 # Sockets
@@ -245,6 +325,32 @@ def test_addresses_that_cannot_be_bound(kind, start):
     _, log = refusal(start, kind, ("bind", ["127.0.0.1", "192.0.2.77"]))
     assert "192.0.2.77" in log and "annot assign requested address" in log, log
     server = start(kind, ("bind", ["127.0.0.1", "-192.0.2.77"]))
+    with server.connect() as client:
+        assert client("PING") == Status("PONG")
+
+
+@pytest.mark.one_kind
+def test_an_optional_address_may_be_missing_whatever_the_log_meets(kind, start, monkeypatch):
+    """What the log runs into on its way isn't taken for the reason."""
+    monkeypatch.setenv("TZ", ":/nonexistent")
+    with start(kind, ("bind", ["127.0.0.1", "-192.0.2.77"])).connect() as client:
+        assert client("PING") == Status("PONG")
+
+
+@pytest.mark.one_kind
+@pytest.mark.sherd_only
+def test_many_addresses_that_may_be_missing(kind, start):
+    many = ["-198.51.100.%d" % (i % 255) for i in range(2000)]
+    server = start(kind, ("bind", many + ["127.0.0.1"]))
+    with server.connect() as client:
+        line = ",".join("bind=" + x for x in many + ["127.0.0.1"])
+        assert ("listener0:name=tcp,%s,port=%d\r\n" % (line, server.port)).encode() in client("INFO server")
+
+
+@pytest.mark.one_kind
+@pytest.mark.sherd_only
+def test_an_address_that_may_be_missing_and_a_log_that_is_full(kind, start):
+    server = start(kind, ("bind", ["127.0.0.1", "-192.0.2.77"]), ("logfile", "/dev/full"))
     with server.connect() as client:
         assert client("PING") == Status("PONG")
 
@@ -413,3 +519,20 @@ def test_few_file_descriptors(kind, start):
         assert client("PING") == Status("PONG")
         assert int(client("CONFIG GET maxclients")[1]) < 100
     assert re.search("(?i)file descriptors|open files|maxclients", server.log())
+
+
+@pytest.mark.one_kind
+def test_more_clients_than_the_system_has_files_for(kind, start):
+    with open("/proc/sys/fs/nr_open") as file:
+        too_many = int(file.read()) + 1000      # not even root gets more
+    server = start(kind)
+    with server.connect() as client:
+        reply = client("CONFIG SET timeout 77 maxclients %d" % too_many)
+        said = re.fullmatch("ERR CONFIG SET failed .possibly related to argument 'maxclients'. - The "
+                            "operating system is not able to handle the specified number of "
+                            "clients, try with ([0-9]+)", str(reply))
+        assert isinstance(reply, Error) and said, reply
+        assert pairs(client("CONFIG GET maxclients timeout")) == {
+            b"maxclients": b"10000", b"timeout": b"0"}
+        assert 0 < int(said[1]) < too_many
+        assert client.command("CONFIG", "SET", "maxclients", said[1]) == Status("OK")

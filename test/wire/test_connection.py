@@ -75,6 +75,10 @@ CLIENT GETNAME                          => nil
 CLIENT SETNAME                          => -ERR wrong number of arguments for 'client|setname' command
 CLIENT SETNAME a b                      => -ERR wrong number of arguments for 'client|setname' command
 CLIENT GETNAME a                        => -ERR wrong number of arguments for 'client|getname' command
+## client pause beyond all times, since 7.2 [sherd]
+CLIENT PAUSE 9223372036854775807 WRITE  => -ERR timeout is out of range
+CLIENT PAUSE 4611686018427387904 WRITE  => OK
+CLIENT UNPAUSE                          => OK
 ## client setinfo, since 7.2 [sherd]
 CLIENT SETINFO LIB-NAME redis-py        => OK
 CLIENT SETINFO lib-ver 1.2.3            => OK
@@ -120,6 +124,7 @@ CLIENT PAUSE 0 write                    => OK
 CLIENT PAUSE 0 ALL                      => OK
 CLIENT PAUSE 1 ALL x                    => -ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP.
 CLIENT UNPAUSE                          => OK
+CLIENT PAUSE 9223372036854775808        => -ERR timeout is not an integer or out of range
 CLIENT UNPAUSE x                        => -ERR wrong number of arguments for 'client|unpause' command
 ## client unblock
 CLIENT UNBLOCK 9223372036854775807      => 0
@@ -504,6 +509,19 @@ def test_client_reply(client):
                 encode(["ECHO", "on"]))
     assert client.read() == Status("OK")
     assert client.read() == b"on"
+    client.send(encode(["CLIENT", "REPLY", "SKIP"]) + encode(["RESET"]) + encode(["ECHO", "next"]))
+    assert client.read() == b"next"
+    client.send(encode(["CLIENT", "REPLY", "OFF"]) + encode(["RESET"]))
+    assert client.read() == Status("RESET")
+
+
+@pytest.mark.sherd_only         # the reference leaves such connections open, and deaf
+@pytest.mark.parametrize("mode", ["OFF", "SKIP"])
+@pytest.mark.parametrize("wrong", [b"*1\r\nx\r\n", b"'a'b\r\n"])
+def test_client_reply_and_protocol_errors(server, mode, wrong):
+    with server.connect() as client:
+        client.send(encode(["CLIENT", "REPLY", mode]) + wrong)
+        assert client.read_until_closed() == b""
 
 
 def test_client_reply_with_many_keys(client):

@@ -1,15 +1,20 @@
 """DUMP and RESTORE: each type and encoding there and back between the reference and sherd, payloads of
 all versions made by hand, and damaged ones."""
 
+import os
 import random
+import re
 import struct
 
 import pytest
 
 import rdb
+import workers
 from rdb import listpack, string, strings, ziplist
-from resp import Error, Status
+from resp import Client, Error, Status
 from table import table
+
+SCALE = float(os.environ.get("SCALE", "1"))
 
 test_restore = table(r"""
 ## dump and restore with wrong arguments
@@ -65,6 +70,8 @@ VALUES = {
     "text-that-does-not": [["SET", "k", LONG]],
     "large-text": [["SET", "k", b"0123456789" * 20000]],
     "rope": [["SETRANGE", "k", "100000", "end"], ["SETRANGE", "k", "5", "more"], ["SETRANGE", "k", "200000", "end"]],
+    "hyperloglog": [["PFADD", "k"] + ["element:%d" % i for i in range(500)]],
+    "geo": [["GEOADD", "k", "13.361389", "38.115556", "Palermo", "15.087269", "37.502669", "Catania"]],
     "list": [["RPUSH", "k", "a", "1", "-1", "12345678901", "", "b" * 70]],
     "long-list": [["RPUSH", "k"] + ["element:%d" % i for i in range(3000)]],
     "list-of-long": [["RPUSH", "k", "a", b"x" * 9000, "b", b"y" * 70000, "1", LONG, LONG]],
@@ -138,6 +145,9 @@ def test_same_bytes(client, other, name):
         client.command(*command)
         other.command(*command)
     assert client.command("DUMP", "k") == other.command("DUMP", "k")
+    told = [str(x.command("DEBUG", "OBJECT", "k")) for x in (client, other)]
+    sizes = [re.search("serializedlength:([0-9]+)", x)[1] for x in told]
+    assert sizes[0] == sizes[1]
 
 
 @pytest.mark.sherd_only
@@ -303,3 +313,48 @@ def test_damaged(client, name):
     damaged += [sound[:i] + bytes([sound[i] ^ 1 << rng.randrange(8)]) + sound[i + 1:] for i in range(len(sound))]
     for reply in client.pipeline([["RESTORE", "k", "0", x, "REPLACE"] for x in damaged]):
         assert reply == Error("ERR DUMP payload version or checksum are wrong")
+
+
+# Values that change while they are dumped
+
+ELEMENTS = 600
+FORMS = {
+    # what the n-th state is made by, from any state before
+    "hash": lambda n: [["HSET", "k"] + [x for i in range(ELEMENTS) for x in ("f%d" % i, str(n))]],
+    "small-hash": lambda n: [["HSET", "k"] + [x for i in range(20) for x in ("f%d" % i, str(n))]],
+    "zset": lambda n: [["ZADD", "k"] + [x for i in range(ELEMENTS) for x in (str(n), "m%d" % i)]],
+    "set": lambda n: [["MULTI"], ["DEL", "k"], ["SADD", "k"] + ["%d:%d" % (n, i) for i in range(ELEMENTS)], ["EXEC"]],
+    "list": lambda n: [["MULTI"], ["DEL", "k"], ["RPUSH", "k"] + ["%d:%d" % (n, i) for i in range(ELEMENTS)], ["EXEC"]],
+}
+
+
+def changers(number, address, form, rounds):
+    with Client(address) as client:
+        for n in range(rounds):
+            client.pipeline(FORMS[form](10 * n + number))
+
+
+def dumpers(number, address, form, rounds):
+    """Every payload is one state, whole."""
+    copy = "copy:%d" % number
+    with Client(address) as client:
+        for _ in range(rounds):
+            dumped = client.command("DUMP", "k")
+            if not dumped:
+                continue
+            assert client.command("RESTORE", copy, "0", dumped, "REPLACE") == Status("OK")
+            kind, value = read(client, copy)
+            if kind == "hash":
+                states, count = set(value.values()), len(value)
+            elif kind == "zset":
+                states, count = set(value[1::2]), len(value) // 2
+            else:
+                states, count = {x.partition(b":")[0] for x in value}, len(set(value))
+            assert len(states) == 1 and count == (20 if form == "small-hash" else ELEMENTS)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("form", FORMS)
+def test_dumped_at_one_moment(server, form):
+    rounds = int(SCALE * (2000 if form == "small-hash" else 150))
+    workers.run([(changers, (server.path, form, rounds))] * 2 + [(dumpers, (server.path, form, rounds))] * 2)

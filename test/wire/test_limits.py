@@ -146,6 +146,18 @@ def test_query_buffer_limit(server, client):
     assert client("PING") == Status("PONG")
 
 
+def test_many_small_requests_are_no_long_one(server, client):
+    """More bytes of requests than the limit are on their way before the first reply is read."""
+    count, value = 80_000, b"x" * 1000
+    client("CONFIG SET client-query-buffer-limit 1mb")
+    client.command("SET", "k", value)
+    with server.connect() as other:
+        other.send(encode(["GET", "k"]) * count)
+        reply = b"$1000\r\n%s\r\n" % value
+        assert other.read_bytes(count * len(reply)) == reply * count
+        assert other("PING") == Status("PONG")
+
+
 @pytest.mark.parametrize("request_, reply", [(b"PING\r\n", b"+PONG\r\n"),
                                              (encode(["GET", "k"]), b"$1\r\nv\r\n"),
                                              (encode(["SET", "k", "v"]), b"+OK\r\n")],
@@ -261,3 +273,15 @@ def test_errors_are_not_too_long(client):
         assert isinstance(reply, Error)
     for args in (["N" * MB], ["NOSUCH", "a" * MB], ["CLIENT", "x" * MB]):
         assert len(client.command(*args).text) < 1000
+
+
+@pytest.mark.sherd_only         # the reference repeats all of it
+def test_no_error_is_long(client):
+    client("SET k v")
+    for args in (["CONFIG", "SET", "y" * MB, "1"], ["CONFIG", "SET", "timeout", "1", "y" * MB, "1"],
+                 ["EXPIRE", "k", "1", "y" * MB], ["HELLO", "3", "y" * MB],
+                 ["CLIENT", "KILL", "TYPE", "y" * MB], ["CLIENT", "KILL", "USER", "y" * MB],
+                 ["CLIENT", "LIST", "TYPE", "y" * MB], ["CLIENT", "SETINFO", "y" * MB, "v"],
+                 ["HSETEX", "h", "y" * MB, "FIELDS", "1", "f", "v"], ["DEBUG", "ERROR", "y" * MB]):
+        reply = client.command(*args)
+        assert isinstance(reply, Error) and 4096 <= len(reply.text) < 5000, (args[:3], reply)

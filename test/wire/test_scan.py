@@ -95,6 +95,19 @@ def test_scan_filters(client):
     assert scan(client, "MATCH", "other*") == []
 
 
+@pytest.mark.sherd_only         # the reference looks at as many keys as it is told to
+def test_one_call_looks_at_few_keys_with_a_long_pattern(client):
+    fill(client, ["k%d" % i for i in range(200)])
+    client.command("SADD", "s", *["k%d" % i for i in range(200)])
+    pattern = "*[" + "b" * 300_000 + "k]*"
+    for line in (["SCAN", "0"], ["SSCAN", "s", "0"]):
+        cursor, found = client.command(*line, "MATCH", pattern, "COUNT", "200")
+        assert cursor != b"0" and len(found) < 100, line
+    assert len(client.command("SCAN", "0", "MATCH", "*[" + "b" * 100 + "k]*", "COUNT", "1000")[1]) == 200
+    assert len(set(scan(client, "MATCH", pattern, "COUNT", "1000"))) == 200
+    assert len(client.command("KEYS", pattern)) == 200
+
+
 def test_scan_sees_its_own_database(client):
     fill(client, ["zero:%d" % i for i in range(100)])
     client("SELECT 3")

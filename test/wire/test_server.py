@@ -2,6 +2,7 @@
 LATENCY, MEMORY, DEBUG, TIME, LOLWUT, SHUTDOWN."""
 
 import re
+import signal
 import time
 
 import pytest
@@ -73,7 +74,7 @@ CONFIG SET dir /tmp/no/such/directory   => -ERR CONFIG SET failed (possibly rela
 CONFIG SET client-output-buffer-limit "normal 1 2" => -ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Wrong number of arguments in buffer limit configuration.
 CONFIG SET client-output-buffer-limit "nosuch 1 2 3" => -ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Invalid client class specified in buffer limit configuration.
 CONFIG SET client-output-buffer-limit "normal a 2 3" => -ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Error in hard, soft or soft_seconds setting in buffer limit configuration.
-CONFIG SET proto-max-bulk-len 100       => -ERR CONFIG SET failed (possibly related to argument 'proto-max-bulk-len') - argument must be between 1048576 and 9223372036854775807 inclusive
+CONFIG SET proto-max-bulk-len 100       => ~-ERR CONFIG SET failed \(possibly related to argument 'proto-max-bulk-len'\) - argument must be between 1048576 and (9223372036854775807|4294967296) inclusive
 CONFIG SET slowlog-max-len -1           => -ERR CONFIG SET failed (possibly related to argument 'slowlog-max-len') - argument must be between 0 and 9223372036854775807 inclusive
 CONFIG GET maxclients                   => {"maxclients": "10000"}
 CONFIG GET timeout                      => {"timeout": "0"}
@@ -82,6 +83,26 @@ CONFIG SET timeout 77 maxclients abc    => -ERR CONFIG SET failed (possibly rela
 CONFIG GET timeout                      => {"timeout": "0"}
 CONFIG SET timeout 77 databases 3       => -ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config
 CONFIG GET timeout                      => {"timeout": "0"}
+## no string may ask for more memory than there can be [sherd]
+CONFIG SET proto-max-bulk-len 9223372036854775807 => -ERR CONFIG SET failed (possibly related to argument 'proto-max-bulk-len') - argument must be between 1048576 and 4294967296 inclusive
+CONFIG SET proto-max-bulk-len 4gb       => OK
+SETRANGE k 4294967296 x                 => -ERR string exceeds maximum allowed size (proto-max-bulk-len)
+SETBIT k 34359738368 1                  => -ERR bit offset is not an integer or out of range
+SETBIT k 34359738367 1                  => 0
+STRLEN k                                => 4294967296
+DEL k                                   => 1
+## limits of replies, none and the largest
+CONFIG SET client-output-buffer-limit "" => OK
+CONFIG SET client-output-buffer-limit "normal 9223372036854775807 0 0" => OK
+CONFIG SET client-output-buffer-limit "slave 1 2 3" => OK
+CONFIG GET client-output-buffer-limit   => {"client-output-buffer-limit": "normal 9223372036854775807 0 0 slave 1 2 3 pubsub 33554432 8388608 60"}
+## no keyspace notifications, and said so
+CONFIG SET notify-keyspace-events ""    => OK
+CONFIG GET notify-keyspace-events       => {"notify-keyspace-events": ""}
+## no log at all, since 7.2 [sherd]
+CONFIG SET loglevel nothing             => OK
+CONFIG GET loglevel                     => {"loglevel": "nothing"}
+CONFIG SET notify-keyspace-events Ex    => -ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - keyspace notifications are not available in this version
 ## config resetstat
 CONFIG RESETSTAT                        => OK
 CONFIG RESETSTAT x                      => -ERR wrong number of arguments for 'config|resetstat' command
@@ -289,7 +310,9 @@ INFO_FIELDS = {
              "total_net_input_bytes total_net_output_bytes instantaneous_input_kbps "
              "instantaneous_output_kbps rejected_connections expired_keys evicted_keys "
              "keyspace_hits keyspace_misses pubsub_channels pubsub_patterns latest_fork_usec "
-             "total_error_replies total_reads_processed total_writes_processed",
+             "total_error_replies total_reads_processed total_writes_processed "
+             "expired_stale_perc expired_time_cap_reached_count reply_buffer_shrinks "
+             "reply_buffer_expands",
     "replication": "role connected_slaves master_replid master_repl_offset repl_backlog_active",
     "cpu": "used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children",
     "keyspace": "", "commandstats": "", "errorstats": "",
@@ -493,6 +516,9 @@ def test_command_docs(client):
 # Differences between 7.0 and 7.2 in what COMMAND INFO says.
 CHANGED = {(b"command|getkeys", "arity"), (b"command|getkeysandflags", "arity"),
            (b"zrank", "arity"), (b"zrevrank", "arity")}
+# Since 7.2 scripts may run these, which then don't wait.
+CHANGED |= {(name, "flags") for name in (b"blpop", b"brpop", b"blmove", b"brpoplpush", b"bzpopmin",
+                                         b"bzpopmax")}
 
 
 def without_notes(specs):
@@ -723,10 +749,17 @@ def test_digest_tells_contents_apart(client):
 def test_debug_is_refused_unless_enabled(kind, start):
     server = start(kind, ("enable-debug-command", "no"))
     with server.connect() as client:
-        assert client("DEBUG SLEEP 0") == Error(
+        denied = Error(
             "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
             "\"local\", you can run it from a local connection, otherwise you need to set this "
             "option in the configuration file, and then restart the server.")
+        for line in ("DEBUG SLEEP 0", "DEBUG SLEEP", "DEBUG NOSUCH", "DEBUG HELP x"):
+            assert client(line) == denied, line
+        assert client("DEBUG") == Error("ERR wrong number of arguments for 'debug' command")
+        client("CONFIG SET requirepass pw")
+        with server.connect() as stranger:
+            assert stranger("DEBUG SLEEP 0") == denied
+            assert stranger("DEBUG NOSUCH") == denied
     server.stop()
     server = start(kind, ("enable-debug-command", "local"))
     with server.connect() as client:
@@ -742,6 +775,31 @@ def test_shutdown(kind, start, line):
         assert client.read_until_closed() == b""
         assert server.wait_exit() == 0
         assert other.read_until_closed() == b""
+
+
+@pytest.mark.sherd_only         # the reference has it done at once
+@pytest.mark.one_kind
+def test_a_second_interrupt_does_not_wait(kind, start):
+    """The server is busy for half a minute or more."""
+    def wait_until(condition):
+        deadline = time.monotonic() + TIMEOUT_S
+        while not condition():
+            assert time.monotonic() < deadline, server.log()
+            time.sleep(0.005)
+
+    def cpu_ticks():
+        with open("/proc/%d/stat" % server.process.pid) as file:
+            return int(file.read().rpartition(")")[2].split()[11])
+
+    server = start(kind)
+    with server.connect() as client:
+        client.send(encode(["DEBUG", "STRINGMATCH-LEN", str(256 << 10), "*" + "a?" * 500 + "b"]) * 64)
+        busy = cpu_ticks() + 10
+        wait_until(lambda: cpu_ticks() > busy)
+        server.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "Received SIGINT" in server.log())
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait_exit() == 1
 
 
 @pytest.mark.parametrize("signal_number", [15, 2])

@@ -2,12 +2,16 @@
 against a model. Scores that the reference writes with 17 digits (0.1) stay out of what runs on both."""
 
 import math
+import os
 import random
 
 import pytest
 
-from resp import Double, Error, NIL_BULK, Status
+import workers
+from resp import Client, Double, NIL_BULK
 from table import table
+
+SCALE = float(os.environ.get("SCALE", "1"))
 
 test_zsets = table(r"""
 ## zadd and zscore
@@ -247,6 +251,8 @@ ZRANGEBYSCORE z (2 (2                   => []
 ZRANGEBYSCORE z 2 2                     => ["c", "d"]
 ZRANGEBYSCORE z 0 5 LIMIT 1 2           => ["c", "d"]
 ZRANGEBYSCORE z 0 5 LIMIT 1 -1          => ["c", "d", "e"]
+ZRANGE z 0 -1 LIMIT 1 -1                => ["a", "b", "c", "d", "e", "f"]
+ZRANGE z 0 1 LIMIT -1 -1                => ["a", "b"]
 ZRANGEBYSCORE z 0 5 LIMIT 0 0           => []
 ZRANGEBYSCORE z 0 5 LIMIT 4 1           => []
 ZRANGEBYSCORE z 0 5 LIMIT -1 1          => []
@@ -773,3 +779,98 @@ def test_long_members(server):
         assert client.command("ZRANGE", "z", 0, -1) == members[1:] + members[:1]
         assert client.command("ZREM", "z", *members) == 3
         assert client.command("ZSCORE", "z", members[0]) is NIL_BULK
+
+
+# Who watches a sorted set is told of every change, and of nothing else.
+
+QUIET = """
+ZADD z 1 a                              => 0
+ZADD z NX 9 a                           => 0
+ZADD z XX 9 nosuch                      => 0
+ZADD z GT 0 a                           => 0
+ZADD z INCR NX 9 a                      => nil
+ZINCRBY z 0 a                           => double 1
+ZREM z nosuch                           => 0
+ZREMRANGEBYRANK z 10000 20000           => 0
+ZREMRANGEBYSCORE z 1e9 2e9              => 0
+ZPOPMIN z 0                             => []
+ZRANGESTORE other z 0 0                 => 1
+ZINTERSTORE other 2 z nosuch            => 0
+ZRANGE z 0 0                            => ["a"]
+"""
+LOUD = """
+ZADD z 1.5 a                            => 0
+ZADD z 7 new                            => 1
+ZINCRBY z 1 a                           => double 2.5
+ZREM z a                                => 1
+ZREMRANGEBYRANK z 0 0                   => 1
+ZREMRANGEBYSCORE z 3 3                  => 1
+ZPOPMAX z                               => *
+ZMPOP 2 nosuch z MIN                    => *
+ZUNIONSTORE z 1 z                       => 1..1000
+ZRANGESTORE z z 0 1                     => 2
+ZREMRANGEBYRANK z 0 -1                  => 2
+ZUNIONSTORE z 1 other                   => 0
+ZADD z 1 a                              => 1
+ZINTERSTORE z 2 z nosuch                => 0
+"""
+
+
+def watched(fill):
+    lines = fill.split("\n")
+    for text, told in ((QUIET, "[1]"), (LOUD, "nil[]")):
+        for line in text.strip().split("\n"):
+            quiet = told == "[1]" or line.startswith("ZUNIONSTORE z 1 other")
+            lines += ["WATCH z => OK", line, "MULTI => OK", "EXISTS absent z => +QUEUED",
+                      "EXEC => " + ("~\\[[01]\\]" if quiet else "nil[]")]
+    return "\n".join(lines)
+
+
+test_watch = table("## changes of a small sorted set are seen by those who watch\n" +
+                   watched("ZADD z 1 a 2 b 3 c 4 d 5 e 6 f 7 g 8 h => 8") +
+                   "\n## changes of a large sorted set are seen by those who watch\n" +
+                   watched("ZADD z 1 a 2 b 3 c 4 d 5 e 6 f 7 g 8 h => 8\nZADD z %s => 100" %
+                           " ".join("%d %s%d" % (i + 100, "m" * 30, i) for i in range(100))))
+
+
+# Writers give all members scores from one row of numbers, rename the set, let it go: nobody sees two rows.
+
+def setters(number, address, members, count):
+    rng = random.Random(number)
+    with Client(address) as client:
+        for i in range(count):
+            first = (number + 2 * i) * 10 ** 6
+            client.command("ZADD", "z", *[x for k, m in enumerate(members) for x in (first + k, m)])
+            if rng.random() < .2:
+                client.command(*rng.choice([
+                    ["DEL", "z"], ["RENAME", "z", "other"], ["COPY", "other", "z", "REPLACE"],
+                    ["EXPIRE", "z", 1000], ["ZREMRANGEBYRANK", "z", 0, -1], ["ZREM", "z", *members],
+                    ["ZUNIONSTORE", "z", 1, "other"], ["ZRANGESTORE", "other", "z", 0, -1]]))
+
+
+def readers(number, address, members, count):
+    middle = len(members) // 2
+    with Client(address) as client:
+        for _ in range(count):
+            ranked, backwards, one, scores, size, low, few, rank = client.pipeline([
+                ["ZRANGE", "z", 0, -1, "WITHSCORES"], ["ZREVRANGE", "z", 0, -1],
+                ["ZRANGE", "z", middle, middle], ["ZMSCORE", "z", *members], ["ZCARD", "z"],
+                ["ZRANGE", "other", "-inf", "inf", "BYSCORE", "LIMIT", 0, 3],
+                ["ZRANDMEMBER", "z", 5], ["ZRANK", "z", members[middle]]])
+            assert ranked[::2] in ([], members) and backwards in ([], members[::-1])
+            assert one in ([], [members[middle]]) and size in (0, len(members))
+            rows = {int(float(x)) - k for k, x in enumerate(ranked[1::2])}
+            assert len(rows) <= 1
+            assert all(x is NIL_BULK for x in scores) or \
+                len({int(float(x)) - k for k, x in enumerate(scores)}) == 1
+            assert low in ([], members[:3]) and rank in (middle, NIL_BULK)
+            assert set(few) <= set(members) and len(set(few)) == len(few)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("size", [4, 60, 1000])
+def test_scores_change_at_one_moment(server, size):
+    members = [b"m%04d" % i for i in range(size)]
+    rounds = int(SCALE * 6000 / (10 + size // 4))
+    workers.run([(setters, (server.path, members, rounds))] * 2 +
+                [(readers, (server.path, members, rounds))] * 3)

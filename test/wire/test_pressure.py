@@ -1,0 +1,221 @@
+"""What a server does when more is asked of it than it can have at once: garbage that is made faster than
+it could be freed on the side, memory that a long command elsewhere keeps from being freed, clients that
+don't read or go away while they wait."""
+
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+from resp import Status, TIMEOUT_S, encode
+
+MB = 1 << 20
+
+
+def resident(server):
+    """Bytes of memory that the process occupies."""
+    with open("/proc/%d/statm" % server.process.pid) as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def wait_until(what, message):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not what():
+        assert time.monotonic() < deadline, message
+        time.sleep(.005)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+def test_filling_and_flushing(kind, start):
+    """Over and over: what was flushed is freed as fast as it is made."""
+    server = start(kind)
+    keys, rounds = 10_000, 120
+    data = b"".join(encode(["SET", "k%d" % i, "v" * 500]) for i in range(keys)) + encode(["FLUSHALL"])
+    with server.connect() as client:
+        def send():
+            for _ in range(rounds):
+                client.send(data)
+        sender = threading.Thread(target=send)
+        sender.start()
+        worst = before = resident(server)
+        for _ in range(rounds):
+            client.read_bytes(5 * (keys + 1))
+            worst = max(worst, resident(server))
+        sender.join()
+    assert worst - before < 300 * MB, "%d MB more, of 600 made" % ((worst - before) // MB)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+def test_reads_go_on_while_no_memory_can_be_freed(kind, start):
+    """A worker in a long command may still look at what others have thrown away. They keep that until
+    it is done, up to a limit; then writes wait, reads don't."""
+    server = start(kind)
+    clients = [server.connect() for _ in range(6)]
+    busy = clients[0]
+    busy("SETBIT {t}s 400000000 1")
+    busy("BITOP NOT {t}k {t}s")
+    before = resident(server) + 100 * MB        # what it makes
+    busy.send(encode(["BITOP", "OR", "{t}d"] + ["{t}k"] * 600))
+    begun = time.monotonic()
+    time.sleep(.05)
+    for client in clients[1:]:
+        client.send(encode(["PING"]))
+    time.sleep(.1)
+    writer, reader = [x for x in clients[1:] if x.has_more(.001)][:2]
+    assert (writer.read(), reader.read()) == (Status("PONG"), Status("PONG"))
+    count, size = 20_000, 8000
+    data = encode(["SET", "k", "v" * size]) * 100
+
+    def send():
+        for _ in range(count // 100):
+            writer.send(data)
+    sender = threading.Thread(target=send)
+    sender.start()
+    longest = worst = 0
+    while not busy.has_more(.01):
+        started = time.monotonic()
+        assert reader("PING") == Status("PONG")
+        assert reader("STRLEN k") in (0, size)
+        longest = max(longest, time.monotonic() - started)
+        worst = max(worst, resident(server))
+    took = time.monotonic() - begun
+    assert longest < took / 2
+    assert worst - before < 200 * MB, "%d MB more" % ((worst - before) // MB)
+    writer.read_bytes(5 * count)
+    sender.join()
+    for client in clients:
+        client.close()
+
+
+def test_timeout_spares_who_reads(server, client):
+    """However slowly it takes its reply, and whatever the pause between two requests."""
+    client("CONFIG SET timeout 1")
+    client.command("SET", "big", "x" * (24 * MB))
+    with server.connect() as slow:
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        slow.send(encode(["GET", "big"]))
+        got, expected = 0, 24 * MB + len("$25165824\r\n\r\n")
+        started = time.monotonic()
+        while got < expected:
+            if time.monotonic() - started < 4:
+                time.sleep(.02)         # some 6 MB a second at most
+            data = slow.socket.recv(min(1 << 17, expected - got))
+            assert data, "closed after %d bytes" % got
+            got += len(data)
+            assert client("PING") == Status("PONG")
+    client("CONFIG SET timeout 0")
+
+
+def test_timeout_closes_who_never_reads(server, client):
+    client.command("SET", "big", "x" * (8 * MB))
+    client("CONFIG SET timeout 1")
+    with server.connect() as mute:
+        number = mute("CLIENT ID")
+        mute.send(encode(["GET", "big"]) * 10)
+
+        def is_gone():
+            return client.command("CLIENT", "LIST", "ID", str(number)) == b""
+        wait_until(is_gone, "it is still connected")
+    client("CONFIG SET timeout 0")
+
+
+def test_who_leaves_during_a_pause_is_gone(server, client):
+    client("CLIENT PAUSE 60000 WRITE")
+    others = [server.connect() for _ in range(20)]
+    numbers = [each("CLIENT ID") for each in others]
+    for each in others[10:]:
+        each.send(encode(["SET", "k", "v"]))
+    for each in others[:10]:
+        each.send(encode(["SET", "k", "v"]))
+        each.close()
+    time.sleep(.1)
+    for each in others[10:]:
+        each.close()
+
+    def are_gone():
+        return all(client.command("CLIENT", "LIST", "ID", str(x)) == b"" for x in numbers)
+    wait_until(are_gone, "they are still connected")
+    client("CLIENT UNPAUSE")
+    assert client("EXISTS k") == 0
+
+
+@pytest.mark.sherd_only
+def test_one_large_request_leaves_nothing_behind(kind, start):
+    server = start(kind)
+
+    def used():
+        return int(server.info("memory")["used_memory"])
+    with server.connect() as client:
+        before = used()
+        count = 500_000
+        sender = threading.Thread(target=client.send, args=(encode(["DEL"] + ["k"] * count),))
+        sender.start()
+        assert client.read() == 0
+        sender.join()
+    wait_until(lambda: used() < before + 4 * MB, "it keeps %d bytes" % (used() - before))
+
+
+def test_a_list_of_very_many_ids(server, client):
+    """In the order and as often as asked for; each id costs a look, not one for each connection."""
+    others = [server.connect() for _ in range(300)]
+    numbers = [each("CLIENT ID") for each in others]
+    asked = [numbers[7], numbers[3], 2**63 - 1, numbers[3], numbers[0]]
+    asked += [10**9 + i * 7919 % 200_000 for i in range(200_000)] + [numbers[9]]
+    client.send(encode(["CLIENT", "LIST", "ID"] + [str(x) for x in asked]))
+    lines = client.read().decode().strip().split("\n")
+    listed = [int(x.split()[0].partition("=")[2]) for x in lines]
+    assert listed == [numbers[i] for i in (7, 3, 3, 0, 9)]
+    assert client.command("CLIENT", "KILL", "ID", str(numbers[5])) == 1
+    assert client.command("CLIENT", "KILL", "ID", str(numbers[5])) == 0
+    for each in others:
+        each.close()
+
+
+@pytest.mark.sherd_only
+def test_stopping_in_a_pause(kind, start):
+    """Nothing of who waits is left behind: under the address sanitizer a leak is a bad end."""
+    server = start(kind)
+    clients = [server.connect() for _ in range(5)]
+    clients[0]("CLIENT PAUSE 60000 ALL")
+    for each in clients:
+        each.send(encode(["GET", "k"]))
+    time.sleep(.1)
+    assert server.stop() == 0
+    for each in clients:
+        each.close()
+
+
+def kept_of(server, client, request, megabytes):
+    """Sends a pipeline and reads nothing: bytes of requests and replies that the server keeps."""
+    client.socket.settimeout(.5)
+    try:
+        for _ in range(megabytes):
+            client.socket.sendall(request * (MB // len(request)))
+    except OSError:
+        pass
+    client.socket.settimeout(TIMEOUT_S)
+    with server.connect() as other:
+        other("AUTH secret")
+        lines = other.command("CLIENT", "LIST").decode().strip().split("\n")
+    fields = [dict(x.partition("=")[::2] for x in line.split()) for line in lines]
+    fields = max(fields, key=lambda x: int(x["qbuf"]))
+    return int(fields["qbuf"]), int(fields["omem"])
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("known", [True, False], ids=["known", "stranger"])
+def test_a_client_that_asks_and_never_reads(kind, start, known):
+    """Its requests are kept up to a limit that is near nothing for who has not given the password."""
+    server = start(kind, ("requirepass", "secret"))
+    with server.connect() as client:
+        if known:
+            assert client("AUTH secret") == Status("OK")
+        requests, replies = kept_of(server, client, b"GET a\r\n", 100)
+        assert requests <= (32 * MB if known else 256 * 1024) + 1
+        assert replies <= (2 * MB if known else 32 * 1024)
+        assert requests > 64 * 1024
+        assert client.read_bytes(5) == (b"$-1\r\n" if known else b"-NOAU")
