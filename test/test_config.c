@@ -212,7 +212,7 @@ static const struct {
 	{"notify-keyspace-events", "", "", NULL},
 	{"notify-keyspace-events", "Ex", NULL,
 	 "keyspace notifications are not available in this version"},
-	{"appendonly", "yes", NULL, NO_PERSIST},
+	{"appendonly", "yes", "yes", NULL},
 	{"maxmemory", "0", "0", NULL},
 	{"maxmemory", "100mb", NULL, "eviction is not available in this version"},
 	{"maxmemory", "lots", NULL, NOT_MEMORY},

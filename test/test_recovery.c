@@ -88,6 +88,10 @@ static const char *const collections[] = {
 	"COPY {t}s%c s%c", "SMOVE s%c {t}s%c m%d", "SMOVE {t}s%c s%c m%d", "LMOVE {t}l%c l%c LEFT RIGHT", "LMOVE l%c {t}l%c RIGHT LEFT",
 	"RPOPLPUSH l%c l%c", "LMPOP 2 l%c {t}l%c RIGHT COUNT 3", "ZMPOP 2 z%c {t}z%c MIN", "SDIFFSTORE s%c s%c {t}s%c",
 	"ZUNIONSTORE z%c 2 {t}z%c z%c", "RENAME {t}z%c z%c", "RENAME s%c s%c", "ZRANGESTORE z%c {t}z%c 0 %d",
+	"GEOADD {t}g%c %d.5 %d.25 m%d %d 3.5 m%d", "GEOSEARCHSTORE {t}g%c {t}g%c FROMLONLAT 15 37 BYRADIUS 4000 km",
+	"GEOSEARCHSTORE g%c {t}g%c FROMLONLAT 15 37 BYRADIUS 4000 km STOREDIST",
+	"PFADD {t}p%c %d m%d", "PFADD p%c %d", "PFMERGE {t}p%c {t}p%c", "PFMERGE p%c {t}p%c p%c", "PFCOUNT {t}p%c",
+	"SORT {t}s%c ALPHA STORE {t}l%c", "SORT {t}s%c BY nosort STORE l%c", "SORT {t}l%c BY w%c* ALPHA GET # STORE {t}l%c",
 	"RENAME {t}h%c {t}h%c", "COPY {t}s%c {t}s%c REPLACE", "PEXPIRE {t}h%c %d", "DEL {t}z%c", "EXPIRE {t}l%c 1",
 };
 
