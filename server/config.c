@@ -106,7 +106,7 @@ static const char *check_dir(const char *text)
 
 static const char *check_empty(const char *text)
 {
-	return text[0] == 0 ? NULL : "persistence is not available in this version";
+	return text[0] == 0 ? NULL : "snapshots are not available in this version";
 }
 
 static const char *check_no_events(const char *text)

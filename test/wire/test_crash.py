@@ -166,6 +166,74 @@ def test_killed(kind, start, tmp_path, policy):
         server.process.wait()
 
 
+# Waiters
+
+
+class Pusher(threading.Thread):
+    """Pushes numbers."""
+
+    def __init__(self, server, first):
+        super().__init__(daemon=True)
+        self.server, self.sent, self.acknowledged = server, first, first
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while True:
+                    self.sent += 1
+                    client.command("RPUSH", "queue", str(self.sent))
+                    self.acknowledged = self.sent
+        except (OSError, Closed):
+            pass
+
+
+class Mover(threading.Thread):
+    """Waits for numbers, and moves them to a key in another slot."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.last = server, 0
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while True:
+                    self.last = int(client.command("BLMOVE", "queue", "done", "LEFT", "RIGHT", "0"))
+        except (OSError, Closed):
+            pass
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_killed_while_others_wait(kind, start, tmp_path, policy):
+    """Each number is in one of the two lists, once, and in order; what was told is there."""
+    rng = seeded()
+    count = 0
+    for _ in range(ROUNDS * SCALE):
+        server = begin(start, kind, tmp_path, policy)
+        pusher, movers = Pusher(server, count), [Mover(server) for _ in range(3)]
+        for thread in [pusher] + movers:
+            thread.start()
+        goal = count + rng.randrange(1, 800)
+        while pusher.acknowledged < goal:
+            assert pusher.is_alive()
+            pusher.join(.001)
+        server.process.kill()
+        server.process.wait()
+        for thread in [pusher] + movers:
+            thread.join()
+        server = begin(start, kind, tmp_path, policy)
+        with server.connect() as client:
+            done, queue = (client.command("LRANGE", key, "0", "-1") for key in ("done", "queue"))
+        count = len(done) + len(queue)
+        assert [int(x) for x in done + queue] == list(range(1, count + 1))
+        assert pusher.acknowledged <= count <= pusher.sent
+        assert len(done) >= max(mover.last for mover in movers)
+        server.process.kill()
+        server.process.wait()
+
+
 # Power loss
 
 
