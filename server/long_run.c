@@ -24,12 +24,13 @@ struct long_run {
 	struct worker *worker;
 	struct fiber *fiber;
 	struct ctx ctx;
-	uint64_t slice_end; /* clock_cycles() */
-	bool failed;        /* it has replied an error */
+	uint64_t slice_end;      /* clock_cycles() */
+	bool failed;             /* it has replied an error */
 	struct ready_list ready; /* keys that it has made ready; EXEC has its own */
 	struct effects own_effects;
-	struct effects *effects; /* of the unit of work, while others run; EXEC's are with its own */
-	bool *stored;            /* EXEC's, or NULL: */
+	struct effects
+		*effects; /* of the unit of work, while others run; EXEC's are with its own */
+	bool *stored;     /* EXEC's, or NULL: */
 	uint32_t slot_count;
 	struct slot **slots; /* behind this */
 	struct key keys[];   /* of the ctx */

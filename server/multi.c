@@ -436,7 +436,8 @@ static void exec_end(struct conn *conn)
 	struct worker *worker = conn->worker;
 	multi->stored |= blocked_serve(&multi->ready, worker->shard, held_slots(multi),
 				       multi->slot_count, &worker->server->clock.now_ms);
-	slots_release(worker->shard, held_slots(multi), multi->slot_count, multi->stored, multi->now);
+	slots_release(worker->shard, held_slots(multi), multi->slot_count, multi->stored,
+		      multi->now);
 	worker->cycles = multi->started - multi->spent;
 	multi_free(conn);
 }

@@ -283,8 +283,7 @@ static bool hold_also(struct serving *serving, struct slot *slot)
 {
 	if (is_held(serving, slot))
 		return true;
-	if (serving->also_count == BLOCKED_ALSO_MAX ||
-	    !slots_try_hold(serving->shard, &slot, 1))
+	if (serving->also_count == BLOCKED_ALSO_MAX || !slots_try_hold(serving->shard, &slot, 1))
 		return false;
 	serving->also[serving->also_count++] = slot;
 	return true;
@@ -449,8 +448,7 @@ static bool retry_slot(struct shard *shard, struct slot *slot, const _Atomic int
 			if (queue->stalled)
 				note_queue(&ready, queue);
 	bool stored = blocked_serve(&ready, shard, &slot, 1, clock);
-	slots_release(shard, &slot, 1, stored,
-		      atomic_load_explicit(clock, memory_order_relaxed));
+	slots_release(shard, &slot, 1, stored, atomic_load_explicit(clock, memory_order_relaxed));
 	return true;
 }
 
