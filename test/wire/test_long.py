@@ -173,6 +173,17 @@ def test_counted(server):
         assert (info["keyspace_hits"], info["keyspace_misses"]) == ("3", "0")
 
 
+@pytest.mark.servers("sherd")
+def test_too_much_is_refused_at_once(server):
+    """What can't be shown isn't begun, however short the elements."""
+    with server.connect() as client:
+        client.pipeline(["SADD s a b", "HSET h a 1", "ZADD z 1 a"])
+        for line in ("SRANDMEMBER s -1000000000000", "HRANDFIELD h -16777216", "ZRANDMEMBER z -16777216"):
+            before = path_long(server)
+            assert client(line) == Error("ERR value is out of range")
+            assert path_long(server) == before, line
+
+
 def test_transaction(server):
     with server.connect() as client:
         fill_all(client)
