@@ -173,7 +173,7 @@ def test_counted(server):
         assert (info["keyspace_hits"], info["keyspace_misses"]) == ("3", "0")
 
 
-@pytest.mark.servers("sherd")
+@pytest.mark.sherd_only
 def test_too_much_is_refused_at_once(server):
     """What can't be shown isn't begun, however short the elements."""
     with server.connect() as client:
