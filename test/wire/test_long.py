@@ -174,6 +174,18 @@ def test_counted(server):
 
 
 @pytest.mark.sherd_only
+def test_few_of_many_are_not_long(server):
+    with server.connect() as client:
+        fill_all(client)
+        before = path_long(server)
+        for line, reply in (("LPOS {t}l f9 MAXLEN 10", 9), ("LPOS {t}l f10 MAXLEN 10", NIL_BULK),
+                            ("LPOS {t}l f19990 RANK -1 MAXLEN 10", 19990),
+                            ("LPOS {t}l f19989 RANK -1 MAXLEN 10", NIL_BULK)):
+            assert client(line) == reply, line
+        assert path_long(server) == before
+
+
+@pytest.mark.sherd_only
 def test_too_much_is_refused_at_once(server):
     """What can't be shown isn't begun, however short the elements."""
     with server.connect() as client:
