@@ -69,7 +69,8 @@ struct ctx {
 	const struct key *keys;
 	uint32_t key_count;
 	int64_t now; /* unix ms */
-	const _Atomic int64_t *clock; /* where a writer loads `now` again; NULL: it stands (execute.h) */
+	const _Atomic int64_t
+		*clock; /* where a writer loads `now` again; NULL: it stands (execute.h) */
 	struct reply *reply;
 	/* where it runs */
 	struct keyspace *ks;
@@ -78,13 +79,14 @@ struct ctx {
 	bool may_block;      /* not inside a transaction */
 	bool quiet;          /* ... but may not: readers read what it reads (slot_quiet) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
-	uint64_t long_from;  /* with more elements than this it is to take turns; 0: it runs as it is */
+	uint64_t
+		long_from; /* with more elements than this it is to take turns; 0: it runs as it is */
 	/* results */
 	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
-	bool need_turns;  /* it has refused to do so much in one go: run again as long work (turn.h) */
-	bool droppable;   /* while it takes turns: it owns nothing, and may be ended by forgetting it */
-	uint64_t dirty;   /* changes made */
+	bool need_turns; /* it has refused to do so much in one go: run again as long work (turn.h) */
+	bool droppable; /* while it takes turns: it owns nothing, and may be ended by forgetting it */
+	uint64_t dirty; /* changes made */
 	struct ctx_block block;
 	struct ready_list *ready; /* of the unit of work */
 };
@@ -128,6 +130,12 @@ void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e);
  * (entry_with_expire).
  */
 void ctx_put_shallow(struct ctx *ctx, uint32_t k, struct entry *e);
+
+/*
+ * The value that is there in another form: no change for who watches the key. `shallow`: as
+ * ctx_put_shallow().
+ */
+void ctx_put_form(struct ctx *ctx, uint32_t k, struct entry *e, bool shallow);
 
 /* Removes key k: true when it was there (and not expired). Holder only. */
 bool ctx_remove(struct ctx *ctx, uint32_t k);
