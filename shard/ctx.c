@@ -16,7 +16,7 @@
 
 /* LFU: where new keys start, so that they aren't the first to go, and the counter's border. */
 #define LFU_START 5
-#define LFU_MAX   255
+#define LFU_MAX 255
 
 void ctx_store(struct ctx *ctx)
 {

@@ -69,8 +69,7 @@ struct ctx {
 	const struct key *keys;
 	uint32_t key_count;
 	int64_t now; /* unix ms */
-	const _Atomic int64_t
-		*clock; /* where a writer loads `now` again; NULL: it stands (execute.h) */
+	const _Atomic int64_t *clock; /* where a writer loads `now` again; NULL: it stands (execute.h) */
 	struct reply *reply;
 	/* where it runs */
 	struct keyspace *ks;
@@ -79,14 +78,13 @@ struct ctx {
 	bool may_block;      /* not inside a transaction */
 	bool quiet;          /* ... but may not: readers read what it reads (slot_quiet) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
-	uint64_t
-		long_from; /* with more elements than this it is to take turns; 0: it runs as it is */
+	uint64_t long_from;  /* with more elements than this it is to take turns; 0: it runs as it is */
 	/* results */
 	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
-	bool need_turns; /* it has refused to do so much in one go: run again as long work (turn.h) */
-	bool droppable; /* while it takes turns: it owns nothing, and may be ended by forgetting it */
-	uint64_t dirty; /* changes made */
+	bool need_turns;  /* it has refused to do so much in one go: run again as long work (turn.h) */
+	bool droppable;   /* while it takes turns: it owns nothing, and may be ended by forgetting it */
+	uint64_t dirty;   /* changes made */
 	struct ctx_block block;
 	struct ready_list *ready; /* of the unit of work */
 };

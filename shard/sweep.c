@@ -129,8 +129,8 @@ static int64_t sweep_tables(struct sweep *sweep)
 }
 
 /*
- * The slot is held; releases it. What is left in it is known when a round was made without a stop: a slice
- * that has gone on where another stopped, and has no more budget for a round, knows only that there is more.
+ * The slot is held; releases it. What is left in it is known when a round was made without a stop: a
+ * slice that went on where another stopped, and has no budget for a round, can only say "look again".
  */
 static void sweep_slot(struct sweep *sweep, struct slot *slot)
 {

@@ -151,8 +151,8 @@ static void test_goes_on_in_a_slot(void **state)
 }
 
 /*
- * A slice whose budget ends with the last table, and that has begun in a later one than the first, hasn't seen all:
- * what is in the tables before still counts.
+ * A slice whose budget ends with the last table, and that has begun in a later one than the first,
+ * hasn't seen all: what is in the tables before still counts.
  */
 static void test_ends_with_the_last_table(void **state)
 {
