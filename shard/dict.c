@@ -216,7 +216,7 @@ static void gather_visit(void *arg, struct entry *e)
 
 /* Draws from those that have not expired, gathered first: most have. */
 static void draw_gathered(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
-			  void (*visit)(void *arg, struct entry *e), void *arg)
+			  bool (*visit)(void *arg, struct entry *e), void *arg)
 {
 	struct gathered gathered = {.cap = dict_count_live(dict, now)};
 	size_t bytes = gathered.cap * sizeof(*gathered.entries);
@@ -226,12 +226,13 @@ static void draw_gathered(const struct dict *dict, struct shard *shard, size_t c
 	gathered.entries = mem_alloc(bytes);
 	dict_sample(dict, shard, gathered.cap, now, gather_visit, &gathered);
 	for (; gathered.count > 0 && count > 0; count--)
-		visit(arg, gathered.entries[shard_random(shard) % gathered.count]);
+		if (!visit(arg, gathered.entries[shard_random(shard) % gathered.count]))
+			break;
 	mem_free(gathered.entries, bytes);
 }
 
 void dict_draw(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
-	       void (*visit)(void *arg, struct entry *e), void *arg)
+	       bool (*visit)(void *arg, struct entry *e), void *arg)
 {
 	for (; count > 0; count--) {
 		struct entry *e = random_live(dict, shard, now);
@@ -239,13 +240,15 @@ void dict_draw(const struct dict *dict, struct shard *shard, size_t count, int64
 			draw_gathered(dict, shard, count, now, visit, arg);
 			return;
 		}
-		visit(arg, e);
+		if (!visit(arg, e))
+			return;
 	}
 }
 
-static void random_visit(void *arg, struct entry *e)
+static bool random_visit(void *arg, struct entry *e)
 {
 	*(struct entry **)arg = e;
+	return false;
 }
 
 struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now)

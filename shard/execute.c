@@ -75,10 +75,16 @@ static void load_clock(struct ctx *ctx)
 		ctx->now = atomic_load_explicit(ctx->clock, memory_order_relaxed);
 }
 
-/* Whether a key that it may touch expires. Without keys of its own it holds every slot. */
+/* Whether it may touch keys anywhere: those it names are not all, or none. */
+static bool touches_any(const struct ctx *ctx)
+{
+	return ctx->key_count == 0 || command_route(ctx->cmd, ctx->argv, ctx->argc) == ROUTE_ALL;
+}
+
+/* Whether a key that it may touch expires. */
 static bool has_expiries(const struct ctx *ctx)
 {
-	if (ctx->key_count == 0)
+	if (touches_any(ctx))
 		return true;
 	for (uint32_t i = 0; i < ctx->key_count; i++)
 		if (slot_expire_earliest(ctx->keys[i].slot) != EXPIRE_NEVER)
