@@ -116,6 +116,7 @@ bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint
 		return false;
 	ctx->ready = &ready;
 	ctx->may_block = true;
+	ctx->long_from = 0; /* all at once, as for one who has waited */
 	execute(ctx);
 	if (ctx->block.wanted) {
 		reply_rollback(ctx->reply, mark);
