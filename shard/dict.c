@@ -39,20 +39,6 @@ size_t dict_count_live(const struct dict *dict, int64_t now)
 
 /* --- walks --- */
 
-struct walk {
-	void (*visit)(void *arg, struct entry *e);
-	void *arg;
-	size_t visited;
-};
-
-static void walk_visit(void *arg, struct entry *e)
-{
-	struct walk *walk = arg;
-
-	walk->visited++;
-	walk->visit(walk->arg, e);
-}
-
 /*
  * Homes hold four or five elements on average, so one step an element is plenty, and keeps a call
  * short in a table that has just been emptied.
@@ -60,11 +46,11 @@ static void walk_visit(void *arg, struct entry *e)
 uint64_t dict_scan(const struct dict *dict, uint64_t cursor, size_t count,
 		   void (*visit)(void *arg, struct entry *e), void *arg)
 {
-	struct walk walk = {visit, arg, 0};
+	struct table_visits walk = {visit, arg, 0};
 
-	for (size_t steps = 0; cursor != TABLE_END && walk.visited < count && steps < count;
+	for (size_t steps = 0; cursor != TABLE_END && walk.count < count && steps < count;
 	     steps++)
-		cursor = table_scan(&dict->table, cursor, walk_visit, &walk);
+		cursor = table_scan(&dict->table, cursor, table_visit_counted, &walk);
 	return cursor == TABLE_END ? 0 : cursor;
 }
 
@@ -89,13 +75,13 @@ static void look_visit(void *arg, struct entry *e)
 bool dict_has_live(const struct dict *dict, int64_t now)
 {
 	struct look look = {now, false};
-	struct walk walk = {look_visit, &look, 0};
+	struct table_visits walk = {look_visit, &look, 0};
 	uint64_t at = 0;
 
 	if (dict_expire_earliest(dict) > now)
 		return dict_count(dict) > 0;
-	while (at != TABLE_END && !look.live && walk.visited < DICT_LOOK_MAX)
-		at = table_scan(&dict->table, at, walk_visit, &walk);
+	while (at != TABLE_END && !look.live && walk.count < DICT_LOOK_MAX)
+		at = table_scan(&dict->table, at, table_visit_counted, &walk);
 	return look.live || at != TABLE_END;
 }
 
