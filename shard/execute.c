@@ -158,7 +158,7 @@ static void attempt_undo(struct ctx *ctx, const struct attempt *attempt)
 	atomic_store_explicit(&stats->misses, attempt->misses, memory_order_relaxed);
 }
 
-static int tries_for(uint32_t key_count)
+int observe_tries(uint32_t key_count)
 {
 	if (key_count > OBSERVE_KEYS_FEW)
 		return OBSERVE_TRIES_LARGE;
@@ -192,7 +192,7 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 		seqs = mem_alloc(bytes);
 	struct attempt attempt = attempt_begin(ctx);
 	enum observed result = OBSERVED_BUSY;
-	int tries = tries_for(ctx->key_count);
+	int tries = observe_tries(ctx->key_count);
 	int spins = hold_spins(ctx->shard);
 	while (result == OBSERVED_BUSY && spins > 0 && tries-- > 0) {
 		ctx->need_holder = ctx->need_turns = false;
