@@ -370,7 +370,8 @@ static bool exec_observe(struct conn *conn)
 	enum attempt attempt = ATTEMPT_AGAIN;
 	for (struct queued *queued = multi->first; queued; queued = queued->next)
 		request_renew(&queued->request, conn);
-	for (int i = 0; attempt == ATTEMPT_AGAIN && i < OBSERVE_TRIES_MANY; i++) {
+	int tries = observe_tries(multi->key_count);
+	while (attempt == ATTEMPT_AGAIN && tries-- > 0) {
 		struct reply_mark mark = reply_mark(&conn->out);
 		attempt = exec_observe_once(conn, seqs);
 		if (attempt != ATTEMPT_READ)

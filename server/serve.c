@@ -3,12 +3,12 @@
  *
  * A GET in one screen: serve_conn() parses it into the batch; prepare() finds its
  * row, slot and hash and fetches the slot's line; run_batch() fetches its bucket and its entry, then
- * serve_request() admits it and route_key() runs the handler under RCU; the reply goes to conn_reply().
+ * serve_request() admits it and route_key() runs the handler under RCU; the reply stands in conn->out.
  *
  * A SET goes the same way, but that route_key() holds the slot while the handler runs.
  *
  * A request that can't be run now (its connection has to wait for something) is left in the read block:
- * rewind() moves the connection's place back to its first byte.
+ * rewind_to() moves the connection's place back to its first byte.
  */
 #include "server/serve.h"
 

@@ -4,6 +4,7 @@
  * Reads run under RCU whatever the hash is kept in. Writes look at the hash first, check what can fail,
  * and make their changes in one edit (hash_value.h).
  */
+#include "shard/draw.h"
 #include "shard/handlers.h"
 #include "shard/hash_value.h"
 #include "shard/scan.h"
@@ -278,9 +279,6 @@ void cmd_hvals(struct ctx *ctx)
 
 /* --- some of them --- */
 
-/* HRANDFIELD with a negative count repeats fields: more than so many nobody has a use for. */
-#define RANDOM_FIELDS_MAX (1 << 24)
-
 /* The count and WITHVALUES; on failure replies. */
 static bool parse_random(struct ctx *ctx, int64_t *count, enum shown *shown)
 {
@@ -293,11 +291,34 @@ static bool parse_random(struct ctx *ctx, int64_t *count, enum shown *shown)
 	}
 	if (ctx->argc == 4)
 		*shown = SHOW_PAIRS;
-	if (*count < -RANDOM_FIELDS_MAX || (ctx->argc == 4 && *count > INT64_MAX / 2)) {
+	if (ctx->argc == 4 && (*count < -(INT64_MAX / 2) || *count > INT64_MAX / 2)) {
 		reply_error(ctx->reply, "ERR value is out of range");
 		return false;
 	}
 	return true;
+}
+
+/* Fields on their way into a reply, each of them any. */
+struct drawn {
+	struct draw draw;
+	struct show show;
+};
+
+static bool show_drawn(void *arg, const struct hash_field *field)
+{
+	struct drawn *drawn = arg;
+	show_field(&drawn->show, field);
+	return draw_more(&drawn->draw);
+}
+
+static void reply_drawn(struct ctx *ctx, const struct entry *e, uint64_t count, enum shown shown)
+{
+	struct drawn drawn;
+	if (!draw_begin(&drawn.draw, ctx, count) || !ctx_long(ctx, count))
+		return;
+	drawn.show = (struct show){ctx->shard, &drawn.draw.elements, shown, 0};
+	hash_random(ctx->shard, e, count, ctx->now, show_drawn, &drawn);
+	draw_end(&drawn.draw, shown_elements(&drawn.show, count));
 }
 
 void cmd_hrandfield(struct ctx *ctx)
@@ -310,17 +331,17 @@ void cmd_hrandfield(struct ctx *ctx)
 	if (!ctx_find_typed(ctx, 0, ENTRY_HASH, &e))
 		return;
 	size_t length = e ? hash_length(e, ctx->now) : 0;
-	size_t shown = count < 0 ? (size_t)-count : (size_t)count < length ? (size_t)count : length;
-	if (length == 0)
-		shown = 0;
-	if (!ctx_long(ctx, count > 0 && length > shown ? length : shown))
+	if (length > 0 && count < 0) {
+		reply_drawn(ctx, e, (uint64_t)-count, show.shown);
+		return;
+	}
+	size_t shown = (uint64_t)count < length ? (size_t)count : length;
+	if (count > 0 && !ctx_long(ctx, length))
 		return;
 	if (ctx->argc > 2)
 		reply_array(ctx->reply, shown_elements(&show, shown));
-	if (shown > 0 && count > 0)
-		hash_sample(ctx->shard, e, (size_t)count, ctx->now, show_field, &show);
-	else if (shown > 0)
-		hash_random(ctx->shard, e, (size_t)-count, ctx->now, show_field, &show);
+	if (shown > 0)
+		hash_sample(ctx->shard, e, shown, ctx->now, show_field, &show);
 	else if (ctx->argc == 2)
 		reply_null(ctx->reply);
 }

@@ -332,8 +332,7 @@ static void debug_run(struct ctx *ctx, const struct found *found)
 			debug_commands[i].run(ctx, found);
 			return;
 		}
-	reply_errorf(ctx->reply, "ERR Unknown PFDEBUG subcommand '%.*s'", (int)ctx->argv[1].len,
-		     ctx->argv[1].ptr);
+	reply_errorf(ctx->reply, "ERR Unknown PFDEBUG subcommand '%.*s'", ERROR_ECHO(ctx->argv[1]));
 }
 
 void cmd_pfdebug(struct ctx *ctx)

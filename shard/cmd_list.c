@@ -181,21 +181,29 @@ static bool parse_lpos(struct ctx *ctx, struct lpos *o)
 	return true;
 }
 
+/* How many elements of a list with so many it compares. */
+static uint64_t lpos_steps(const struct lpos *o, uint64_t length)
+{
+	return o->max_len && (uint64_t)o->max_len < length ? (uint64_t)o->max_len : length;
+}
+
 /* Replies the places of the matches that count, at most `max`; returns how many there were. */
 static uint64_t reply_matches(struct ctx *ctx, const struct entry *e, const struct lpos *o,
 			      uint64_t max, struct reply *reply)
 {
 	struct listpack_item wanted = listpack_item_of(ctx->argv[2]);
 	uint64_t length = list_length(e), found = 0, matches = 0, at;
-	uint64_t steps = o->max_len ? (uint64_t)o->max_len : UINT64_MAX;
+	uint64_t steps = lpos_steps(o, length);
 	bool back = o->towards == LIST_BACK;
 	struct list_iter iter;
 
 	list_read(&iter, e, back ? 0 : length - 1, o->towards);
 	iter.shard = ctx->shard;
+	if (back)
+		iter.count = steps;
+	else
+		iter.first = length - steps;
 	while (found < max && list_iter_find(&iter, wanted, &at)) {
-		if ((back ? at : length - 1 - at) >= steps)
-			break;
 		if (++matches < o->rank)
 			continue;
 		reply_int(reply, (int64_t)at);
@@ -211,7 +219,7 @@ void cmd_lpos(struct ctx *ctx)
 	struct entry *e;
 
 	if (!parse_lpos(ctx, &o) || !ctx_find_typed(ctx, 0, ENTRY_LIST, &e) ||
-	    !ctx_long(ctx, e ? list_length(e) : 0))
+	    !ctx_long(ctx, e ? lpos_steps(&o, list_length(e)) : 0))
 		return;
 	uint64_t max = o.count < 0 ? 1 : o.count == 0 ? UINT64_MAX : (uint64_t)o.count;
 	struct reply places;

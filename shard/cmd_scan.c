@@ -19,30 +19,17 @@
 
 #define POSITION_MASK ((1ull << TABLE_POSITION_BITS) - 1)
 
-struct walk {
-	void (*visit)(void *arg, struct entry *e);
-	void *arg;
-	size_t visited;
-};
-
-static void walk_visit(void *arg, struct entry *e)
-{
-	struct walk *walk = arg;
-	walk->visited++;
-	walk->visit(walk->arg, e);
-}
-
 /* Cursors come from clients: one beyond the last slot is at the end. */
 uint64_t keyspace_scan(const struct keyspace *ks, uint32_t db, uint64_t cursor, size_t count,
 		       size_t steps, void (*visit)(void *arg, struct entry *e), void *arg)
 {
-	struct walk walk = {visit, arg, 0};
+	struct table_visits walk = {visit, arg, 0};
 	uint64_t slot = cursor >> TABLE_POSITION_BITS;
 	uint64_t position = cursor & POSITION_MASK;
 
-	for (; slot < SLOT_COUNT && walk.visited < count && steps > 0; steps--) {
+	for (; slot < SLOT_COUNT && walk.count < count && steps > 0; steps--) {
 		const struct table *table = slot_table(&ks->slots[slot], db);
-		position = table ? table_scan(table, position, walk_visit, &walk) : TABLE_END;
+		position = table ? table_scan(table, position, table_visit_counted, &walk) : TABLE_END;
 		if (position == TABLE_END) {
 			slot++;
 			position = 0;

@@ -1,4 +1,5 @@
 /* Commands on one set, and SMOVE. Those that put several sets together: cmd_set_ops.c. */
+#include "shard/draw.h"
 #include "shard/handlers.h"
 #include "shard/scan.h"
 #include "shard/set.h"
@@ -210,31 +211,21 @@ void cmd_sscan(struct ctx *ctx)
 
 /* --- random members --- */
 
-/* As often as the same member may come: no reply gets larger than the largest string. */
-static void reply_repeated(struct ctx *ctx, const struct set *set, uint64_t count)
+/* `count` members, each of them any. The set isn't empty. */
+static void reply_drawn(struct ctx *ctx, const struct set *set, uint64_t count)
 {
-	size_t max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
-	size_t bytes = 0;
 	struct listpack_item member;
-	struct reply members;
+	struct draw draw;
 
-	reply_init(&members, ctx->reply->resp);
-	for (uint64_t i = 0; i < count && set_random(set, ctx->shard, &member); i++) {
-		size_t before = members.len;
-		set_reply_member(&members, member);
-		bytes += members.len - before;
-		if (bytes > max)
-			break;
-		reply_seal(&members);
+	if (!draw_begin(&draw, ctx, count) || !ctx_long(ctx, count))
+		return;
+	while (set_random(set, ctx->shard, &member)) {
+		set_reply_member(&draw.elements, member);
 		turn_step(ctx->shard);
+		if (!draw_more(&draw))
+			break;
 	}
-	if (bytes > max) {
-		reply_error(ctx->reply, "ERR value is out of range");
-	} else {
-		reply_array(ctx->reply, count);
-		reply_move(ctx->reply, &members);
-	}
-	reply_deinit(&members);
+	draw_end(&draw, count);
 }
 
 static void random_members(struct ctx *ctx)
@@ -246,12 +237,12 @@ static void random_members(struct ctx *ctx)
 	    !ctx_find_typed(ctx, 0, ENTRY_SET, &e))
 		return;
 	struct set set = set_of(e);
-	if (e && !ctx_long(ctx, count < 0 ? (uint64_t)-count : set_count(&set)))
-		return;
-	if (count < 0 && e) {
-		reply_repeated(ctx, &set, (uint64_t)-count);
+	if (e && count < 0) {
+		reply_drawn(ctx, &set, (uint64_t)-count);
 		return;
 	}
+	if (e && !ctx_long(ctx, set_count(&set)))
+		return;
 	struct shown shown = {ctx->shard, ctx->reply, 0};
 	reply_array(ctx->reply, e ? at_most(e, (uint64_t)count) : 0);
 	if (e && count > 0)

@@ -6,6 +6,7 @@
  * changes in one edit (zset_value.h).
  */
 #include "proto/mem.h"
+#include "shard/draw.h"
 #include "shard/handlers.h"
 #include "shard/scan.h"
 #include "shard/zset_show.h"
@@ -288,9 +289,6 @@ void cmd_zrevrank(struct ctx *ctx)
 
 /* --- by chance --- */
 
-/* ZRANDMEMBER with a negative count repeats elements: more than so many nobody has a use for. */
-#define RANDOM_ELEMENTS_MAX (1 << 24)
-
 /* The count and WITHSCORES; on failure replies. */
 static bool parse_random(struct ctx *ctx, int64_t *count, bool *scores)
 {
@@ -301,49 +299,68 @@ static bool parse_random(struct ctx *ctx, int64_t *count, bool *scores)
 		reply_error(ctx->reply, error_syntax);
 		return false;
 	}
-	if (*count < -RANDOM_ELEMENTS_MAX || (*scores && *count > INT64_MAX / 2)) {
+	if (*scores && (*count < -(INT64_MAX / 2) || *count > INT64_MAX / 2)) {
 		reply_error(ctx->reply, "ERR value is out of range");
 		return false;
 	}
 	return true;
 }
 
-/* `count` elements, each of them any. */
-static void show_random(struct ctx *ctx, const struct entry *e, uint64_t count,
-			struct zset_show *show)
+/* None only in a writer's way, where the reply doesn't count. */
+static void show_any(struct ctx *ctx, const struct entry *e, struct zset_show *show)
 {
 	uint64_t length = zset_value_count(e);
 
-	for (; count > 0 && length > 0; count--)
+	if (length > 0)
 		zset_value_walk(e, shard_random(ctx->shard) % length, 1, false, zset_show_element,
 				show);
+}
+
+/* `count` elements, each of them any. */
+static void reply_drawn(struct ctx *ctx, const struct entry *e, uint64_t count, bool scores)
+{
+	struct draw draw;
+
+	if (!draw_begin(&draw, ctx, count) || !ctx_long(ctx, count))
+		return;
+	struct zset_show show = {.shard = ctx->shard, .reply = &draw.elements, .scores = scores};
+	do
+		show_any(ctx, e, &show);
+	while (draw_more(&draw));
+	draw_end(&draw, zset_show_length(&show, count));
+}
+
+static void reply_sampled(struct ctx *ctx, const struct entry *e, uint64_t count, bool scores)
+{
+	struct zset_show show = {.shard = ctx->shard, .reply = ctx->reply, .scores = scores};
+	uint64_t length = e ? zset_value_count(e) : 0;
+
+	if (count > length)
+		count = length;
+	if (count > 0 && !ctx_long(ctx, length))
+		return;
+	reply_array(ctx->reply, zset_show_length(&show, count));
+	if (count > 0)
+		zset_value_sample(ctx->shard, e, count, zset_show_element, &show);
 }
 
 void cmd_zrandmember(struct ctx *ctx)
 {
 	struct zset_show show = {.shard = ctx->shard, .reply = ctx->reply};
 	struct entry *e;
-	int64_t count = -1;
+	int64_t count = 1;
 
 	if (ctx->argc > 2 && !parse_random(ctx, &count, &show.scores))
 		return;
 	if (!ctx_find_typed(ctx, 0, ENTRY_ZSET, &e))
 		return;
-	uint64_t length = e ? zset_value_count(e) : 0;
-	uint64_t shown = count < 0                  ? (uint64_t)-count
-			 : (uint64_t)count < length ? (uint64_t)count
-						    : length;
-	if (length == 0)
-		shown = 0;
-	if (!ctx_long(ctx, count > 0 && length > shown ? length : shown))
-		return;
-	if (ctx->argc > 2)
-		reply_array(ctx->reply, zset_show_length(&show, shown));
-	if (shown > 0 && count > 0)
-		zset_value_sample(ctx->shard, e, (size_t)count, zset_show_element, &show);
-	else if (shown > 0)
-		show_random(ctx, e, (uint64_t)-count, &show);
-	else if (ctx->argc == 2)
+	if (ctx->argc > 2 && (!e || count >= 0))
+		reply_sampled(ctx, e, count < 0 ? 0 : (uint64_t)count, show.scores);
+	else if (ctx->argc > 2)
+		reply_drawn(ctx, e, (uint64_t)-count, show.scores);
+	else if (e)
+		show_any(ctx, e, &show);
+	else
 		reply_null(ctx->reply);
 }
 

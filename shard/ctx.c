@@ -55,8 +55,8 @@ static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, stru
 		       bool expired)
 {
 	store_under(ctx, key, db, expired);
-	struct entry *e = table_remove(table, &ctx->ks->seed, key->hash, key->name,
-				       &ctx->shard->retire);
+	struct entry *e =
+		table_remove(table, &ctx->ks->seed, key->hash, key->name, &ctx->shard->retire);
 	assert(e);
 	count_entry(ctx, db, e, -1);
 }
@@ -168,8 +168,8 @@ static void mark_access(struct ctx *ctx, struct entry *e)
 	if (ctx->no_touch)
 		return;
 	if (uses_lfu(ctx))
-		entry_set_access(e, lfu_minutes(ctx) << 8 |
-					    lfu_increment(ctx, ctx_frequency(ctx, e)));
+		entry_set_access(e,
+				 lfu_minutes(ctx) << 8 | lfu_increment(ctx, ctx_frequency(ctx, e)));
 	else
 		entry_set_access(e, lru_clock(ctx));
 }
@@ -264,15 +264,11 @@ static bool may_be_awaited(const struct entry *e)
 }
 
 /* Publishes the entry; returns the one it replaced. */
-static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
+static struct entry *replace_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
 	const struct key *key = &ctx->keys[k];
-	store_under(ctx, key, db, false);
-	if (ctx->by_state)
-		effect_state(&ctx->shard->journal, db, e);
 	struct table *table = slot_table_make(ctx->ks, key->slot, db);
-	struct entry *old =
-		table_put(table, &ctx->ks->seed, key->hash, e, &ctx->shard->retire);
+	struct entry *old = table_put(table, &ctx->ks->seed, key->hash, e, &ctx->shard->retire);
 	count_entry(ctx, db, e, 1);
 	if (old)
 		count_entry(ctx, db, old, -1);
@@ -280,6 +276,14 @@ static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct 
 	if (slot_blocked(key->slot) && may_be_awaited(e))
 		blocked_note(ctx, key, db);
 	return old;
+}
+
+static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
+{
+	store_under(ctx, &ctx->keys[k], db, false);
+	if (ctx->by_state)
+		effect_state(&ctx->shard->journal, db, e);
+	return replace_entry(ctx, k, db, e);
 }
 
 void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due)
@@ -307,6 +311,14 @@ void ctx_put_shallow(struct ctx *ctx, uint32_t k, struct entry *e)
 	struct entry *old = put_entry(ctx, k, ctx->db, e);
 	assert(old);
 	retire_entry_shallow(&ctx->shard->retire, old);
+}
+
+void ctx_put_form(struct ctx *ctx, uint32_t k, struct entry *e, bool shallow)
+{
+	ctx_store(ctx);
+	struct entry *old = replace_entry(ctx, k, ctx->db, e);
+	assert(old);
+	(shallow ? retire_entry_shallow : retire_entry)(&ctx->shard->retire, old);
 }
 
 /* Takes the live entry out; NULL: there is none. */

@@ -131,6 +131,12 @@ void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e);
  */
 void ctx_put_shallow(struct ctx *ctx, uint32_t k, struct entry *e);
 
+/*
+ * The value that is there in another form: no change for who watches the key. `shallow`: as
+ * ctx_put_shallow().
+ */
+void ctx_put_form(struct ctx *ctx, uint32_t k, struct entry *e, bool shallow);
+
 /* Removes key k: true when it was there (and not expired). Holder only. */
 bool ctx_remove(struct ctx *ctx, uint32_t k);
 /* Takes the entry out without retiring what hangs off it: the caller has moved its structure (RENAME, MOVE). */

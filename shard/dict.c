@@ -39,20 +39,6 @@ size_t dict_count_live(const struct dict *dict, int64_t now)
 
 /* --- walks --- */
 
-struct walk {
-	void (*visit)(void *arg, struct entry *e);
-	void *arg;
-	size_t visited;
-};
-
-static void walk_visit(void *arg, struct entry *e)
-{
-	struct walk *walk = arg;
-
-	walk->visited++;
-	walk->visit(walk->arg, e);
-}
-
 /*
  * Homes hold four or five elements on average, so one step an element is plenty, and keeps a call
  * short in a table that has just been emptied.
@@ -60,11 +46,11 @@ static void walk_visit(void *arg, struct entry *e)
 uint64_t dict_scan(const struct dict *dict, uint64_t cursor, size_t count,
 		   void (*visit)(void *arg, struct entry *e), void *arg)
 {
-	struct walk walk = {visit, arg, 0};
+	struct table_visits walk = {visit, arg, 0};
 
-	for (size_t steps = 0; cursor != TABLE_END && walk.visited < count && steps < count;
+	for (size_t steps = 0; cursor != TABLE_END && walk.count < count && steps < count;
 	     steps++)
-		cursor = table_scan(&dict->table, cursor, walk_visit, &walk);
+		cursor = table_scan(&dict->table, cursor, table_visit_counted, &walk);
 	return cursor == TABLE_END ? 0 : cursor;
 }
 
@@ -89,13 +75,13 @@ static void look_visit(void *arg, struct entry *e)
 bool dict_has_live(const struct dict *dict, int64_t now)
 {
 	struct look look = {now, false};
-	struct walk walk = {look_visit, &look, 0};
+	struct table_visits walk = {look_visit, &look, 0};
 	uint64_t at = 0;
 
 	if (dict_expire_earliest(dict) > now)
 		return dict_count(dict) > 0;
-	while (at != TABLE_END && !look.live && walk.visited < DICT_LOOK_MAX)
-		at = table_scan(&dict->table, at, walk_visit, &walk);
+	while (at != TABLE_END && !look.live && walk.count < DICT_LOOK_MAX)
+		at = table_scan(&dict->table, at, table_visit_counted, &walk);
 	return look.live || at != TABLE_END;
 }
 
@@ -216,7 +202,7 @@ static void gather_visit(void *arg, struct entry *e)
 
 /* Draws from those that have not expired, gathered first: most have. */
 static void draw_gathered(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
-			  void (*visit)(void *arg, struct entry *e), void *arg)
+			  bool (*visit)(void *arg, struct entry *e), void *arg)
 {
 	struct gathered gathered = {.cap = dict_count_live(dict, now)};
 	size_t bytes = gathered.cap * sizeof(*gathered.entries);
@@ -226,12 +212,13 @@ static void draw_gathered(const struct dict *dict, struct shard *shard, size_t c
 	gathered.entries = mem_alloc(bytes);
 	dict_sample(dict, shard, gathered.cap, now, gather_visit, &gathered);
 	for (; gathered.count > 0 && count > 0; count--)
-		visit(arg, gathered.entries[shard_random(shard) % gathered.count]);
+		if (!visit(arg, gathered.entries[shard_random(shard) % gathered.count]))
+			break;
 	mem_free(gathered.entries, bytes);
 }
 
 void dict_draw(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
-	       void (*visit)(void *arg, struct entry *e), void *arg)
+	       bool (*visit)(void *arg, struct entry *e), void *arg)
 {
 	for (; count > 0; count--) {
 		struct entry *e = random_live(dict, shard, now);
@@ -239,13 +226,15 @@ void dict_draw(const struct dict *dict, struct shard *shard, size_t count, int64
 			draw_gathered(dict, shard, count, now, visit, arg);
 			return;
 		}
-		visit(arg, e);
+		if (!visit(arg, e))
+			return;
 	}
 }
 
-static void random_visit(void *arg, struct entry *e)
+static bool random_visit(void *arg, struct entry *e)
 {
 	*(struct entry **)arg = e;
+	return false;
 }
 
 struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now)

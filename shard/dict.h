@@ -64,9 +64,9 @@ static inline int64_t dict_expire_earliest(const struct dict *dict)
 
 /* Some element that has not expired, about evenly chosen; NULL when there is none. */
 struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now);
-/* Visits so many of those, each time any of them. */
+/* Visits so many of those, each time any of them, while visit returns true. */
 void dict_draw(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
-	       void (*visit)(void *arg, struct entry *e), void *arg);
+	       bool (*visit)(void *arg, struct entry *e), void *arg);
 
 /*
  * Visits about `count` elements from a cursor on; returns the next cursor. 0 begins, and 0 ends.

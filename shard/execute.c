@@ -75,10 +75,16 @@ static void load_clock(struct ctx *ctx)
 		ctx->now = atomic_load_explicit(ctx->clock, memory_order_relaxed);
 }
 
-/* Whether a key that it may touch expires. Without keys of its own it holds every slot. */
+/* Whether it may touch keys anywhere: those it names are not all, or none. */
+static bool touches_any(const struct ctx *ctx)
+{
+	return ctx->key_count == 0 || command_route(ctx->cmd, ctx->argv, ctx->argc) == ROUTE_ALL;
+}
+
+/* Whether a key that it may touch expires. */
 static bool has_expiries(const struct ctx *ctx)
 {
-	if (ctx->key_count == 0)
+	if (touches_any(ctx))
 		return true;
 	for (uint32_t i = 0; i < ctx->key_count; i++)
 		if (slot_expire_earliest(ctx->keys[i].slot) != EXPIRE_NEVER)
@@ -176,7 +182,7 @@ static void attempt_undo(struct ctx *ctx, const struct attempt *attempt)
 	atomic_store_explicit(&stats->misses, attempt->misses, memory_order_relaxed);
 }
 
-static int tries_for(uint32_t key_count)
+int observe_tries(uint32_t key_count)
 {
 	if (key_count > OBSERVE_KEYS_FEW)
 		return OBSERVE_TRIES_LARGE;
@@ -210,7 +216,7 @@ enum observed execute_observed(struct ctx *ctx, uint64_t *retries)
 		seqs = mem_alloc(bytes);
 	struct attempt attempt = attempt_begin(ctx);
 	enum observed result = OBSERVED_BUSY;
-	int tries = tries_for(ctx->key_count);
+	int tries = observe_tries(ctx->key_count);
 	int spins = hold_spins(ctx->shard);
 	while (result == OBSERVED_BUSY && spins > 0 && tries-- > 0) {
 		ctx->need_holder = ctx->need_turns = false;

@@ -51,6 +51,8 @@ enum observed {
 #define OBSERVE_TRIES_ONE 3
 #define OBSERVE_TRIES_MANY 8
 #define OBSERVE_TRIES_LARGE 1
+/* Which of them is for a read of so many keys. */
+int observe_tries(uint32_t key_count);
 #define OBSERVE_KEYS_FEW    64
 
 /*

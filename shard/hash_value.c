@@ -222,7 +222,7 @@ void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64
 }
 
 static void packed_random(struct shard *shard, const struct entry *e, size_t count, int64_t now,
-			  hash_visit *visit, void *arg)
+			  hash_draw *visit, void *arg)
 {
 	const char *lp = entry_packed(e);
 	uint16_t positions[PACKED_FIELDS_MAX];
@@ -239,21 +239,35 @@ static void packed_random(struct shard *shard, const struct entry *e, size_t cou
 	for (; length > 0 && count > 0; count--) {
 		packed_read(lp, positions[shard_random(shard) % length], entry_triples(e), &packed);
 		packed_show(&packed, &field);
-		visit(arg, &field);
+		if (!visit(arg, &field))
+			break;
 	}
 }
 
+struct element_draw {
+	hash_draw *visit;
+	void *arg;
+};
+
+static bool element_draw(void *arg, struct entry *element)
+{
+	const struct element_draw *draw = arg;
+	struct hash_field field;
+
+	element_show(element, &field);
+	return draw->visit(draw->arg, &field);
+}
+
 void hash_random(struct shard *shard, const struct entry *e, size_t count, int64_t now,
-		 hash_visit *visit, void *arg)
+		 hash_draw *visit, void *arg)
 {
 	const struct dict *dict = entry_dict(e);
-	struct element_visit element = {now, visit, arg};
 
-	if (!dict) {
+	if (dict)
+		dict_draw(dict, shard, count, now, element_draw,
+			  &(struct element_draw){visit, arg});
+	else
 		packed_random(shard, e, count, now, visit, arg);
-		return;
-	}
-	dict_draw(dict, shard, count, now, element_visit, &element);
 }
 
 /* --- replies --- */

@@ -50,9 +50,10 @@ void hash_walk(const struct entry *e, int64_t now, hash_visit *visit, void *arg)
 uint64_t hash_scan(const struct entry *e, uint64_t cursor, size_t count, int64_t now,
 		   hash_visit *visit, void *arg);
 
-/* Calls visit `count` times, for any field each time. */
+/* Calls visit up to `count` times, for any field each time, while it returns true. */
+typedef bool hash_draw(void *arg, const struct hash_field *field);
 void hash_random(struct shard *shard, const struct entry *e, size_t count, int64_t now,
-		 hash_visit *visit, void *arg);
+		 hash_draw *visit, void *arg);
 /* Calls visit for `count` different fields, or for all when there are no more. */
 void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64_t now,
 		 hash_visit *visit, void *arg);

@@ -163,7 +163,7 @@ static void iter_enter_leaf(struct list_iter *iter)
 /* Is there another element? Then it is within the leaf. */
 static bool iter_ready(struct list_iter *iter)
 {
-	if (iter->index >= iter->count)
+	if (iter->index < iter->first || iter->index >= iter->count)
 		return false;
 	if (iter->left == 0)
 		iter_enter_leaf(iter);
@@ -208,8 +208,8 @@ bool list_iter_find(struct list_iter *iter, struct listpack_item item, uint64_t 
 		turn_step(iter->shard);
 		if (iter->lp && iter->towards == LIST_BACK)
 			iter_skip_to(iter, item);
-		if (iter->left == 0)
-			continue;
+		if (iter->left == 0 || iter->index >= iter->count)
+			continue; /* the leaf is done with, or all are */
 		*index = iter->index;
 		list_iter_next(iter, &element);
 		if (listpack_item_equal(element.item, item))

@@ -129,8 +129,9 @@ uint64_t list_remove_equal(struct list *list, enum list_side side, struct listpa
 struct list_iter {
 	const struct list *list; /* NULL: all is in one listpack */
 	enum list_side towards;
-	uint64_t count; /* of all */
-	uint64_t index; /* of the next element; beyond the count: none */
+	uint64_t first; /* the first and */
+	uint64_t count; /* the one after the last that it comes to: of all, unless made less */
+	uint64_t index; /* of the next element; out of these: none */
 	uint64_t left;  /* elements in the leaf from here on, this one included */
 	const char *lp; /* of the leaf; NULL: an element alone, in `blob` */
 	struct blob *blob;

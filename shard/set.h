@@ -63,7 +63,8 @@ void set_reply_member(struct reply *r, struct listpack_item member);
 
 /*
  * Any number of changes to one set as one change: set_edit_begin, the rest, then set_edit_end, which
- * puts the set, or removes the key when no member is left. With no changes it leaves the key alone.
+ * puts the set, or removes the key when no member is left. With no changes it leaves the key alone,
+ * but for the encoding, where it was chosen for more: nobody who watches the key notices.
  * Nothing else is done with the key between. Members to be added don't stand in the set itself.
  *
  * By the holder; a set begun without an entry may also be made by a reader, for itself alone, and

@@ -113,11 +113,11 @@ static void edit_leave_intset(struct set_edit *edit)
 
 /* --- encodings --- */
 
+/* By itself no change of the set: the end puts it all the same. */
 static void edit_encode(struct set_edit *edit, enum entry_encoding encoding)
 {
 	if (encoding == edit->encoding)
 		return;
-	edit_change(edit);
 	if (edit->encoding == ENCODING_INTSET)
 		edit_leave_intset(edit);
 	edit->encoding = encoding;
@@ -313,14 +313,29 @@ static struct entry *edit_entry(const struct set_edit *edit, struct slice key, i
 	return entry_new(&spec);
 }
 
+/* The members are the same; the encoding may have been chosen for more, which didn't come. */
+static void put_encoding(const struct set_edit *edit)
+{
+	bool in_place = edit_in_place(edit);
+
+	if (edit->encoding == entry_encoding(edit->e))
+		return;
+	ctx_put_form(edit->ctx, edit->k,
+		     in_place ? entry_with_encoding(edit->e, edit->encoding, false)
+			      : edit_entry(edit, edit->ctx->keys[edit->k].name, EXPIRE_NEVER),
+		     in_place);
+}
+
 void set_edit_end(struct set_edit *edit)
 {
 	struct ctx *ctx = edit->ctx;
 	uint32_t k = edit->k;
 	struct set set = set_edit_set(edit);
 
-	if (edit->e && !edit->changed)
+	if (edit->e && !edit->changed) {
+		put_encoding(edit);
 		return;
+	}
 	if (set_count(&set) == 0) {
 		ctx_remove(ctx, k);
 		if (!edit_in_place(edit))

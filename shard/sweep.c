@@ -69,8 +69,8 @@ static void remove_fields(struct sweep *sweep, struct entry *e)
 	sweep->left -= removed < sweep->left ? removed : sweep->left;
 	stat_add(&shard->stats.expired_fields, removed);
 	if (fresh && removed > 0 && slot_watchers(sweep->slot))
-		watch_touch(sweep->slot, sweep->db,
-			    hash_bytes(&shard->ks->seed, key.ptr, key.len), key, false);
+		watch_touch(sweep->slot, sweep->db, hash_bytes(&shard->ks->seed, key.ptr, key.len),
+			    key, false);
 	if (!fresh)
 		remove_key(sweep, e);
 	else if (fresh != e)
@@ -131,7 +131,10 @@ static int64_t sweep_tables(struct sweep *sweep)
 	return earliest;
 }
 
-/* The slot is held; releases it. What is left in it is known when a round was made without a stop. */
+/*
+ * The slot is held; releases it. What is left in it is known when a round was made without a stop: a
+ * slice that went on where another stopped, and has no budget for a round, can only say "look again".
+ */
 static void sweep_slot(struct sweep *sweep, struct slot *slot)
 {
 	bool goes_on = sweep->shard->sweep_db > 0 || sweep->shard->sweep_prefix > 0;
@@ -139,8 +142,8 @@ static void sweep_slot(struct sweep *sweep, struct slot *slot)
 	sweep->slot = slot;
 	sweep->stored = false;
 	int64_t earliest = sweep_tables(sweep);
-	if (goes_on && sweep->left > 0)
-		earliest = sweep_tables(sweep);
+	if (goes_on)
+		earliest = sweep->left > 0 ? sweep_tables(sweep) : sweep->now;
 	atomic_store_explicit(&slot->expire_earliest, earliest, memory_order_relaxed);
 	slots_release(sweep->shard, &slot, 1, sweep->stored, sweep->now);
 }

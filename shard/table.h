@@ -96,6 +96,14 @@ size_t table_count_expired(const struct table *t, int64_t now);
 uint64_t table_scan(const struct table *t, uint64_t position,
 		    void (*visit)(void *arg, struct entry *e), void *arg);
 
+/* A visitor that counts for another: table_visit_counted() with one of these. */
+struct table_visits {
+	void (*visit)(void *arg, struct entry *e);
+	void *arg;
+	size_t count;
+};
+void table_visit_counted(void *visits, struct entry *e);
+
 /* Some entry chosen by `random`, about evenly; NULL when the table is empty. */
 struct entry *table_random(const struct table *t, uint64_t random);
 

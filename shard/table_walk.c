@@ -55,6 +55,14 @@ size_t table_memory(const struct table *t)
 	return root_is_directory(root) ? size + mem_class(directory_size(root_depth(root))) : size;
 }
 
+void table_visit_counted(void *visits, struct entry *e)
+{
+	struct table_visits *v = visits;
+
+	v->count++;
+	v->visit(v->arg, e);
+}
+
 static size_t bucket_count_expired(const struct bucket *b, int64_t now)
 {
 	size_t count = 0;

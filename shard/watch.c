@@ -290,7 +290,8 @@ void watch_set_clear_held(struct watch_set *set)
 
 bool watch_set_clear(struct watch_set *set)
 {
-	for (uint32_t i = 0; i < WATCH_CLEAR_STEP && set->count > 0; i++) {
+	uint32_t round = set->size < WATCH_CLEAR_STEP ? set->size : WATCH_CLEAR_STEP;
+	for (uint32_t i = 0; i < round && set->count > 0; i++) {
 		struct watch **place = &set->table[set->clear_at];
 		struct slot *slot = *place ? (*place)->slot : NULL;
 		set->clear_at = (set->clear_at + 1) & (set->size - 1);

@@ -209,10 +209,14 @@ if build release build; then
 	stage "wire tests"
 	SLOWNESS=2 SCALE=3
 	wire_begin one build/sherd --servers reference,sherd-2
-	wire_begin two build/sherd --servers sherd-1,sherd-5
+	wire_begin two build/sherd --servers sherd-1,sherd-5 --ignore=test/wire/test_random.py
+	wire_begin random1 build/sherd --servers sherd-1 -k test_random_commands
+	wire_begin random5 build/sherd --servers sherd-5 -k test_random_commands
 	wait
 	wire_end one
 	wire_end two
+	wire_end random1
+	wire_end random5
 fi
 
 models

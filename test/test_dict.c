@@ -142,6 +142,19 @@ static void see(void *arg, struct entry *e)
 	m->keys[number].seen++;
 }
 
+/* The same, three times. */
+static bool see_three(void *arg, struct entry *e)
+{
+	see(arg, e);
+	return ((struct model *)arg)->keys[1].seen < 3;
+}
+
+static bool see_drawn(void *arg, struct entry *e)
+{
+	see(arg, e);
+	return true;
+}
+
 /* Everything is as it should be, and a walk shows each element once. */
 static void model_check(struct model *m)
 {
@@ -270,7 +283,7 @@ static void test_draws(void **state)
 	(void)state;
 	model_init(&m);
 	assert_false(dict_has_live(m.dict, 0));
-	dict_draw(m.dict, m.shard, 10, 0, see, &m);
+	dict_draw(m.dict, m.shard, 10, 0, see_drawn, &m);
 	for (uint32_t i = 0; i < 2000; i += 2) {
 		struct slice other = key_name(i, name);
 		dict_put(m.dict, m.shard, dict_hash(m.shard, other),
@@ -282,7 +295,10 @@ static void test_draws(void **state)
 	key = key_name(1, name);
 	dict_put(m.dict, m.shard, dict_hash(m.shard, key),
 		 dict_element_new(key, SLICE(""), EXPIRE_NEVER));
-	dict_draw(m.dict, m.shard, 50, 2000, see, &m);
+	dict_draw(m.dict, m.shard, 50, 2000, see_three, &m);
+	assert_int_equal(m.keys[1].seen, 3);
+	m.keys[1].seen = 0;
+	dict_draw(m.dict, m.shard, 50, 2000, see_drawn, &m);
 	assert_int_equal(m.keys[1].seen, 50);
 	while (dict_expire_earliest(m.dict) <= 2000)
 		dict_sweep(m.dict, m.shard, 2000, 100, ignore, NULL);

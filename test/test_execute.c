@@ -53,6 +53,7 @@ static void cmd_scene(struct ctx *ctx)
 
 void (*const key_handlers[CMD_COUNT])(struct ctx *ctx) = {
 	[CMD_get] = cmd_scene,
+	[CMD_sort] = cmd_scene,
 	[CMD_mget] = cmd_mget,
 	[CMD_mset] = cmd_mset,
 };
@@ -368,6 +369,34 @@ static void test_clock(void **state)
 	}
 }
 
+/* SORT names one key, and looks at others where it has patterns: at those of any slot. */
+static void test_clock_of_patterns(void **state)
+{
+	static const struct {
+		const char *label;
+		struct slice argv[4];
+		int64_t now;
+	} rows[] = {
+		{"its key alone", {SLICE("sort"), SLICE("key:0"), SLICE("by"), SLICE("x")}, 1000},
+		{"others, by", {SLICE("sort"), SLICE("key:0"), SLICE("by"), SLICE("w_*")}, 2000},
+		{"others, get", {SLICE("sort"), SLICE("key:0"), SLICE("get"), SLICE("w_*")}, 2000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct stage stage;
+		stage_init(&stage, 1);
+		scene = (struct scene){.clock = 2000};
+		stage.ctx.cmd = &command_table[CMD_sort];
+		stage.ctx.argv = rows[i].argv;
+		stage.ctx.argc = COUNT_OF(rows[i].argv);
+		execute_holding(&stage.ctx, stage.slots, stage.slot_count);
+		if (scene.seen_now != rows[i].now)
+			fail_msg("%s: %ld", rows[i].label, (long)scene.seen_now);
+		stage_deinit(&stage);
+	}
+}
+
 /* A reader that tries again answers with the time of the try that counts. */
 static void test_clock_of_retries(void **state)
 {
@@ -389,7 +418,7 @@ static void test_clock_of_retries(void **state)
 #define RACE_READERS 2
 #define RACE_THREADS (RACE_WRITERS + RACE_READERS)
 #define RACE_UNITS   20000 /* of each writer */
-#define RACE_BATCH   32   /* requests between two visits to the quiescent state */
+#define RACE_BATCH   32    /* requests between two visits to the quiescent state */
 
 static struct {
 	struct keyspace *ks;
@@ -542,11 +571,17 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_key_prepare),          cmocka_unit_test(test_keys_slots),
-		cmocka_unit_test(test_slots_unique),         cmocka_unit_test(test_holding),
-		cmocka_unit_test(test_holding_busy),         cmocka_unit_test(test_observed),
-		cmocka_unit_test(test_observed_counts_once), cmocka_unit_test(test_clock),
-		cmocka_unit_test(test_clock_of_retries),     cmocka_unit_test(test_race),
+		cmocka_unit_test(test_key_prepare),
+		cmocka_unit_test(test_keys_slots),
+		cmocka_unit_test(test_slots_unique),
+		cmocka_unit_test(test_holding),
+		cmocka_unit_test(test_holding_busy),
+		cmocka_unit_test(test_observed),
+		cmocka_unit_test(test_observed_counts_once),
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_clock_of_patterns),
+		cmocka_unit_test(test_clock_of_retries),
+		cmocka_unit_test(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

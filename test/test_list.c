@@ -304,6 +304,32 @@ static void step_find(struct check_random *random, const struct mix *mix, const 
 		assert_true(m->ids[index] != id);
 }
 
+/* The same among those between two places only. */
+static void step_find_within(struct check_random *random, const struct mix *mix,
+			     const struct model *m)
+{
+	uint64_t id = random_id(random, mix), found;
+	uint64_t first = check_random_below(random, m->count);
+	uint64_t end = first + check_random_below(random, m->count - first) + 1;
+	enum list_side towards = random_side(random);
+	int64_t by = towards == LIST_BACK ? 1 : -1;
+	char text[TEXT_MAX];
+	struct list_iter iter;
+
+	uint64_t index = towards == LIST_BACK ? first : end - 1;
+	list_iter_init(&iter, m->list, index, towards);
+	iter.first = first;
+	iter.count = end;
+	while (list_iter_find(&iter, make_element(id, text).item, &found)) {
+		assert_true(found >= first && found < end);
+		for (; index != found; index += by)
+			assert_true(m->ids[index] != id);
+		index += by;
+	}
+	for (; index >= first && index < end; index += by)
+		assert_true(m->ids[index] != id);
+}
+
 static void step(struct check_random *random, const struct mix *mix, struct model *m,
 		 uint64_t *last)
 {
@@ -319,6 +345,7 @@ static void step(struct check_random *random, const struct mix *mix, struct mode
 		step_read(random, m);
 	} else if (check_random_below(random, 50) == 0) {
 		step_find(random, mix, m);
+		step_find_within(random, mix, m);
 	} else {
 		step_take(random, mix, m);
 	}

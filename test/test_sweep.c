@@ -150,6 +150,39 @@ static void test_goes_on_in_a_slot(void **state)
 	store_deinit(&s);
 }
 
+/*
+ * A slice whose budget ends with the last table, and that has begun in a later one than the first,
+ * hasn't seen all: what is in the tables before still counts.
+ */
+static void test_ends_with_the_last_table(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	struct slot *slot = slot_of(&s, "{t}");
+	uint32_t last = s.ks->databases - 1;
+	for (s.db = 0; s.db <= last; s.db += last)
+		for (uint32_t k = 0; k < SWEEP_ENTRIES; k++)
+			store_runf(&s, "SET {t}:%u v PX 10", k);
+	s.db = 0;
+	store_run(&s, "SET {t}:stays v PX 1000");
+	int64_t due = s.now + 1000;
+	s.now += 10;
+	s.ks->shards[0]->sweep_slot = slot->index;
+	for (uint32_t i = 1; i <= 2; i++) {
+		sweep_slice(s.ks->shards[0], s.now);
+		assert_int_equal(swept(&s, 0), i * SWEEP_ENTRIES);
+		assert_true(slot_expire_earliest(slot) <= due);
+	}
+	sweep_round(&s, 0);
+	assert_int_equal(slot_expire_earliest(slot), due);
+	s.now = due;
+	sweep_round(&s, 0);
+	assert_int_equal(keyspace_keys(s.ks, 0), 0);
+	store_deinit(&s);
+}
+
 /* A slice stays within its budget and says that more is left, be it in one slot or in many. */
 static void test_budget(void **state)
 {
@@ -295,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_removes_what_is_due),
 		cmocka_unit_test(test_opens_only_then),
 		cmocka_unit_test(test_goes_on_in_a_slot),
+		cmocka_unit_test(test_ends_with_the_last_table),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_leaves_alone),
 		cmocka_unit_test(test_after_swap_and_flush),

@@ -585,7 +585,7 @@ def command(rng):
     args = rng.choices(TEMPLATES, WEIGHTS)[0].generate(rng)
     if rng.random() < SPOILT:
         spoil(rng, args)
-        same_arity(args)
+    same_arity(args)
     if rng.random() < .1:
         args[0] = args[0].lower()
     return args
@@ -791,8 +791,13 @@ def list_encoding(reference, ours):
     return reference == b"quicklist" and ours == b"listpack"
 
 
+def sorted_encoding(reference, ours):
+    """SORT changes the encoding of a sorted set that it reads, which is no business of a reader."""
+    return reference == b"skiplist" and ours == b"listpack"
+
+
 def encodings(reference, ours, args):
-    if list_encoding(reference, ours):
+    if list_encoding(reference, ours) or sorted_encoding(reference, ours):
         return True
     if set_encoding(reference, ours) and not args[2].startswith(b"h"):
         return True
@@ -801,7 +806,7 @@ def encodings(reference, ours, args):
 
 def same_scores(reference, ours, args):
     """The reference writes 17 digits, and all of them before an exponent, where we write the shortest text
-    as 7.2 does; and it keeps more zeros negative."""
+    as 7.2 does; and other zeros are negative."""
     if type(reference) is not type(ours) or isinstance(reference, Nil):
         return same(reference, ours, args)
     if isinstance(reference, list):
@@ -810,7 +815,7 @@ def same_scores(reference, ours, args):
     if reference == ours or not isinstance(reference, (bytes, Double)):
         return reference == ours
     one, two = ([x.text if isinstance(x, Double) else x for x in (reference, ours)])
-    return bool(re.fullmatch(rb"-0|-?\d[\d.]{7,}(e[-+]\d+)?", one)) and float(one) == float(two)
+    return bool(re.fullmatch(rb"-?0|-?\d[\d.]{7,}(e[-+]\d+)?", one)) and float(one) == float(two)
 
 
 def scored(reply):
@@ -933,7 +938,7 @@ def same_dump(reference, ours):
         one, two = reference.get(where), ours.get(where)
         if one is None or two is None or one[0] != two[0] or one[3] != two[3] or \
                 not expiry_near(one[2], two[2], None) or one[1] != two[1] and not (
-                    list_encoding(one[1], two[1]) or
+                    list_encoding(one[1], two[1]) or sorted_encoding(one[1], two[1]) or
                     one[0] == Status("set") and set_encoding(one[1], two[1])):
             lines.append("db %d key %r\n    reference: %.300r\n    ours:      %.300r" %
                          (where + (one, two)))

@@ -504,3 +504,12 @@ def test_info_clients(client, block):
     client("RPUSH b 1 2")
     assert [x.read()[0] for x in waiters] == [b"b", b"b"]
     wait_for(lambda: counts() == [0, 0, 0], "places remain in queues")
+
+
+def test_many_elements_at_once(client):
+    """What is there already is popped as a whole, however much it is."""
+    client.command("RPUSH", "l", *map(str, range(6000)))
+    assert client.command("BLMPOP", "0", "1", "l", "LEFT", "COUNT", "6000") == [
+        b"l", [b"%d" % i for i in range(6000)]]
+    client.command("ZADD", "z", *(x for i in range(6000) for x in (str(i), "m%d" % i)))
+    assert len(client.command("BZMPOP", "0", "1", "z", "MIN", "COUNT", "6000")[1]) == 6000

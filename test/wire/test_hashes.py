@@ -175,9 +175,15 @@ HRANDFIELD h 9223372036854775808        => -ERR value is not an integer or out o
 HRANDFIELD h -9223372036854775808       => -ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807
 HRANDFIELD h 9223372036854775807 WITHVALUES => -ERR value is out of range
 HRANDFIELD h -9223372036854775807 WITHVALUES => -ERR value is out of range
-## hrandfield more than anybody needs [sherd]
-HSET h a 1                              => 1
+HRANDFIELD absent -9223372036854775807  => []
+## hrandfield of no bounded length [sherd]
+HSET h abcdefgh 1                       => 1
 HRANDFIELD h -16777217                  => -ERR value is out of range
+HRANDFIELD h -9223372036854775807       => -ERR value is out of range
+CONFIG SET proto-max-bulk-len 1mb       => OK
+HRANDFIELD h -150000                    => -ERR value is out of range
+HRANDFIELD h -60000 WITHVALUES          => -ERR value is out of range
+HRANDFIELD h -2                         => ["abcdefgh", "abcdefgh"]
 ## hrandfield withvalues [resp2]
 HSET h a 1                              => 1
 HRANDFIELD h 2 WITHVALUES               => ["a", "1"]

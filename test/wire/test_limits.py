@@ -278,10 +278,12 @@ def test_errors_are_not_too_long(client):
 @pytest.mark.sherd_only         # the reference repeats all of it
 def test_no_error_is_long(client):
     client("SET k v")
+    client("PFADD hll x")
     for args in (["CONFIG", "SET", "y" * MB, "1"], ["CONFIG", "SET", "timeout", "1", "y" * MB, "1"],
                  ["EXPIRE", "k", "1", "y" * MB], ["HELLO", "3", "y" * MB],
                  ["CLIENT", "KILL", "TYPE", "y" * MB], ["CLIENT", "KILL", "USER", "y" * MB],
                  ["CLIENT", "LIST", "TYPE", "y" * MB], ["CLIENT", "SETINFO", "y" * MB, "v"],
-                 ["HSETEX", "h", "y" * MB, "FIELDS", "1", "f", "v"], ["DEBUG", "ERROR", "y" * MB]):
+                 ["HSETEX", "h", "y" * MB, "FIELDS", "1", "f", "v"], ["DEBUG", "ERROR", "y" * MB],
+                 ["PFDEBUG", "y" * MB, "hll"]):
         reply = client.command(*args)
         assert isinstance(reply, Error) and 4096 <= len(reply.text) < 5000, (args[:3], reply)

@@ -173,6 +173,29 @@ def test_counted(server):
         assert (info["keyspace_hits"], info["keyspace_misses"]) == ("3", "0")
 
 
+@pytest.mark.sherd_only
+def test_few_of_many_are_not_long(server):
+    with server.connect() as client:
+        fill_all(client)
+        before = path_long(server)
+        for line, reply in (("LPOS {t}l f9 MAXLEN 10", 9), ("LPOS {t}l f10 MAXLEN 10", NIL_BULK),
+                            ("LPOS {t}l f19990 RANK -1 MAXLEN 10", 19990),
+                            ("LPOS {t}l f19989 RANK -1 MAXLEN 10", NIL_BULK)):
+            assert client(line) == reply, line
+        assert path_long(server) == before
+
+
+@pytest.mark.sherd_only
+def test_too_much_is_refused_at_once(server):
+    """What can't be shown isn't begun, however short the elements."""
+    with server.connect() as client:
+        client.pipeline(["SADD s a b", "HSET h a 1", "ZADD z 1 a"])
+        for line in ("SRANDMEMBER s -1000000000000", "HRANDFIELD h -16777216", "ZRANDMEMBER z -16777216"):
+            before = path_long(server)
+            assert client(line) == Error("ERR value is out of range")
+            assert path_long(server) == before, line
+
+
 def test_transaction(server):
     with server.connect() as client:
         fill_all(client)

@@ -277,6 +277,23 @@ MULTI                                   => OK
 SET k 2                                 => +QUEUED
 EXEC                                    => nil[]
 GET k                                   => "1"
+## a set in another encoding isn't changed [sherd]
+CONFIG SET set-max-intset-entries 3 set-max-listpack-entries 2 => OK
+SADD i 1                                => 1
+SADD l a                                => 1
+WATCH i l                               => OK
+SADD i 1 1 1 1                          => 0
+SADD l a a a                            => 0
+OBJECT ENCODING i                       => "hashtable"
+OBJECT ENCODING l                       => "hashtable"
+MULTI                                   => OK
+SMEMBERS i                              => +QUEUED
+SMEMBERS l                              => +QUEUED
+EXEC                                    => [set["1"], set["a"]]
+WATCH i                                 => OK
+SADD i 1 1 2                            => 1
+MULTI                                   => OK
+EXEC                                    => nil[]
 ## changed, only reads
 SET k 1                                 => OK
 WATCH k                                 => OK

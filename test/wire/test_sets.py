@@ -188,7 +188,9 @@ SRANDMEMBER str 1 2                     => -ERR syntax error
 SADD s abcdefgh                         => 1
 CONFIG SET proto-max-bulk-len 1mb       => OK
 SRANDMEMBER s -9223372036854775807      => -ERR value is out of range
+SRANDMEMBER s -150000                   => -ERR value is out of range
 SRANDMEMBER s -2                        => ["abcdefgh", "abcdefgh"]
+SRANDMEMBER absent -9223372036854775807 => []
 """)
 
 test_operations = table(r"""

@@ -441,6 +441,15 @@ ZRANDMEMBER z 1 WITHSCORES x            => -ERR syntax error
 ZRANDMEMBER z -9223372036854775808      => -ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807
 ZRANDMEMBER z 9223372036854775807 WITHSCORES => -ERR value is out of range
 ZRANDMEMBER z -9223372036854775807 WITHSCORES => -ERR value is out of range
+ZRANDMEMBER absent -9223372036854775807 => []
+## zrandmember of no bounded length [sherd]
+ZADD z 1 abcdefgh                       => 1
+ZRANDMEMBER z -16777217                 => -ERR value is out of range
+ZRANDMEMBER z -9223372036854775807      => -ERR value is out of range
+CONFIG SET proto-max-bulk-len 1mb       => OK
+ZRANDMEMBER z -150000                   => -ERR value is out of range
+ZRANDMEMBER z -60000 WITHSCORES         => -ERR value is out of range
+ZRANDMEMBER z -2                        => ["abcdefgh", "abcdefgh"]
 ## zscan
 ZADD z 1 a 2.5 b 3 c                    => 3
 ZSCAN z 0                               => ["0", ["a", "1", "b", "2.5", "c", "3"]]
