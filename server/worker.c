@@ -268,8 +268,7 @@ static void worker_tick(struct worker *worker)
 	post_mail(worker);
 	if (stop && !worker->stopping)
 		close_connections(worker);
-	reclaimer_reader_done(&worker->server->reclaimer);
-	urcu_qsbr_thread_offline();
+	grace_reader_offline(worker->server->reclaimer.grace);
 }
 
 static void worker_on_check(uv_check_t *check)
