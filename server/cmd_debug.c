@@ -36,7 +36,7 @@ void cmd_debug_sleep(struct conn *conn, struct ctx *ctx)
 	double seconds = arg_double(ctx, 2);
 	double ns = seconds * 1e9;
 	uint64_t left = ns <= 0 || ns != ns ? 0 : ns > (double)INT64_MAX ? INT64_MAX : (uint64_t)ns;
-	urcu_qsbr_thread_offline();
+	grace_reader_offline(conn->worker->server->reclaimer.grace);
 	while (left > 0 && !atomic_load_explicit(&conn->worker->stop, memory_order_relaxed)) {
 		uint64_t slice = left < SLEEP_SLICE_NS ? left : SLEEP_SLICE_NS;
 		nanosleep(&(struct timespec){.tv_nsec = (long)slice}, NULL);

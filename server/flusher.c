@@ -158,7 +158,7 @@ static bool commit(struct flusher *flusher)
 	struct server *server = flusher->server;
 	uint64_t epoch = load(&server->ks->epochs.now);
 	atomic_store(&server->ks->epochs.now, epoch + 1);
-	reclaimer_wait(&server->reclaimer);
+	grace_wait(server->reclaimer.grace);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		flusher->ends[i] = end_of_epoch(journal_of(flusher, i), epoch);
 	if (!is_written(flusher) || !sync_all(flusher))

@@ -6,8 +6,6 @@
  */
 #include "server/reclaimer.h"
 
-#include <urcu/urcu-qsbr.h>
-
 static void wait_for_work(struct reclaimer *r)
 {
 	pthread_mutex_lock(&r->mutex);
@@ -20,14 +18,6 @@ static void wait_for_work(struct reclaimer *r)
 	pthread_mutex_unlock(&r->mutex);
 }
 
-void reclaimer_wait(struct reclaimer *r)
-{
-	urcu_qsbr_synchronize_rcu();
-#ifdef __SANITIZE_THREAD__
-	atomic_load_explicit(&r->readers_done, memory_order_acquire);
-#endif
-}
-
 static void *reclaimer_main(void *arg)
 {
 	struct reclaimer *r = arg;
@@ -35,10 +25,7 @@ static void *reclaimer_main(void *arg)
 	while (!atomic_load_explicit(&r->stop, memory_order_relaxed)) {
 		wait_for_work(r);
 		atomic_store_explicit(&r->asked, false, memory_order_relaxed);
-		uint64_t period =
-			atomic_fetch_add_explicit(&r->grace->started, 1, memory_order_seq_cst) + 1;
-		reclaimer_wait(r);
-		atomic_store_explicit(&r->grace->completed, period, memory_order_release);
+		grace_period(r->grace);
 	}
 	return NULL;
 }

@@ -289,8 +289,7 @@ static void worker_tick(struct worker *worker)
 	gate_pass(worker); /* what stays on the flush list may go, first thing in the next tick */
 	if (stop && !worker->stopping)
 		close_connections(worker);
-	reclaimer_reader_done(&worker->server->reclaimer);
-	urcu_qsbr_thread_offline();
+	grace_reader_offline(worker->server->reclaimer.grace);
 }
 
 static void worker_on_check(uv_check_t *check)

@@ -5,7 +5,7 @@
  * end of its tick's work retire_stamp() marks all that came since the last stamp with the number of
  * a grace period that has not started yet; what has a stamp <= completed may be freed.
  *
- * Why that is right: the reclaimer (server/reclaimer.c) does
+ * Why that is right: grace_period() does
  *	started++ (seq_cst);  synchronize_rcu();  completed = started (release)
  * and retire_stamp() does
  *	fence(seq_cst);  stamp = load(started) + 1
@@ -21,23 +21,18 @@
  * allocator stay the worker's own. What is large (a table, a structure) goes behind all that is small, bit
  * by bit: a flushed database of millions of keys holds nobody up, and nothing waits behind it.
  *
- * All functions: the worker that owns the struct. `struct grace` is shared: the reclaimer writes
- * it, everybody reads it.
+ * All functions: the worker that owns the struct.
  */
 #ifndef SHARD_RETIRE_H
 #define SHARD_RETIRE_H
 
-#include <stdatomic.h>
+#include "shard/grace.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct entry;
-
-struct grace {
-	_Alignas(64) _Atomic uint64_t started;
-	_Alignas(64) _Atomic uint64_t completed;
-};
 
 struct retired {
 	void *ptr;

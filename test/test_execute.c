@@ -522,7 +522,7 @@ static void *racer_run(void *arg)
 		retire_stamp(retire, &race.ks->grace);
 		while (retire_collect(retire, &race.ks->grace, 64))
 			;
-		urcu_qsbr_thread_offline();
+		grace_reader_offline(&race.ks->grace);
 	}
 	urcu_qsbr_unregister_thread();
 	if (writes)
@@ -535,9 +535,7 @@ static void *racer_run(void *arg)
 static void reclaim(struct grace *grace)
 {
 	while (atomic_load(&race.threads_left) > 0) {
-		uint64_t period = atomic_fetch_add(&grace->started, 1) + 1;
-		urcu_qsbr_synchronize_rcu();
-		atomic_store_explicit(&grace->completed, period, memory_order_release);
+		grace_period(grace);
 		sched_yield();
 	}
 }

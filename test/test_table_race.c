@@ -36,25 +36,10 @@ static _Atomic bool writer_done;
 static _Atomic bool readers_done;
 static _Atomic uint64_t found_volatile, missed_volatile, scans_done;
 
-/*
- * ThreadSanitizer does not see inside liburcu. It is told by this counter that what readers did
- * before they went offline comes before the end of the grace period.
- */
-static _Atomic uint64_t quiescent;
-
-static void reader_offline(void)
-{
-	atomic_fetch_add_explicit(&quiescent, 1, memory_order_acq_rel);
-	urcu_qsbr_thread_offline();
-}
-
 static void *reclaimer_run(void *arg)
 {
 	while (!atomic_load(&writer_done)) {
-		uint64_t period = atomic_fetch_add(&grace.started, 1) + 1;
-		urcu_qsbr_synchronize_rcu();
-		atomic_load_explicit(&quiescent, memory_order_acquire);
-		atomic_store_explicit(&grace.completed, period, memory_order_release);
+		grace_period(&grace);
 		usleep(100);
 	}
 	return NULL;
@@ -161,9 +146,9 @@ static void *reader_run(void *arg)
 		value_check(e);
 		assert_in_range(table_count(&table), STABLE, KEYS_MAX);
 		assert_true(table_memory(&table) > 0);
-		reader_offline();
+		grace_reader_offline(&grace);
 	}
-	reader_offline();
+	grace_reader_offline(&grace);
 	urcu_qsbr_unregister_thread();
 	return NULL;
 }

@@ -36,22 +36,10 @@ static _Atomic bool writer_done;
 static _Atomic bool readers_done;
 static _Atomic uint64_t whole, disturbed;
 
-/* ThreadSanitizer does not see inside liburcu: as in test_table_race.c. */
-static _Atomic uint64_t quiescent;
-
-static void reader_offline(void)
-{
-	atomic_fetch_add_explicit(&quiescent, 1, memory_order_acq_rel);
-	urcu_qsbr_thread_offline();
-}
-
 static void *reclaimer_run(void *arg)
 {
 	while (!atomic_load(&writer_done)) {
-		uint64_t period = atomic_fetch_add(&grace.started, 1) + 1;
-		urcu_qsbr_synchronize_rcu();
-		atomic_load_explicit(&quiescent, memory_order_acquire);
-		atomic_store_explicit(&grace.completed, period, memory_order_release);
+		grace_period(&grace);
 		usleep(100);
 	}
 	return NULL;
@@ -146,9 +134,9 @@ static void *reader_run(void *arg)
 				assert_in_range(entry_key(e).len, 8, 11);
 		}
 		assert_true(zset_memory(set) > 0);
-		reader_offline();
+		grace_reader_offline(&grace);
 	}
-	reader_offline();
+	grace_reader_offline(&grace);
 	urcu_qsbr_unregister_thread();
 	return NULL;
 }
