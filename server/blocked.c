@@ -124,7 +124,7 @@ bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint
 		blocked_begin(worker, p->conn, ctx);
 	}
 	ctx->stored |= blocked_serve(&ready, ctx->shard, worker->slots, slot_count, ctx->clock);
-	slots_release(ctx->ks, worker->slots, slot_count, ctx->stored);
+	slots_release(ctx->shard, worker->slots, slot_count, ctx->stored, ctx->now);
 	return true;
 }
 

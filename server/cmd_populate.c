@@ -10,6 +10,7 @@
 #include "server/serve.h"
 #include "server/server.h"
 #include "shard/execute.h"
+#include "shard/hold.h"
 #include "shard/string.h"
 
 /* Keys of one request: some ten gigabytes. */
@@ -92,15 +93,16 @@ static bool put_next(struct worker *worker, struct populate_job *job)
 			  .shard = worker->shard,
 			  .holder = true};
 	key_prepare(&key, ctx.ks, next_name(job));
-	if (!slot_try_hold(key.slot))
+	if (!slots_try_hold(worker->shard, &key.slot, 1))
 		return false;
 	atomic_thread_fence(memory_order_seq_cst);
 	ctx.now = clock_now(&worker->server->clock);
+	ctx_by_state(&ctx);
 	if (!ctx_peek(&ctx, 0, false))
 		ctx_put(&ctx, 0,
 			entry_new_string(key.name, next_value(job), EXPIRE_NEVER,
 					 ctx_access_new(&ctx)));
-	slot_release(key.slot, ctx.stored);
+	slots_release(worker->shard, &key.slot, 1, ctx.stored, ctx.now);
 	job->next++;
 	return true;
 }

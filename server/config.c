@@ -20,6 +20,7 @@
 static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", "nothing", NULL};
 static const char *const words_protected[] = {"no", "yes", "local", NULL};
 static const char *const words_bool[] = {"no", "yes", NULL};
+static const char *const words_fsync[] = {"always", "everysec", "no", NULL};
 static const char *const words_policy[] = {
 	"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru",
 	"allkeys-lfu",  "allkeys-random", "noeviction",    NULL};
@@ -105,17 +106,12 @@ static const char *check_dir(const char *text)
 
 static const char *check_empty(const char *text)
 {
-	return text[0] == 0 ? NULL : "persistence is not available in this version";
+	return text[0] == 0 ? NULL : "snapshots are not available in this version";
 }
 
 static const char *check_no_events(const char *text)
 {
 	return text[0] == 0 ? NULL : "keyspace notifications are not available in this version";
-}
-
-static const char *check_no(const char *text)
-{
-	return strcasecmp(text, "no") == 0 ? NULL : "persistence is not available in this version";
 }
 
 static const char *check_no_daemon(const char *text)

@@ -351,6 +351,8 @@ void conn_ready_later(struct conn *conn)
 void conn_flush_later(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
+	if (conn->wait & WAIT_GATE)
+		conn->flags |= CONN_GATE_AGAIN;
 	if (conn->flags & (CONN_FLUSH | CONN_CLOSING))
 		return;
 	conn->flags |= CONN_FLUSH;

@@ -53,6 +53,7 @@ enum conn_wait {
 	WAIT_PAUSE = 4,   /* CLIENT PAUSE */
 	WAIT_BLOCKED = 8, /* a blocking command */
 	WAIT_TURN = 16,   /* for the next tick: a slot was held, or it was resumed */
+	WAIT_GATE = 32,   /* until what its replies tell of is journaled (gate.h) */
 };
 
 /* What may last as long as other clients like: who hangs up meanwhile doesn't want it any more. */
@@ -74,6 +75,7 @@ enum conn_flag {
 	CONN_EOF = 4096,          /* the client has sent all it will send */
 	CONN_READING = 8192,
 	CONN_PAUSED_LIST = 16384, /* on the worker's list of paused ones */
+	CONN_GATE_AGAIN = 32768,  /* has got an answer while it was at the gate */
 };
 
 struct conn_link {

@@ -24,10 +24,13 @@ struct long_run {
 	struct worker *worker;
 	struct fiber *fiber;
 	struct ctx ctx;
-	uint64_t slice_end; /* clock_cycles() */
-	bool failed;        /* it has replied an error */
+	uint64_t slice_end;      /* clock_cycles() */
+	bool failed;             /* it has replied an error */
 	struct ready_list ready; /* keys that it has made ready; EXEC has its own */
-	bool *stored;            /* EXEC's, or NULL: */
+	struct effects own_effects;
+	struct effects
+		*effects; /* of the unit of work, while others run; EXEC's are with its own */
+	bool *stored;     /* EXEC's, or NULL: */
 	uint32_t slot_count;
 	struct slot **slots; /* behind this */
 	struct key keys[];   /* of the ctx */
@@ -90,6 +93,7 @@ static void hand_out(struct long_run *run)
 	}
 	reply_seal(reply);
 	reply_move(&op->conn->out, reply);
+	journal_saw_all(run->worker->shard);
 	conn_flush_later(op->conn);
 }
 
@@ -102,7 +106,9 @@ static bool resume(struct long_run *run)
 	run->slice_end = start + (uint64_t)(LONG_SLICE_US / worker->server->clock.us_per_cycle);
 	run->turn.steps = TURN_STEPS;
 	worker->shard->turn = &run->turn;
+	effects_take_back(&worker->shard->journal, run->effects);
 	bool done = fiber_resume(run->fiber);
+	effects_put_by(&worker->shard->journal, run->effects);
 	worker->shard->turn = NULL;
 	run->job.op->cycles += clock_cycles() - start;
 	return done;
@@ -137,13 +143,16 @@ static void long_run_free(struct job *job)
 {
 	struct long_run *run = (struct long_run *)job;
 
+	if (!run->stored)
+		effects_take_back(&run->worker->shard->journal, run->effects);
 	if (run->ready.first)
 		run->ctx.stored |= blocked_serve(&run->ready, run->worker->shard, run->slots,
 						 run->slot_count, run->ctx.clock);
 	if (run->stored)
 		*run->stored |= run->ctx.stored;
 	else
-		slots_release(run->ctx.ks, run->slots, run->slot_count, run->ctx.stored);
+		slots_release(run->ctx.shard, run->slots, run->slot_count, run->ctx.stored,
+			      run->ctx.now);
 	fiber_free(run->fiber);
 	run->worker->long_runs--;
 	mem_free(run, long_run_bytes(run->ctx.key_count, run->slot_count));
@@ -178,6 +187,7 @@ static struct long_run *long_run_new(struct worker *worker, struct op *op, const
 				.free = long_run_free};
 	run->turn = (struct turn){.over = turn_over};
 	run->worker = worker;
+	run->effects = &run->own_effects;
 	run->slot_count = slot_count;
 	run->slots = (struct slot **)(run->keys + ctx->key_count);
 	worker->long_runs++;
@@ -202,12 +212,13 @@ bool long_run_begin(struct worker *worker, struct op *op, const struct ctx *ctx,
 }
 
 bool long_run_begin_within(struct worker *worker, struct op *op, const struct ctx *ctx,
-			   bool *stored)
+			   struct effects *effects, bool *stored)
 {
 	struct long_run *run = long_run_new(worker, op, ctx, 0);
 
 	if (!run)
 		return false;
+	run->effects = effects;
 	run->stored = stored;
 	return true;
 }

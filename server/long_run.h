@@ -34,9 +34,13 @@
 bool long_run_begin(struct worker *worker, struct op *op, const struct ctx *ctx,
 		    struct slot *const *slots, uint32_t count);
 
-/* The same within EXEC, which holds its slots: *stored is set when it has stored something. */
+/*
+ * The same within EXEC, which holds its slots: *stored is set when it has stored something. EXEC puts its
+ * effects by in *effects before the first turn, and takes them back when it goes on; those of
+ * the run are added.
+ */
 bool long_run_begin_within(struct worker *worker, struct op *op, const struct ctx *ctx,
-			   bool *stored);
+			   struct effects *effects, bool *stored);
 
 /* Whether there is room for another one. */
 static inline bool long_run_room(const struct worker *worker)

@@ -228,7 +228,7 @@ bool cmd_watch(struct conn *conn, struct ctx *ctx)
 		const struct key *key = &worker->keys[i];
 		watch_set_add(conn->watching, key->slot, ctx->db, key->hash, key->name, now);
 	}
-	slots_release(worker->server->ks, worker->slots, slot_count, false);
+	slots_release(worker->shard, worker->slots, slot_count, false, now);
 	reply_ok(ctx->reply);
 	return true;
 }
@@ -340,7 +340,7 @@ enum attempt {
 static enum attempt exec_observe_once(struct conn *conn, uint32_t *seqs)
 {
 	const struct multi *multi = conn->multi;
-	if (!slots_note(multi->slots, multi->slot_count, seqs))
+	if (!slots_note(conn->worker->shard, multi->slots, multi->slot_count, seqs))
 		return ATTEMPT_AGAIN;
 	int64_t now = clock_now(&conn->worker->server->clock);
 	bool changed = has_changed(conn, now);
@@ -437,7 +437,8 @@ static void exec_end(struct conn *conn)
 	struct worker *worker = conn->worker;
 	multi->stored |= blocked_serve(&multi->ready, worker->shard, held_slots(multi),
 				       multi->slot_count, &worker->server->clock.now_ms);
-	slots_release(worker->server->ks, held_slots(multi), multi->slot_count, multi->stored);
+	slots_release(worker->shard, held_slots(multi), multi->slot_count, multi->stored,
+		      multi->now);
 	worker->cycles = multi->started - multi->spent;
 	multi_free(conn);
 }
@@ -446,11 +447,13 @@ static void exec_end(struct conn *conn)
 static bool exec_go_on(struct conn *conn)
 {
 	struct multi *multi = conn->multi;
+	struct worker *worker = conn->worker;
 	while (multi->at) {
 		struct queued *queued = multi->at;
 		multi->at = queued->next;
 		if (!exec_one(conn, queued)) {
 			multi->spent += clock_cycles() - multi->started;
+			effects_put_by(&worker->shard->journal, &multi->effects);
 			return false;
 		}
 	}
@@ -463,6 +466,7 @@ void multi_answered(struct conn *conn)
 	struct worker *worker = conn->worker;
 	conn_take_answer(conn);
 	conn->multi->started = worker->cycles = clock_cycles();
+	effects_take_back(&worker->shard->journal, &conn->multi->effects);
 	if (!exec_go_on(conn))
 		return;
 	serve_account(worker, &command_table[CMD_exec], &conn->out, conn->out.errors);
@@ -485,7 +489,7 @@ static bool exec_hold(struct conn *conn)
 		conn->watching = NULL;
 	}
 	if (changed) {
-		slots_release(worker->server->ks, slots, multi->slot_count, false);
+		slots_release(worker->shard, slots, multi->slot_count, false, multi->now);
 		reply_null_array(&conn->out);
 		multi_free(conn);
 		return true;

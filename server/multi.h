@@ -44,6 +44,7 @@ struct multi {
 	uint32_t count;
 	uint32_t key_count; /* of all commands */
 	uint32_t flags;     /* enum command_flag: those that any of the commands has */
+	struct effects effects; /* of the commands done, while one waits for its answer */
 	size_t args_bytes;  /* of the arguments alone, as CLIENT LIST counts them */
 	size_t bytes;       /* of all that is held for the queue */
 	bool broken;        /* a request was refused: EXEC will not run */

@@ -185,6 +185,7 @@ struct op *serve_detach(struct conn *conn)
 
 void serve_answer(struct worker *worker, struct op *op)
 {
+	journal_saw_all(worker->shard); /* whoever has worked on it, and when */
 	slowlog_note(worker, op->conn, &op->request, op->cycles);
 	if (multi_running(op->conn))
 		multi_answered(op->conn);
@@ -211,7 +212,7 @@ static bool route_long(struct worker *worker, struct pending *p, const struct ct
 	struct op *op = detach(p);
 	if (!long_run_begin(worker, op, ctx, slots, count)) {
 		attach_again(p);
-		slots_release(worker->server->ks, slots, count, false);
+		slots_release(worker->shard, slots, count, false, ctx->now);
 		return false;
 	}
 	begin_op_time(worker, op);
@@ -330,6 +331,7 @@ static void route_observe(struct worker *worker, struct pending *p, struct reply
 	uint32_t errors = reply->errors;
 	struct ctx ctx = serve_ctx(worker, &p->request, reply);
 	run_observed(worker, &ctx);
+	journal_saw_all(worker->shard);
 	finish_here(worker, p, &ctx, errors);
 }
 
@@ -367,7 +369,7 @@ static bool long_in_place(struct pending *p, struct ctx *ctx, bool *stored)
 	struct worker *worker = p->conn->worker;
 	*stored |= ctx->stored; /* what had expired */
 	struct op *op = detach(p);
-	if (long_run_begin_within(worker, op, ctx, stored)) {
+	if (long_run_begin_within(worker, op, ctx, &op->conn->multi->effects, stored)) {
 		begin_op_time(worker, op);
 		return true;
 	}
@@ -527,6 +529,11 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		reply_error(reply, "NOAUTH Authentication required.");
 	else if (conn->multi && (cmd->flags & CMD_NO_MULTI))
 		reply_error(reply, "ERR Command not allowed inside a transaction");
+	else if ((cmd->flags & CMD_WRITE) && flusher_trouble(&worker->server->flusher))
+		reply_errorf(reply, "MISCONF Errors writing to the AOF file: %s",
+			     strerror(-flusher_trouble(&worker->server->flusher)));
+	else if (!(cmd->flags & CMD_LOADING) && persistence_loading(&worker->server->persistence))
+		reply_error(reply, "LOADING Redis is loading the dataset in memory");
 	else
 		return false;
 	multi_refused(conn, cmd, reply, mark);

@@ -156,6 +156,7 @@ static void close_all(struct server *server)
 {
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		pthread_join(server->workers[i].thread, NULL);
+	persistence_stop(&server->persistence);
 	reclaimer_stop(&server->reclaimer);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		worker_deinit(&server->workers[i]);
@@ -194,6 +195,8 @@ int server_run(struct server *server)
 		log_write(LOG_WARNING, "Can't start the threads");
 		return 1;
 	}
+	if (persistence_start(&server->persistence, server))
+		return 1;
 	mem_purge_in_background();
 	sample_start(server);
 	say_ready(server);
@@ -202,5 +205,5 @@ int server_run(struct server *server)
 	close_all(server);
 	remove_pid(server);
 	log_write(LOG_NOTICE, "Sherd is now ready to exit, bye bye...");
-	return 0;
+	return atomic_load(&server->persistence.failed) ? 1 : 0;
 }

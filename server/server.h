@@ -13,6 +13,8 @@
 #include "server/acceptor.h"
 #include "server/clock.h"
 #include "server/config.h"
+#include "server/flusher.h"
+#include "server/persistence.h"
 #include "server/reclaimer.h"
 #include "server/sample.h"
 #include "server/worker.h"
@@ -49,6 +51,8 @@ struct server {
 	_Atomic bool warned_of_http; /* the log has its line about it */
 	_Atomic uint32_t quiet; /* workers that have stopped and wait for the others */
 	struct reclaimer reclaimer;
+	struct flusher flusher;
+	struct persistence persistence;
 	struct samples samples;
 	/* main thread only */
 	uint64_t next_conn_id;

@@ -62,6 +62,20 @@ static void flush_replies(struct worker *worker)
 	}
 }
 
+/*
+ * Step 4. What this tick (or one before it) could not write, or has just written but not synced, its own
+ * replies must not tell either: it has looked at its own records, so to speak.
+ */
+static void write_journal(struct worker *worker)
+{
+	struct journal *journal = &worker->shard->journal;
+	if (!journal->on || journal->len == 0)
+		return;
+	flusher_write(&worker->server->flusher, worker->id);
+	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |
+				     atomic_load_explicit(&journal->appended, memory_order_relaxed));
+}
+
 /* Stamps what the tick has retired; asks for a grace period when enough waits, or waits long enough. */
 static void stamp_retired(struct worker *worker)
 {
@@ -88,7 +102,8 @@ static bool background_step(struct worker *worker)
 	struct keyspace *ks = worker->server->ks;
 	struct retire *retire = &worker->shard->retire;
 	bool more = retire_collect(retire, &ks->grace, COLLECT_STEP);
-	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2) {
+	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2 &&
+	    !persistence_loading(&worker->server->persistence)) {
 		if (!sweep_slice(worker->shard, worker->now))
 			worker->sweep_slices--;
 		more |= worker->sweep_slices > 0;
@@ -254,6 +269,8 @@ static void worker_tick(struct worker *worker)
 	worker->now = clock_tick(&worker->server->clock);
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
+	gate_open(worker);
+	flush_replies(worker);
 	serve_mail(worker);
 	if (worker->unwatching)
 		multi_unwatch_step(worker);
@@ -261,11 +278,15 @@ static void worker_tick(struct worker *worker)
 	blocked_step(worker);
 	if (worker->cron_due)
 		cron(worker);
+	write_journal(worker);
 	post_mail(worker);
-	flush_replies(worker);
+	if (gate_pass(worker))
+		flush_replies(worker);
 	stamp_retired(worker);
 	worker->busy = background(worker);
+	write_journal(worker);
 	post_mail(worker);
+	gate_pass(worker); /* what stays on the flush list may go, first thing in the next tick */
 	if (stop && !worker->stopping)
 		close_connections(worker);
 	grace_reader_offline(worker->server->reclaimer.grace);
@@ -303,8 +324,9 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	struct worker *worker = prepare->data;
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
-	/* who holds the slot may be waiting for this core */
-	bool patient = worker->unwatching || blocked_busy(worker);
+	/* who holds the slot, or writes what is waited for, may be waiting for this core */
+	bool gated = gate_waits(&worker->gate) && !flusher_wakes(&worker->server->flusher);
+	bool patient = worker->unwatching || blocked_busy(worker) || gated;
 	if (worker->ready_later.first || patient)
 		sched_yield();
 	blocked_arm(worker);
@@ -352,6 +374,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	worker->jobs_end = &worker->jobs;
 	worker->slowlog = slowlog_new();
 	serve_init(worker);
+	gate_init(&worker->gate, server->worker_count);
 	int error = uv_loop_init(&worker->loop);
 	if (error)
 		return error;
@@ -411,6 +434,7 @@ void worker_deinit(struct worker *worker)
 		mem_free(block, block->size);
 	}
 	serve_deinit(worker);
+	gate_deinit(&worker->gate, worker->server->worker_count);
 	mem_free(worker->timeouts, worker->timeout_room * sizeof(struct blocked *));
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));
 	slowlog_free(worker->slowlog);

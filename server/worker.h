@@ -7,7 +7,7 @@
  *	1. RCU online            pointers found from here to 8 stay valid
  *	2. take the mail
  *	3. serve the ready connections
- *	4. (the journal)
+ *	4. write the journal
  *	5. post the outgoing mail, one wake for each sleeping receiver
  *	6. flush replies
  *	7. free retired memory, sweep expired entries, step long jobs
@@ -27,6 +27,7 @@
 
 #include "proto/resp.h"
 #include "server/conn.h"
+#include "server/gate.h"
 #include "server/latency.h"
 #include "server/mail.h"
 #include "server/op.h"
@@ -114,6 +115,7 @@ struct worker {
 	struct conn_list ready;       /* to be looked at in this tick */
 	struct conn_list ready_later; /* ... in the next one */
 	struct conn *flush_first;
+	struct gate gate;
 	struct conn *paused;
 	struct outbox *outboxes; /* one for each worker */
 	struct parcel_pool parcels;

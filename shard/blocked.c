@@ -283,8 +283,7 @@ static bool hold_also(struct serving *serving, struct slot *slot)
 {
 	if (is_held(serving, slot))
 		return true;
-	if (serving->also_count == BLOCKED_ALSO_MAX ||
-	    !slots_try_hold(serving->shard, &slot, 1))
+	if (serving->also_count == BLOCKED_ALSO_MAX || !slots_try_hold(serving->shard, &slot, 1))
 		return false;
 	serving->also[serving->also_count++] = slot;
 	return true;
@@ -408,6 +407,19 @@ static void serve_queue(struct serving *serving, struct blocked_queue *queue)
 	tidy_queue(serving->shard, queue);
 }
 
+/* The record of all that the unit has done is made while everything that it wrote to is still held. */
+static void release_also(struct serving *serving)
+{
+	uint32_t count = serving->count + serving->also_count;
+	struct slot **slots = mem_alloc(count * sizeof(*slots));
+	memcpy(slots, serving->slots, serving->count * sizeof(*slots));
+	memcpy(slots + serving->count, serving->also, serving->also_count * sizeof(*slots));
+	journal_commit(serving->shard, slots, count, moment(serving));
+	mem_free(slots, count * sizeof(*slots));
+	for (uint32_t i = 0; i < serving->also_count; i++)
+		slot_release(serving->also[i], true);
+}
+
 bool blocked_serve(struct ready_list *ready, struct shard *shard, struct slot *const *slots,
 		   uint32_t count, const _Atomic int64_t *clock)
 {
@@ -419,8 +431,8 @@ bool blocked_serve(struct ready_list *ready, struct shard *shard, struct slot *c
 		queue->noted = false;
 		serve_queue(&serving, queue);
 	}
-	for (uint32_t i = 0; i < serving.also_count; i++)
-		slot_release(serving.also[i], true);
+	if (serving.also_count > 0)
+		release_also(&serving);
 	return serving.stored;
 }
 
@@ -435,7 +447,8 @@ static bool retry_slot(struct shard *shard, struct slot *slot, const _Atomic int
 		for (struct blocked_queue *queue = index->chains[i]; queue; queue = queue->next)
 			if (queue->stalled)
 				note_queue(&ready, queue);
-	slot_release(slot, blocked_serve(&ready, shard, &slot, 1, clock));
+	bool stored = blocked_serve(&ready, shard, &slot, 1, clock);
+	slots_release(shard, &slot, 1, stored, atomic_load_explicit(clock, memory_order_relaxed));
 	return true;
 }
 

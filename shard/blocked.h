@@ -112,7 +112,8 @@ bool blocked_ahead(const struct ctx *ctx, uint32_t k);
 
 /*
  * Serves who waits for what has been noted. True when something was stored. `slots` are those that
- * are held, in rising order; NULL: all.
+ * are held, in rising order; NULL: all. The unit of work ends with it: where it has held more, for
+ * destinations, its record is made here.
  */
 bool blocked_serve(struct ready_list *ready, struct shard *shard, struct slot *const *slots,
 		   uint32_t count, const _Atomic int64_t *clock);

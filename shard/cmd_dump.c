@@ -129,6 +129,7 @@ void cmd_restore(struct ctx *ctx)
 {
 	struct restore restore;
 
+	ctx_by_state(ctx);
 	if (!parse_restore(ctx, &restore))
 		return;
 	struct entry *e = decode_payload(ctx, restore.expire);

@@ -101,10 +101,13 @@ static void expire_key(struct ctx *ctx, int64_t base, int64_t unit)
 		reply_int(ctx->reply, 0);
 		return;
 	}
-	if (when <= ctx->now)
+	if (when <= ctx->now) {
+		ctx_by_state(ctx);
 		ctx_remove(ctx, 0);
-	else
+	} else {
 		ctx_put_shallow(ctx, 0, entry_with_expire(e, when));
+		ctx_effect_expire(ctx, when);
+	}
 	ctx->dirty++;
 	reply_int(ctx->reply, 1);
 }

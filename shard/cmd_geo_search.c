@@ -382,6 +382,7 @@ static void store_found(const struct search *s, uint32_t k, uint64_t count)
 
 	for (uint64_t i = 0; i < count; i++)
 		longest = s->found[i].member.len > longest ? s->found[i].member.len : longest;
+	ctx_by_state(ctx);
 	zset_edit_begin_new(&edit, ctx, k);
 	zset_edit_expect(&edit, count, longest);
 	for (uint64_t i = 0; i < count; i++) {

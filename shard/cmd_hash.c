@@ -143,7 +143,10 @@ void cmd_hincrbyfloat(struct ctx *ctx)
 	}
 	char buf[NUMBER_DOUBLE_TEXT_MAX];
 	struct slice text = {buf, number_format_long_double(buf, n)};
+	ctx_effect(ctx, (struct slice[]){SLICE("HSET"), ctx->keys[0].name, ctx->argv[2], text}, 4);
 	put_number(&edit, found ? &field : NULL, text);
+	if (found && field.expire != EXPIRE_NEVER)
+		hash_effect_expire(ctx, ctx->argv[2], field.expire);
 	reply_bulk_slice(ctx->reply, text);
 }
 

@@ -98,9 +98,11 @@ static enum field_result set_expire(struct hash_edit *edit, struct slice name, i
 {
 	edit->ctx->dirty++;
 	if (when <= edit->ctx->now) {
+		hash_effect_remove(edit->ctx, edit->k, name);
 		hash_edit_remove(edit, name);
 		return FIELD_REMOVED;
 	}
+	hash_effect_expire(edit->ctx, name, when);
 	hash_edit_expire(edit, name, when);
 	return FIELD_CHANGED;
 }
@@ -109,6 +111,7 @@ static bool remove_expire(struct hash_edit *edit, const struct hash_field *field
 {
 	if (field->expire == EXPIRE_NEVER)
 		return false;
+	hash_effect_expire(edit->ctx, name, EXPIRE_NEVER);
 	hash_edit_expire(edit, name, EXPIRE_NEVER);
 	edit->ctx->dirty++;
 	return true;
@@ -301,12 +304,14 @@ static void take_field(struct hash_edit *edit, struct slice name, const struct a
 		return;
 	}
 	hash_reply_value(ctx->reply, &field);
-	if (after->remove)
+	if (after->remove) {
+		hash_effect_remove(ctx, edit->k, name);
 		ctx->dirty += hash_edit_remove(edit, name);
-	else if (after->persist)
+	} else if (after->persist) {
 		remove_expire(edit, &field, name);
-	else if (after->expire)
+	} else if (after->expire) {
 		set_expire(edit, name, after->when);
+	}
 }
 
 /* The fields begin at argument i. */
@@ -436,7 +441,7 @@ static bool parse_setex(struct ctx *ctx, struct setex *set)
 }
 
 /* Whether FNX or FXX let the fields be set. */
-static bool setex_allowed(const struct hash_edit *edit, const struct setex *set)
+static bool setex_allowed(struct hash_edit *edit, const struct setex *set)
 {
 	const struct ctx *ctx = edit->ctx;
 	struct hash_field field;
@@ -455,10 +460,18 @@ static void setex_field(struct hash_edit *edit, const struct setex *set, uint32_
 	int64_t expire = set->when;
 	if (set->keep && hash_edit_find(edit, ctx->argv[i], &field))
 		expire = field.expire;
-	if (expire <= ctx->now)
+	if (expire <= ctx->now) {
+		hash_effect_remove(ctx, edit->k, ctx->argv[i]);
 		hash_edit_remove(edit, ctx->argv[i]);
-	else
+	} else {
+		ctx_effect(ctx,
+			   (struct slice[]){SLICE("HSET"), ctx->keys[0].name, ctx->argv[i],
+					    ctx->argv[i + 1]},
+			   4);
+		if (expire != EXPIRE_NEVER)
+			hash_effect_expire(ctx, ctx->argv[i], expire);
 		hash_edit_set(edit, ctx->argv[i], ctx->argv[i + 1], expire);
+	}
 	ctx->dirty++;
 }
 

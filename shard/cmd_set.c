@@ -56,6 +56,8 @@ static bool move_member(struct ctx *ctx, const struct entry *from, const struct 
 	set_edit_begin(&source, ctx, 0, from);
 	if (!set_edit_remove(&source, member))
 		return false;
+	ctx_effect(ctx, (struct slice[]){SLICE("SREM"), ctx->keys[0].name, ctx->argv[3]}, 3);
+	ctx_effect(ctx, (struct slice[]){SLICE("SADD"), ctx->keys[1].name, ctx->argv[3]}, 3);
 	set_edit_end(&source);
 	set_edit_begin(&target, ctx, 1, to);
 	ctx->dirty += 1 + set_edit_add(&target, member);
@@ -264,6 +266,14 @@ void cmd_srandmember(struct ctx *ctx)
 	}
 }
 
+static void effect_pop(struct ctx *ctx, struct listpack_item member)
+{
+	char room[NUMBER_TEXT_MAX];
+	struct slice text = listpack_item_text(member, room);
+
+	ctx_effect(ctx, (struct slice[]){SLICE("SREM"), ctx->keys[0].name, text}, 3);
+}
+
 /* Removes one member after writing it. The set isn't empty. */
 static void pop_member(struct set_edit *edit)
 {
@@ -274,6 +284,7 @@ static void pop_member(struct set_edit *edit)
 	if (!set_random(&set, ctx->shard, &member))
 		return;
 	set_reply_member(ctx->reply, member);
+	effect_pop(ctx, member);
 	set_edit_remove(edit, member);
 	ctx->dirty++;
 }
@@ -286,6 +297,7 @@ static void pop_members(struct ctx *ctx, const struct entry *e, uint64_t count)
 
 	if (count >= size) {
 		reply_members(ctx, &set);
+		ctx_by_state(ctx);
 		ctx_remove(ctx, 0);
 		ctx->dirty += size;
 		return;

@@ -441,6 +441,7 @@ static void store_sorted(struct sort *s)
 	uint32_t k = ctx->key_count - 1;
 	struct list_edit edit;
 
+	ctx_by_state(ctx);
 	if (count > 0) {
 		list_edit_begin(&edit, ctx, k, NULL);
 		push_sorted(s, &edit);

@@ -185,6 +185,7 @@ static enum set_result set_with_options(struct ctx *ctx, const struct options *o
 {
 	int64_t expire;
 	struct entry *e;
+	ctx_by_state(ctx);
 	if (!options_expire(ctx, o, &expire))
 		return SET_FAILED;
 	if (!(o->flags & OPTION_GET))
@@ -332,9 +333,11 @@ void cmd_getex(struct ctx *ctx)
 		return;
 	reply_value(ctx, e);
 	if (expire <= ctx->now) {
+		ctx_by_state(ctx);
 		ctx->dirty += ctx_remove(ctx, 0);
 	} else if ((o.flags & OPTIONS_TIME) || (o.flags && (e->flags & ENTRY_EXPIRES))) {
 		ctx_put_shallow(ctx, 0, entry_with_expire(e, expire));
+		ctx_effect_expire(ctx, expire);
 		ctx->dirty++;
 	}
 }
@@ -499,6 +502,7 @@ void cmd_incrbyfloat(struct ctx *ctx)
 	}
 	char buf[NUMBER_DOUBLE_TEXT_MAX];
 	struct slice text = {buf, number_format_long_double(buf, n)};
+	ctx_by_state(ctx);
 	put_number(ctx, e, text, text.len <= EMBSTR_MAX ? ENCODING_EMBSTR : ENCODING_RAW);
 	reply_bulk_slice(ctx->reply, text);
 }

@@ -290,6 +290,7 @@ static void take(struct ctx *ctx, uint32_t k, const struct entry *e, bool greate
 {
 	uint64_t length = zset_value_count(e);
 
+	ctx_effect_pop(ctx, greatest ? "ZPOPMAX" : "ZPOPMIN", k, count);
 	zset_value_walk(e, greatest ? length - 1 : 0, count, greatest, zset_show_element, show);
 	remove_ranks(ctx, k, e, (struct zset_ranks){greatest ? length - count : 0, count});
 }

@@ -61,6 +61,44 @@ static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, stru
 	count_entry(ctx, db, e, -1);
 }
 
+/* --- effects --- */
+
+void ctx_by_state(struct ctx *ctx)
+{
+	ctx->by_state = ctx->shard->journal.on;
+}
+
+void ctx_effect(struct ctx *ctx, const struct slice *argv, uint32_t argc)
+{
+	struct journal *journal = &ctx->shard->journal;
+	ctx->own_effects = true;
+	ctx->by_state = false;
+	if (!journal->on)
+		return;
+	effect_begin(journal, ctx->db, argc);
+	for (uint32_t i = 0; i < argc; i++)
+		effect_arg(journal, argv[i]);
+}
+
+void ctx_effect_pop(struct ctx *ctx, const char *name, uint32_t k, uint64_t count)
+{
+	char text[NUMBER_TEXT_MAX];
+	struct slice number = {text, number_format_unsigned(text, count)};
+	ctx_effect(ctx, (struct slice[]){slice_of(name), ctx->keys[k].name, number}, 3);
+}
+
+void ctx_effect_expire(struct ctx *ctx, int64_t when)
+{
+	char text[NUMBER_TEXT_MAX];
+	struct slice at = {text, number_format(text, when)};
+	if (when == EXPIRE_NEVER)
+		ctx_effect(ctx, (struct slice[]){SLICE("PERSIST"), ctx->keys[0].name}, 2);
+	else
+		ctx_effect(ctx, (struct slice[]){SLICE("PEXPIREAT"), ctx->keys[0].name, at}, 3);
+}
+
+/* --- finding --- */
+
 /* The live entry of a key. The holder, if it may store, removes one that has expired. */
 static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t db)
 {
@@ -69,6 +107,8 @@ static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t 
 	if (!e || !value_expired(e, ctx->now))
 		return e;
 	if (ctx->holder && !ctx->quiet) {
+		if (ctx->shard->journal.on)
+			effect_remove(&ctx->shard->journal, db, key->name);
 		drop_entry(ctx, key, db, table, true);
 		retire_entry(&ctx->shard->retire, e);
 		stat_add(&ctx->shard->stats.expired, 1);
@@ -89,12 +129,12 @@ static bool reader_stops(struct ctx *ctx, const struct entry *e)
 
 static uint32_t lru_clock(const struct ctx *ctx)
 {
-	return (uint32_t)(ctx->now / 1000) & ENTRY_ACCESS_MASK;
+	return (uint32_t)((ctx->now + ctx->shard->replay_ms) / 1000) & ENTRY_ACCESS_MASK;
 }
 
 static uint32_t lfu_minutes(const struct ctx *ctx)
 {
-	return (uint32_t)(ctx->now / 60000) & 0xffff;
+	return (uint32_t)((ctx->now + ctx->shard->replay_ms) / 60000) & 0xffff;
 }
 
 static bool uses_lfu(const struct ctx *ctx)
@@ -241,6 +281,8 @@ static struct entry *replace_entry(struct ctx *ctx, uint32_t k, uint32_t db, str
 static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
 	store_under(ctx, &ctx->keys[k], db, false);
+	if (ctx->by_state)
+		effect_state(&ctx->shard->journal, db, e);
 	return replace_entry(ctx, k, db, e);
 }
 
@@ -279,26 +321,33 @@ void ctx_put_form(struct ctx *ctx, uint32_t k, struct entry *e, bool shallow)
 	(shallow ? retire_entry_shallow : retire_entry)(&ctx->shard->retire, old);
 }
 
-bool ctx_remove(struct ctx *ctx, uint32_t k)
+/* Takes the live entry out; NULL: there is none. */
+static struct entry *take_entry(struct ctx *ctx, uint32_t k)
 {
 	const struct key *key = &ctx->keys[k];
 	struct entry *e = find_live(ctx, key, ctx->db);
 	if (!e)
-		return false;
+		return NULL;
+	if (ctx->by_state)
+		effect_remove(&ctx->shard->journal, ctx->db, key->name);
 	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db), false);
-	retire_entry(&ctx->shard->retire, e);
-	return true;
+	return e;
+}
+
+bool ctx_remove(struct ctx *ctx, uint32_t k)
+{
+	struct entry *e = take_entry(ctx, k);
+	if (e)
+		retire_entry(&ctx->shard->retire, e);
+	return e;
 }
 
 bool ctx_remove_shallow(struct ctx *ctx, uint32_t k)
 {
-	const struct key *key = &ctx->keys[k];
-	struct entry *e = find_live(ctx, key, ctx->db);
-	if (!e)
-		return false;
-	drop_entry(ctx, key, ctx->db, slot_table(key->slot, ctx->db), false);
-	retire_entry_shallow(&ctx->shard->retire, e);
-	return true;
+	struct entry *e = take_entry(ctx, k);
+	if (e)
+		retire_entry_shallow(&ctx->shard->retire, e);
+	return e;
 }
 
 /* --- arguments --- */

@@ -75,6 +75,7 @@ struct ctx {
 	struct keyspace *ks;
 	struct shard *shard; /* the executing worker's */
 	bool holder;         /* all slots of the request are held: may store */
+	bool by_state;       /* its effects are what each key is after it (effects below) */
 	bool may_block;      /* not inside a transaction */
 	bool quiet;          /* ... but may not: readers read what it reads (slot_quiet) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
@@ -84,6 +85,7 @@ struct ctx {
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
 	bool need_turns;  /* it has refused to do so much in one go: run again as long work (turn.h) */
 	bool droppable;   /* while it takes turns: it owns nothing, and may be ended by forgetting it */
+	bool own_effects; /* the handler has said what its effects are */
 	uint64_t dirty;   /* changes made */
 	struct ctx_block block;
 	struct ready_list *ready; /* of the unit of work */
@@ -167,6 +169,21 @@ static inline bool ctx_long_read(struct ctx *ctx, uint64_t elements)
 	ctx->droppable = true;
 	return ctx_long(ctx, elements);
 }
+
+/*
+ * Effects (journal.h): what does again what a write did. Unless the handler says otherwise that is
+ * the request itself. So who depends on the time, on luck or on floating point says otherwise, before
+ * its first store, and after ctx_long() has let it go on:
+ *  - ctx_by_state(): each entry put is an effect "make the key so", each key removed one "DEL". Wrong for
+ *    what is changed in place. Commands with keys in several slots are always done so, unless
+ *  - ctx_effect() says it: a command of one key, given as its arguments; as often as needed.
+ */
+void ctx_by_state(struct ctx *ctx);
+void ctx_effect(struct ctx *ctx, const struct slice *argv, uint32_t argc);
+/* "LPOP key count" and its like, of key k. */
+void ctx_effect_pop(struct ctx *ctx, const char *name, uint32_t k, uint64_t count);
+/* "PEXPIREAT key when", or "PERSIST key" with EXPIRE_NEVER. Key 0. */
+void ctx_effect_expire(struct ctx *ctx, int64_t when);
 
 /* The access bits for an entry made now. */
 uint32_t ctx_access_new(const struct ctx *ctx);

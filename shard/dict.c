@@ -287,6 +287,8 @@ bool dict_remove(struct dict *dict, struct shard *shard, uint64_t hash, struct s
 struct sweep {
 	struct dict *dict;
 	struct shard *shard;
+	void (*gone)(void *arg, struct slice key);
+	void *arg;
 	size_t removed;
 };
 
@@ -295,12 +297,14 @@ static void remove_expired(void *arg, struct entry *e)
 	struct sweep *sweep = arg;
 	struct slice key = entry_key(e);
 
+	sweep->gone(sweep->arg, key);
 	sweep->removed += dict_remove(sweep->dict, sweep->shard, dict_hash(sweep->shard, key), key);
 }
 
-size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t max)
+size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t max,
+		  void (*gone)(void *arg, struct slice key), void *arg)
 {
-	struct sweep sweep = {dict, shard, 0};
+	struct sweep sweep = {dict, shard, gone, arg, 0};
 
 	if (dict_expire_earliest(dict) > now)
 		return 0;

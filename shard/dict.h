@@ -99,8 +99,9 @@ bool dict_put(struct dict *dict, struct shard *shard, uint64_t hash, struct entr
 /* Removes the element of that key. False when there is none. */
 bool dict_remove(struct dict *dict, struct shard *shard, uint64_t hash, struct slice key);
 
-/* Removes expired elements, at most `max`; returns how many. */
-size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t max);
+/* Removes expired elements, at most `max`, telling of each before; returns how many. */
+size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t max,
+		  void (*gone)(void *arg, struct slice key), void *arg);
 
 /* --- as a structure (value.h) --- */
 

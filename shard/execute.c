@@ -92,6 +92,23 @@ static bool has_expiries(const struct ctx *ctx)
 	return false;
 }
 
+static bool in_several_slots(const struct ctx *ctx)
+{
+	for (uint32_t i = 1; i < ctx->key_count; i++)
+		if (ctx->keys[i].slot != ctx->keys[0].slot)
+			return true;
+	return false;
+}
+
+/* What the request did is done again by the request. */
+static void effect_request(struct ctx *ctx)
+{
+	struct journal *journal = &ctx->shard->journal;
+	effect_begin(journal, ctx->db, ctx->argc);
+	for (uint32_t i = 0; i < ctx->argc; i++)
+		effect_arg(journal, ctx->argv[i]);
+}
+
 void execute(struct ctx *ctx)
 {
 	ctx->holder = true;
@@ -99,10 +116,14 @@ void execute(struct ctx *ctx)
 		atomic_thread_fence(memory_order_seq_cst);
 		load_clock(ctx);
 	}
+	ctx->by_state = ctx->shard->journal.on && in_several_slots(ctx);
 	key_handlers[ctx->cmd->id](ctx);
-	assert(!(ctx->need_turns && ctx->dirty));
-	if (ctx->dirty)
-		stat_add(&ctx->shard->stats.dirty, ctx->dirty);
+	assert(!(ctx->need_turns && (ctx->dirty || ctx->own_effects)));
+	if (!ctx->dirty)
+		return;
+	stat_add(&ctx->shard->stats.dirty, ctx->dirty);
+	if (ctx->shard->journal.on && !ctx->by_state && !ctx->own_effects)
+		effect_request(ctx);
 }
 
 /*
@@ -127,6 +148,9 @@ static bool observe_once(struct ctx *ctx, uint32_t *seqs, int *spins)
 			return false;
 	load_clock(ctx);
 	key_handlers[ctx->cmd->id](ctx);
+	if (ctx->shard->journal.on)
+		for (uint32_t i = 0; i < ctx->key_count; i++)
+			journal_saw(&ctx->shard->journal, slot_last_write(ctx->keys[i].slot));
 	atomic_thread_fence(memory_order_acquire);
 	for (uint32_t i = 0; i < ctx->key_count; i++)
 		if (!slot_seq_same(ctx->keys[i].slot, seqs[i]))
@@ -178,7 +202,7 @@ bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
 	if (ready.first)
 		ctx->stored |= blocked_serve(&ready, ctx->shard, slots, count, ctx->clock);
 	ctx->ready = NULL;
-	slots_release(ctx->ks, slots, count, ctx->stored);
+	slots_release(ctx->shard, slots, count, ctx->stored, ctx->now);
 	return true;
 }
 

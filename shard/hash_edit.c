@@ -13,7 +13,68 @@
 /* Fields that have expired and are removed on the way by each change of a dict. */
 #define EDIT_SWEEP_MAX 16
 
+/* --- effects --- */
+
+void hash_effect_remove(struct ctx *ctx, uint32_t k, struct slice field)
+{
+	ctx_effect(ctx, (struct slice[]){SLICE("HDEL"), ctx->keys[k].name, field}, 3);
+}
+
+void hash_effect_expire(struct ctx *ctx, struct slice field, int64_t when)
+{
+	char text[NUMBER_TEXT_MAX];
+	struct slice at = {text, number_format(text, when)};
+	struct slice key = ctx->keys[0].name;
+
+	if (when == EXPIRE_NEVER)
+		ctx_effect(ctx,
+			   (struct slice[]){SLICE("HPERSIST"), key, SLICE("FIELDS"), SLICE("1"),
+					    field},
+			   5);
+	else
+		ctx_effect(ctx,
+			   (struct slice[]){SLICE("HPEXPIREAT"), key, at, SLICE("FIELDS"),
+					    SLICE("1"), field},
+			   6);
+}
+
+/* A field that had expired goes: not the command's doing, so its own effects stay to be told. */
+static void field_expired(const struct hash_edit *edit, struct slice name)
+{
+	const struct ctx *ctx = edit->ctx;
+
+	effect_remove_part(&ctx->shard->journal, ctx->db, "HDEL", ctx->keys[edit->k].name, name);
+}
+
+static void element_expired(void *arg, struct slice name)
+{
+	field_expired(arg, name);
+}
+
 /* --- begin --- */
+
+/* The names of the triples from one position to another. */
+static void packed_each(const char *lp, size_t from, size_t to,
+			void (*visit)(void *arg, struct slice name), void *arg)
+{
+	struct packed_field packed;
+	struct hash_field field;
+
+	while (from < to) {
+		from = packed_read(lp, from, true, &packed);
+		packed_show(&packed, &field);
+		visit(arg, field.name);
+	}
+}
+
+static void packed_drop_expired(struct hash_edit *edit)
+{
+	const char *lp = edit->packed;
+	size_t first = listpack_first(lp), live = packed_live(lp, true, edit->ctx->now);
+
+	packed_each(lp, first, live, element_expired, edit);
+	listpack_splice(edit->packed, lp, first, live, NULL, 0);
+}
 
 void hash_edit_begin(struct hash_edit *edit, struct ctx *ctx, uint32_t k, const struct entry *e)
 {
@@ -31,16 +92,7 @@ void hash_edit_begin(struct hash_edit *edit, struct ctx *ctx, uint32_t k, const 
 	assert(bytes.len <= sizeof(edit->packed));
 	memcpy(edit->packed, bytes.ptr, bytes.len);
 	if (edit->field_ttl)
-		listpack_splice(edit->packed, edit->packed, listpack_first(edit->packed),
-				packed_live(edit->packed, true, ctx->now), NULL, 0);
-}
-
-bool hash_edit_find(const struct hash_edit *edit, struct slice name, struct hash_field *field)
-{
-	int64_t now = edit->ctx->now;
-
-	return edit->dict ? element_find(edit->dict, edit->ctx->shard, name, now, field)
-			  : packed_find(edit->packed, edit->field_ttl, name, now, field);
+		packed_drop_expired(edit);
 }
 
 /* Whether the dict is the one at the key, for readers to see. */
@@ -54,9 +106,28 @@ static void edit_change(struct hash_edit *edit)
 {
 	if (!edit->changed && edit_in_place(edit)) {
 		ctx_open(edit->ctx, edit->k);
-		dict_sweep(edit->dict, edit->ctx->shard, edit->ctx->now, EDIT_SWEEP_MAX);
+		dict_sweep(edit->dict, edit->ctx->shard, edit->ctx->now, EDIT_SWEEP_MAX,
+			   element_expired, edit);
 	}
 	edit->changed = true;
+}
+
+/* An expired element goes, so that it isn't there when effects are done again. */
+bool hash_edit_find(struct hash_edit *edit, struct slice name, struct hash_field *field)
+{
+	struct shard *shard = edit->ctx->shard;
+	int64_t now = edit->ctx->now;
+
+	if (!edit->dict)
+		return packed_find(edit->packed, edit->field_ttl, name, now, field);
+	if (element_find(edit->dict, shard, name, now, field))
+		return true;
+	if (!edit->field_ttl || !dict_find(edit->dict, dict_hash(shard, name), name))
+		return false;
+	edit_change(edit);
+	field_expired(edit, name);
+	dict_remove(edit->dict, shard, dict_hash(shard, name), name);
+	return false;
 }
 
 /* --- forms --- */
@@ -390,14 +461,29 @@ void hash_edit_drop(struct hash_edit *edit)
 
 /* --- the sweep --- */
 
-size_t hash_expire_fields(struct shard *shard, struct entry *e, int64_t now, size_t max,
+/* A field of the key goes. */
+struct gone {
+	struct journal *journal;
+	struct slice key;
+	uint32_t db;
+};
+
+static void field_gone(void *arg, struct slice name)
+{
+	struct gone *gone = arg;
+
+	effect_remove_part(gone->journal, gone->db, "HDEL", gone->key, name);
+}
+
+size_t hash_expire_fields(struct shard *shard, uint32_t db, struct entry *e, int64_t now, size_t max,
 			  struct entry **fresh)
 {
 	struct dict *dict = entry_dict(e);
+	struct gone gone = {&shard->journal, entry_key(e), db};
 
 	*fresh = e;
 	if (dict) {
-		size_t removed = dict_sweep(dict, shard, now, max);
+		size_t removed = dict_sweep(dict, shard, now, max, field_gone, &gone);
 		if (dict_count(dict) == 0)
 			*fresh = NULL;
 		return removed;
@@ -407,6 +493,7 @@ size_t hash_expire_fields(struct shard *shard, struct entry *e, int64_t now, siz
 	size_t live = packed_live(lp, e->flags & ENTRY_FIELD_TTL, now);
 	if (live == first)
 		return 0;
+	packed_each(lp, first, live, field_gone, &gone);
 	struct entry_spec spec = entry_spec_of(e);
 	spec.value.len = listpack_splice_bytes(lp, first, live, NULL, 0);
 	*fresh = NULL;

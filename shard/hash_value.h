@@ -80,9 +80,17 @@ struct hash_edit {
 	char packed[PACKED_BYTES_MAX];
 };
 
+/*
+ * Effects (ctx.h) of commands whose outcome depends on the time: "HDEL key field" of key k; "HPEXPIREAT key when FIELDS
+ * 1 field" or, for EXPIRE_NEVER, "HPERSIST key FIELDS 1 field" of key 0. The edit itself makes those of fields that
+ * had expired.
+ */
+void hash_effect_remove(struct ctx *ctx, uint32_t k, struct slice field);
+void hash_effect_expire(struct ctx *ctx, struct slice field, int64_t when);
+
 /* `e`: the hash at key k, or NULL where there is none. */
 void hash_edit_begin(struct hash_edit *edit, struct ctx *ctx, uint32_t k, const struct entry *e);
-bool hash_edit_find(const struct hash_edit *edit, struct slice name, struct hash_field *field);
+bool hash_edit_find(struct hash_edit *edit, struct slice name, struct hash_field *field);
 /* Sets a field, whose expiry becomes `expire`. True when it is new. */
 bool hash_edit_set(struct hash_edit *edit, struct slice name, struct slice value, int64_t expire);
 /* Another expiry for a field that is there. */
@@ -105,9 +113,9 @@ int64_t hash_fields_due(const struct entry *e);
 /*
  * Removes fields that have expired, at most about `max`, from the hash; returns how many. Where that
  * takes a new entry it is *fresh, to be put in the place of `e`, else *fresh is `e`; NULL when
- * nothing is left, and the key is to be removed. Holder.
+ * nothing is left, and the key is to be removed. Each field removed is an effect. Holder.
  */
-size_t hash_expire_fields(struct shard *shard, struct entry *e, int64_t now, size_t max,
+size_t hash_expire_fields(struct shard *shard, uint32_t db, struct entry *e, int64_t now, size_t max,
 			  struct entry **fresh);
 
 void hash_digest(const struct entry *e, struct digest *digest);

@@ -19,6 +19,15 @@ static struct slot *slot_at(struct keyspace *ks, struct slot *const *slots, uint
 	return slots ? slots[i] : &ks->slots[i];
 }
 
+/* What the unit will tell of must be in the files before its reply goes out. */
+static void note_looks(struct shard *shard, struct slot *const *slots, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct slot *slot = slot_at(shard->ks, slots, i);
+		journal_saw(&shard->journal, slot_last_write(slot));
+	}
+}
+
 bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count)
 {
 	struct keyspace *ks = shard->ks;
@@ -33,16 +42,20 @@ bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t cou
 		shard->hurried = true;
 		return false;
 	}
+	if (shard->journal.on)
+		note_looks(shard, slots, count);
 	return true;
 }
 
-bool slots_note(struct slot *const *slots, uint32_t count, uint32_t *seqs)
+bool slots_note(struct shard *shard, struct slot *const *slots, uint32_t count, uint32_t *seqs)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		seqs[i] = slot_seq_begin(slots[i]);
 		if (slot_seq_busy(seqs[i]))
 			return false;
 	}
+	if (shard->journal.on)
+		note_looks(shard, slots, count);
 	return true;
 }
 
@@ -55,10 +68,12 @@ bool slots_unchanged(struct slot *const *slots, uint32_t count, const uint32_t *
 	return true;
 }
 
-void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored)
+void slots_release(struct shard *shard, struct slot *const *slots, uint32_t count, bool stored,
+		   int64_t now)
 {
+	journal_commit(shard, slots, count, now);
 	if (!slots)
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++)
-		slot_release(slot_at(ks, slots, i), stored);
+		slot_release(slot_at(shard->ks, slots, i), stored);
 }

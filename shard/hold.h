@@ -33,7 +33,7 @@ static inline int hold_spins(const struct shard *shard)
 
 /*
  * Becomes the holder of all these slots (each once, in rising order; NULL: of every slot), or of
- * none: false, and the shard is hurried.
+ * none: false, and the shard is hurried. `shard` is the executing worker's.
  */
 bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count);
 
@@ -41,10 +41,14 @@ bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t cou
  * A reader's look at several slots: notes their seqs (`seqs` has room for them); false when one is held.
  * If all are unchanged after it has read, all of it was true at one moment between the two.
  */
-bool slots_note(struct slot *const *slots, uint32_t count, uint32_t *seqs);
+bool slots_note(struct shard *shard, struct slot *const *slots, uint32_t count, uint32_t *seqs);
 bool slots_unchanged(struct slot *const *slots, uint32_t count, const uint32_t *seqs);
 
-/* Releases them; `stored`: something was stored in at least one of them. */
-void slots_release(struct keyspace *ks, struct slot *const *slots, uint32_t count, bool stored);
+/*
+ * Ends a unit of work: its effects become a record of the shard's journal, then the slots are free again.
+ * `stored`: something was stored in at least one of them; `now`: unix ms, for the record.
+ */
+void slots_release(struct shard *shard, struct slot *const *slots, uint32_t count, bool stored,
+		   int64_t now);
 
 #endif

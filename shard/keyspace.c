@@ -17,6 +17,39 @@ static size_t keyspace_bytes(void)
 	return (sizeof(struct keyspace) + 63) & ~(size_t)63;
 }
 
+#define SHARD_BYTES ((sizeof(struct shard) + 63) & ~(size_t)63)
+
+struct shard *shard_new(struct keyspace *ks, uint16_t id)
+{
+	struct shard *shard = mem_alloc_lines(SHARD_BYTES);
+	memset(shard, 0, SHARD_BYTES);
+	shard->ks = ks;
+	shard->id = id;
+	shard->random = ks->seed.k0 ^ (ks->seed.k1 + id * 0x9e3779b97f4a7c15ull);
+	shard->counts = mem_zalloc(ks->databases * sizeof(*shard->counts));
+	retire_init(&shard->retire);
+	journal_init(&shard->journal);
+	return shard;
+}
+
+void shard_absorb(struct shard *into, struct shard *from)
+{
+	for (uint32_t db = 0; db < into->ks->databases; db++) {
+		atomic_fetch_add(&into->counts[db].keys, atomic_exchange(&from->counts[db].keys, 0));
+		atomic_fetch_add(&into->counts[db].expires,
+				 atomic_exchange(&from->counts[db].expires, 0));
+	}
+}
+
+void shard_free(struct shard *shard)
+{
+	retire_deinit(&shard->retire);
+	journal_deinit(&shard->journal);
+	mem_free(shard->stalled, shard->stalled_room * sizeof(struct slot *));
+	mem_free(shard->counts, shard->ks->databases * sizeof(*shard->counts));
+	mem_free(shard, SHARD_BYTES);
+}
+
 struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 			      const struct hash_seed *seed)
 {
@@ -28,6 +61,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	ks->shard_count = shard_count;
 	ks->seed = *seed;
 	atomic_store(&ks->active_expire, true);
+	atomic_store(&ks->epochs.now, 1);
 	atomic_store(&ks->string_max, 512ull << 20);
 	atomic_store(&ks->limits.hash_listpack_entries, 512);
 	atomic_store(&ks->limits.hash_listpack_value, 64);
@@ -45,16 +79,8 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 		atomic_store(&ks->owners[i], (uint8_t)(i * shard_count / SLOT_COUNT));
 		atomic_init(&ks->slots[i].expire_earliest, EXPIRE_NEVER);
 	}
-	for (uint32_t i = 0; i < shard_count; i++) {
-		struct shard *shard = mem_alloc_lines((sizeof(*shard) + 63) & ~(size_t)63);
-		memset(shard, 0, sizeof(*shard));
-		shard->ks = ks;
-		shard->id = (uint16_t)i;
-		shard->random = seed->k0 ^ (seed->k1 + i * 0x9e3779b97f4a7c15ull);
-		shard->counts = mem_zalloc(databases * sizeof(*shard->counts));
-		retire_init(&shard->retire);
-		ks->shards[i] = shard;
-	}
+	for (uint32_t i = 0; i < shard_count; i++)
+		ks->shards[i] = shard_new(ks, (uint16_t)i);
 	return ks;
 }
 
@@ -77,13 +103,8 @@ void keyspace_free(struct keyspace *ks)
 {
 	if (!ks)
 		return;
-	for (uint32_t i = 0; i < ks->shard_count; i++) {
-		struct shard *shard = ks->shards[i];
-		retire_deinit(&shard->retire);
-		mem_free(shard->stalled, shard->stalled_room * sizeof(struct slot *));
-		mem_free(shard->counts, ks->databases * sizeof(*shard->counts));
-		mem_free(shard, (sizeof(*shard) + 63) & ~(size_t)63);
-	}
+	for (uint32_t i = 0; i < ks->shard_count; i++)
+		shard_free(ks->shards[i]);
 	for (uint32_t i = 0; i < SLOT_COUNT; i++)
 		slot_free_tables(ks, &ks->slots[i]);
 	mem_free(ks, keyspace_bytes());

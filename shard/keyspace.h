@@ -36,6 +36,7 @@
 
 #include "proto/crc16.h"
 #include "shard/hash.h"
+#include "shard/journal.h"
 #include "shard/retire.h"
 #include "shard/table.h"
 
@@ -43,8 +44,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* More shards than this nobody runs; a shard's number fits a byte. */
-#define SHARDS_MAX 256
 #define DATABASES_MAX 1024
 
 /* In an odd seq: the holder stores nothing. */
@@ -63,7 +62,8 @@ struct slot {
 	_Atomic int64_t expire_earliest; /* no entry of any database expires before this (unix ms) */
 	_Atomic(struct watch_index *) watchers; /* of keys here (watch.h); NULL: nobody; holder only */
 	_Atomic(struct blocked_index *) blocked; /* who waits for keys here (blocked.h); NULL: nobody; holder only */
-	uint64_t spare[2];
+	_Atomic uint64_t last_write;   /* the end of its last record (journal.h), 0 = none */
+	uint64_t journaled;            /* generation and number of its last record; holder only */
 } __attribute__((aligned(64)));
 
 /* Counters of one shard: written by its worker only (relaxed), summed by whoever shows them. */
@@ -89,6 +89,7 @@ struct shard {
 	uint16_t id;
 	uint64_t random; /* state of shard_random() */
 	struct retire retire;
+	struct journal journal;
 	struct shard_stats stats;
 	struct database_count *counts; /* one for each database */
 	uint32_t sweep_slot;           /* where the sweep goes on, */
@@ -101,6 +102,7 @@ struct shard {
 	uint32_t stalled_count, stalled_room;
 	_Atomic int64_t blocking_keys; /* counted where they come and go: the sum is right */
 	struct turn *turn;             /* of the long work that is running (turn.h); NULL: none */
+	int64_t replay_ms;             /* effects are done again: now, for times of last use (ctx->now is 0) */
 };
 
 /* How reads leave their mark in an entry's access bits. */
@@ -138,6 +140,7 @@ struct keyspace {
 	_Atomic uint32_t lfu_decay_minutes;
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
+	struct epochs epochs;
 	struct encoding_limits limits;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
@@ -154,6 +157,15 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 			      const struct hash_seed *seed);
 /* No thread uses it any more. */
 void keyspace_free(struct keyspace *ks);
+
+/*
+ * A shard of its own, for a thread beside the workers that executes commands; shard_absorb() adds its
+ * counts of keys to another's while nobody uses either. Freeing frees what it has retired: no
+ * reader is left.
+ */
+struct shard *shard_new(struct keyspace *ks, uint16_t id);
+void shard_absorb(struct shard *into, struct shard *from);
+void shard_free(struct shard *shard);
 
 /* The table of a slot in a database; NULL when that database has none there yet. */
 static inline struct table *slot_table(const struct slot *slot, uint32_t db)
@@ -210,6 +222,11 @@ static inline void slot_release(struct slot *slot, bool stored)
 static inline int64_t slot_expire_earliest(const struct slot *slot)
 {
 	return atomic_load_explicit(&slot->expire_earliest, memory_order_relaxed);
+}
+
+static inline uint64_t slot_last_write(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->last_write, memory_order_relaxed);
 }
 
 static inline uint32_t slot_seq_begin(const struct slot *slot)

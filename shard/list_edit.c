@@ -289,10 +289,15 @@ void list_edit_drop(struct list_edit *edit)
 
 /* --- what LPOP and its like have in common with those that wait --- */
 
+static const char *const pop_names[] = {[LIST_FRONT] = "LPOP", [LIST_BACK] = "RPOP"};
+static const struct slice side_names[] = {[LIST_FRONT] = {"LEFT", 4}, [LIST_BACK] = {"RIGHT", 5}};
+static const struct slice push_names[] = {[LIST_FRONT] = {"LPUSH", 5}, [LIST_BACK] = {"RPUSH", 5}};
+
 void list_pop_reply_one(struct ctx *ctx, uint32_t k, const struct entry *e, enum list_side side)
 {
 	struct list_edit edit;
 
+	ctx_effect_pop(ctx, pop_names[side], k, 1);
 	list_edit_begin(&edit, ctx, k, e);
 	uint64_t last = list_edit_length(&edit) - 1;
 	list_reply_element(ctx->reply, list_edit_get(&edit, side == LIST_FRONT ? 0 : last));
@@ -309,6 +314,7 @@ void list_pop_reply(struct ctx *ctx, uint32_t k, const struct entry *e, enum lis
 
 	if (!ctx_long(ctx, count))
 		return;
+	ctx_effect_pop(ctx, pop_names[side], k, count);
 	list_reply_range(ctx, e, front ? 0 : list_length(e) - 1, count,
 			 front ? LIST_BACK : LIST_FRONT);
 	list_edit_begin(&edit, ctx, k, e);
@@ -336,7 +342,12 @@ static void list_rotate_reply(struct ctx *ctx, uint32_t k, const struct entry *e
 {
 	struct list_edit edit;
 	char text[LIST_ALONE_MIN];
+	struct slice name = ctx->keys[k].name;
 
+	ctx_effect(ctx,
+		   (struct slice[]){SLICE("LMOVE"), name, name, side_names[from_side],
+				    side_names[to_side]},
+		   5);
 	list_edit_begin(&edit, ctx, k, e);
 	struct list_element element = edit_edge(&edit, from_side);
 	list_reply_element(ctx->reply, element);
@@ -353,6 +364,16 @@ static void list_rotate_reply(struct ctx *ctx, uint32_t k, const struct entry *e
 		blob_unref(element.blob);
 }
 
+static void effect_move(struct ctx *ctx, uint32_t from, enum list_side from_side, uint32_t to,
+			enum list_side to_side, struct list_element element)
+{
+	char room[NUMBER_TEXT_MAX];
+	struct slice text = listpack_item_text(element.item, room);
+
+	ctx_effect_pop(ctx, pop_names[from_side], from, 1);
+	ctx_effect(ctx, (struct slice[]){push_names[to_side], ctx->keys[to].name, text}, 3);
+}
+
 void list_move_reply(struct ctx *ctx, uint32_t from, const struct entry *source,
 		     enum list_side from_side, uint32_t to, const struct entry *target,
 		     enum list_side to_side)
@@ -365,6 +386,7 @@ void list_move_reply(struct ctx *ctx, uint32_t from, const struct entry *source,
 	struct list_edit out, in;
 	list_edit_begin(&out, ctx, from, source);
 	struct list_element element = edit_edge(&out, from_side);
+	effect_move(ctx, from, from_side, to, to_side, element);
 	list_reply_element(ctx->reply, element);
 	list_edit_begin(&in, ctx, to, target);
 	edit_take_in(&in, to_side, element);

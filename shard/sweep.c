@@ -10,6 +10,7 @@
 #include "shard/sweep.h"
 
 #include "shard/hash_value.h"
+#include "shard/hold.h"
 #include "shard/watch.h"
 
 struct sweep {
@@ -37,6 +38,8 @@ static void remove_key(struct sweep *sweep, struct entry *e)
 
 	if (slot_watchers(sweep->slot))
 		watch_touch(sweep->slot, sweep->db, hash, key, true);
+	if (shard->journal.on)
+		effect_remove(&shard->journal, sweep->db, key);
 	table_remove(slot_table(sweep->slot, sweep->db), seed, hash, key, &shard->retire);
 	count_down(&shard->counts[sweep->db].keys);
 	if (e->flags & ENTRY_EXPIRES)
@@ -61,7 +64,7 @@ static void remove_fields(struct sweep *sweep, struct entry *e)
 	struct shard *shard = sweep->shard;
 	struct slice key = entry_key(e);
 	struct entry *fresh;
-	size_t removed = hash_expire_fields(shard, e, sweep->now, sweep->left, &fresh);
+	size_t removed = hash_expire_fields(shard, sweep->db, e, sweep->now, sweep->left, &fresh);
 
 	sweep->left -= removed < sweep->left ? removed : sweep->left;
 	stat_add(&shard->stats.expired_fields, removed);
@@ -142,7 +145,7 @@ static void sweep_slot(struct sweep *sweep, struct slot *slot)
 	if (goes_on)
 		earliest = sweep->left > 0 ? sweep_tables(sweep) : sweep->now;
 	atomic_store_explicit(&slot->expire_earliest, earliest, memory_order_relaxed);
-	slot_release(slot, sweep->stored);
+	slots_release(sweep->shard, &slot, 1, sweep->stored, sweep->now);
 }
 
 static bool slot_due(const struct shard *shard, const struct slot *slot, int64_t now)
@@ -158,7 +161,7 @@ bool sweep_slice(struct shard *shard, int64_t now)
 		return false;
 	for (uint32_t i = 0; i < SWEEP_SLOTS; i++) {
 		struct slot *slot = &shard->ks->slots[shard->sweep_slot];
-		if (slot_due(shard, slot, now) && slot_try_hold(slot)) {
+		if (slot_due(shard, slot, now) && slots_try_hold(shard, &slot, 1)) {
 			sweep_slot(&sweep, slot);
 			if (slot_expire_earliest(slot) <= now)
 				return true;

@@ -10,7 +10,7 @@
 
 #include "shard/execute.h"
 
-#define STORE_ARGS_MAX  8
+#define STORE_ARGS_MAX 16
 #define STORE_DATABASES 4
 
 struct store {

@@ -66,7 +66,7 @@ static struct waiter *block(struct store *s, struct waiters *waiters, const char
 	execute(&ctx);
 	assert_true(ctx.block.wanted);
 	blocked_wait(&blocker->waiter, &ctx, blocker->argv);
-	slots_release(s->ks, slots, slot_count, false);
+	slots_release(ctx.shard, slots, slot_count, false, 0);
 	return &blocker->waiter;
 }
 

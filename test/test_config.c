@@ -133,7 +133,7 @@ static void test_shown_can_be_set(void **state)
 #define NO_SUCH_CLASS "Invalid client class specified in buffer limit configuration."
 #define BAD_LIMIT     "Error in hard, soft or soft_seconds setting in buffer limit configuration."
 #define LIMIT_COUNT   "Wrong number of arguments in buffer limit configuration."
-#define NO_PERSIST    "persistence is not available in this version"
+#define NO_PERSIST    "snapshots are not available in this version"
 
 static const struct {
 	const char *name;
@@ -212,7 +212,7 @@ static const struct {
 	{"notify-keyspace-events", "", "", NULL},
 	{"notify-keyspace-events", "Ex", NULL,
 	 "keyspace notifications are not available in this version"},
-	{"appendonly", "yes", NULL, NO_PERSIST},
+	{"appendonly", "yes", "yes", NULL},
 	{"maxmemory", "0", "0", NULL},
 	{"maxmemory", "100mb", NULL, "eviction is not available in this version"},
 	{"maxmemory", "lots", NULL, NOT_MEMORY},

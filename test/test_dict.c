@@ -22,6 +22,12 @@ struct model {
 	} keys[MODEL_KEYS];
 };
 
+static void ignore(void *arg, struct slice key)
+{
+	(void)arg;
+	(void)key;
+}
+
 static void model_init(struct model *m)
 {
 	memset(m, 0, sizeof(*m));
@@ -109,7 +115,7 @@ static void model_sweep(struct model *m, size_t max)
 	expired = before - model_count(m, m->now);
 	assert_int_equal(dict_count_live(m->dict, m->now), before - expired);
 	do /* it may go on in the middle, and has to begin again then */
-		removed += dict_sweep(m->dict, m->shard, m->now, max - removed);
+		removed += dict_sweep(m->dict, m->shard, m->now, max - removed, ignore, NULL);
 	while (removed < max && dict_expire_earliest(m->dict) <= m->now);
 	assert_int_equal(removed, expired < max ? expired : max);
 	if (expired < max)
@@ -295,7 +301,7 @@ static void test_draws(void **state)
 	dict_draw(m.dict, m.shard, 50, 2000, see_drawn, &m);
 	assert_int_equal(m.keys[1].seen, 50);
 	while (dict_expire_earliest(m.dict) <= 2000)
-		dict_sweep(m.dict, m.shard, 2000, 100);
+		dict_sweep(m.dict, m.shard, 2000, 100, ignore, NULL);
 	assert_true(dict_has_live(m.dict, 2000));
 	assert_true(dict_remove(m.dict, m.shard, dict_hash(m.shard, key), key));
 	assert_false(dict_has_live(m.dict, 2000));

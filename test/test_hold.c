@@ -137,7 +137,7 @@ static void test_all_or_none(void **state)
 		assert_int_equal(hold_spins(shard), row->held ? HOLD_SPINS : 1);
 		check_held(ks, row);
 		if (row->held)
-			slots_release(ks, slots, row->count, i % 2);
+			slots_release(ks->shards[0], slots, row->count, i % 2, 0);
 		for (uint32_t s = 0; s < row->count && row->held; s++)
 			assert_int_equal(seq_of(ks, row->slots[s]), i % 2 ? 12 : 10);
 		if (row->busy >= 0)
@@ -172,7 +172,7 @@ static void test_every_slot(void **state)
 		for (uint32_t s = 0; s < SLOT_COUNT; s++)
 			assert_int_equal(seq_of(ks, s), rows[i].held || s == rows[i].busy);
 		if (rows[i].held)
-			slots_release(ks, NULL, 0, rows[i].stored);
+			slots_release(ks->shards[0], NULL, 0, rows[i].stored, 0);
 		else
 			slot_release(&ks->slots[rows[i].busy], false);
 		for (uint32_t s = 0; s < SLOT_COUNT; s++)
@@ -259,7 +259,7 @@ static void *writer_run(void *arg)
 			sched_yield();
 		if (stores)
 			write_unit(mask, unit * WRITERS + id, &random);
-		slots_release(race.ks, all ? NULL : slots, count, stores);
+		slots_release(race.ks->shards[0], all ? NULL : slots, count, stores, 0);
 	}
 	atomic_fetch_sub(&race.writers_left, 1);
 	return NULL;

@@ -211,7 +211,7 @@ static void slots_of_a_set(void **state)
 	assert_true(slots[0] < slots[1]);
 	assert_true(slots_try_hold(s.ks->shards[0], slots, 2));
 	watch_set_clear_held(set);
-	slots_release(s.ks, slots, 2, false);
+	slots_release(s.ks->shards[0], slots, 2, false, 0);
 	watch_set_free(set);
 	watch_set_free(NULL);
 	check_nobody_watches(&s);

@@ -1,0 +1,115 @@
+/* Segments (segment.h). */
+#include "persist/segment.h"
+
+#include "persist/io.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <errno.h>
+#include <unistd.h>
+
+void segment_name(const struct segment_id *id, char out[SEGMENT_NAME_MAX])
+{
+	snprintf(out, SEGMENT_NAME_MAX, "journal-%" PRIu64 "-%" PRIu64 "-%" PRIu32 ".aof", id->run,
+		 id->cut, id->worker);
+}
+
+static int open_file(const struct segment *segment, int *fd)
+{
+	char name[SEGMENT_NAME_MAX];
+	segment_name(&segment->id, name);
+	return io_open_append(segment->dir, name, false, fd);
+}
+
+int segment_make(int dir, const struct segment_id *id)
+{
+	char name[SEGMENT_NAME_MAX];
+	int fd;
+	segment_name(id, name);
+	int error = io_open_append(dir, name, true, &fd);
+	if (!error)
+		close(fd);
+	return error;
+}
+
+int segment_open(struct segment *segment, int dir, const struct segment_id *id,
+		 struct journal *journal)
+{
+	*segment = (struct segment){.dir = dir, .journal = journal, .id = *id, .fd = -1};
+	pthread_mutex_init(&segment->mutex, NULL);
+	return open_file(segment, &segment->fd);
+}
+
+void segment_close(struct segment *segment)
+{
+	for (uint32_t i = 0; i < segment->old_count; i++)
+		close(segment->old[i]);
+	if (segment->fd >= 0)
+		close(segment->fd);
+	segment->fd = -1;
+	segment->old_count = 0;
+	pthread_mutex_destroy(&segment->mutex);
+}
+
+/* Goes on in the file of the journal's generation. */
+static int next_file(struct segment *segment)
+{
+	int fd, error = 0;
+	segment->id.cut = atomic_load_explicit(&segment->journal->cut, memory_order_relaxed);
+	pthread_mutex_lock(&segment->mutex);
+	if (segment->old_count == SEGMENT_OLD_MAX)
+		error = -EAGAIN;
+	else
+		error = open_file(segment, &fd);
+	if (!error) {
+		segment->old[segment->old_count++] = segment->fd;
+		segment->fd = fd;
+		segment->journal->segment_at = SIZE_MAX;
+	}
+	pthread_mutex_unlock(&segment->mutex);
+	return error;
+}
+
+int segment_write(struct segment *segment)
+{
+	struct journal *journal = segment->journal;
+	int error = 0;
+	while (!error && journal->len > 0) {
+		if (journal->segment_at == 0) {
+			error = next_file(segment);
+			continue;
+		}
+		size_t part = journal->len < journal->segment_at ? journal->len : journal->segment_at;
+		size_t written;
+		error = io_write(segment->fd, journal->buf, part, &written);
+		journal_wrote(journal, written);
+	}
+	atomic_store_explicit(&segment->error, error, memory_order_relaxed);
+	return error;
+}
+
+int segment_sync(struct segment *segment)
+{
+	int fds[SEGMENT_OLD_MAX], error = 0;
+	pthread_mutex_lock(&segment->mutex);
+	uint32_t count = segment->old_count;
+	int fd = segment->fd;
+	for (uint32_t i = 0; i < count; i++)
+		fds[i] = segment->old[i];
+	pthread_mutex_unlock(&segment->mutex);
+	for (uint32_t i = 0; i < count && !error; i++)
+		error = io_sync(fds[i]);
+	if (!error)
+		error = io_sync(fd);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < count; i++)
+		close(fds[i]);
+	pthread_mutex_lock(&segment->mutex);
+	segment->old_count -= count;
+	for (uint32_t i = 0; i < segment->old_count; i++)
+		segment->old[i] = segment->old[i + count];
+	pthread_mutex_unlock(&segment->mutex);
+	return 0;
+}

@@ -1,0 +1,60 @@
+/*
+ * Segments: the files of a worker's journal (shard/journal.h has what stands in them).
+ *
+ * One file for each worker, start of the server ("run") and generation: journal-<run>-<cut>-<worker>.aof.
+ * The worker appends to its own with one write() a tick. The flusher syncs them (epoch closing: server/
+ * flusher.h) meanwhile; the mutex guards only which descriptors are open.
+ *
+ * A write that fails: what was not written stays first in the journal's buffer, so later records never
+ * overtake it, and `error` says why until a later attempt succeeds.
+ */
+#ifndef PERSIST_SEGMENT_H
+#define PERSIST_SEGMENT_H
+
+#include "shard/journal.h"
+
+#include <pthread.h>
+
+#define SEGMENT_NAME_MAX 80
+/* Segments of one worker that wait for their last sync: each takes at least an epoch to be closed. */
+#define SEGMENT_OLD_MAX 4
+
+struct segment_id {
+	uint64_t run;
+	uint64_t cut;
+	uint32_t worker;
+};
+
+struct segment {
+	/* constant */
+	int dir;
+	struct journal *journal;
+	/* the worker's */
+	struct segment_id id;
+	/* the worker stores, any thread reads */
+	_Atomic int error;       /* 0 or a negative errno: the last write() */
+	_Atomic uint64_t longest_us; /* the longest write() */
+	/* under the mutex */
+	pthread_mutex_t mutex;
+	int fd;
+	int old[SEGMENT_OLD_MAX]; /* full, to be synced and closed by the flusher */
+	uint32_t old_count;
+};
+
+void segment_name(const struct segment_id *id, char out[SEGMENT_NAME_MAX]);
+
+/* Makes an empty file. */
+int segment_make(int dir, const struct segment_id *id);
+
+/* Opens the first file of a run. 0 or a negative errno. */
+int segment_open(struct segment *segment, int dir, const struct segment_id *id,
+		 struct journal *journal);
+void segment_close(struct segment *segment);
+
+/* Writes what the journal has. Its worker. 0 or the error, which is kept. */
+int segment_write(struct segment *segment);
+
+/* Syncs everything written so far, and closes what is full. One thread at a time. */
+int segment_sync(struct segment *segment);
+
+#endif

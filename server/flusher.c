@@ -1,0 +1,341 @@
+/* The flusher and the syncers (flusher.h). */
+#include "server/flusher.h"
+
+#include "proto/mem.h"
+#include "server/log.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* How often the flusher looks whether something is due; between attempts after a write has failed. */
+#define LOOK_MS 100
+
+static struct journal *journal_of(const struct flusher *flusher, uint32_t worker)
+{
+	return &flusher->server->ks->shards[worker]->journal;
+}
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static void trouble(struct flusher *flusher, int error)
+{
+	if (atomic_exchange(&flusher->sync_error, error) == 0)
+		log_write(LOG_WARNING,
+			  "The journals can't be synced: %s. Writes are refused until the server is "
+			  "started again.",
+			  strerror(-error));
+}
+
+/* --- syncers --- */
+
+/* Workers whose replies may wait for this journal. */
+static void wake_workers(const struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		mailbox_wake(&flusher->server->workers[i].mailbox);
+}
+
+static bool has_work(const struct syncer *syncer)
+{
+	return atomic_load_explicit(&syncer->wanted, memory_order_relaxed) > load(&syncer->durable);
+}
+
+static void syncer_sleep(struct syncer *syncer)
+{
+	pthread_mutex_lock(&syncer->mutex);
+	atomic_store(&syncer->sleeping, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	while (!has_work(syncer) && !atomic_load(&syncer->flusher->stop_syncers))
+		pthread_cond_wait(&syncer->work, &syncer->mutex);
+	atomic_store(&syncer->sleeping, false);
+	pthread_mutex_unlock(&syncer->mutex);
+}
+
+static void *syncer_main(void *arg)
+{
+	struct syncer *syncer = arg;
+	struct flusher *flusher = syncer->flusher;
+	char name[16];
+	snprintf(name, sizeof(name), "sync%u", syncer->worker);
+	pthread_setname_np(pthread_self(), name);
+	for (;;) {
+		syncer_sleep(syncer);
+		if (atomic_load(&flusher->stop_syncers) || atomic_load(&flusher->sync_error))
+			return NULL;
+		uint64_t written = load(&journal_of(flusher, syncer->worker)->written);
+		int error = segment_sync(&syncer->segment);
+		if (error)
+			trouble(flusher, error);
+		else
+			atomic_store_explicit(&syncer->durable, written, memory_order_release);
+		pthread_mutex_lock(&syncer->mutex);
+		pthread_cond_broadcast(&syncer->progress);
+		pthread_mutex_unlock(&syncer->mutex);
+		if (atomic_load(&flusher->always))
+			wake_workers(flusher);
+	}
+}
+
+/* Somebody wants so much to be durable. */
+static void syncer_ask(struct syncer *syncer, uint64_t bytes)
+{
+	uint64_t wanted = atomic_load_explicit(&syncer->wanted, memory_order_relaxed);
+	while (wanted < bytes &&
+	       !atomic_compare_exchange_weak_explicit(&syncer->wanted, &wanted, bytes,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&syncer->sleeping, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&syncer->mutex);
+	pthread_cond_signal(&syncer->work);
+	pthread_mutex_unlock(&syncer->mutex);
+}
+
+/* Waits until so much is durable. False: a sync has failed. */
+static bool syncer_wait(struct syncer *syncer, uint64_t bytes)
+{
+	pthread_mutex_lock(&syncer->mutex);
+	while (load(&syncer->durable) < bytes && !atomic_load(&syncer->flusher->sync_error))
+		pthread_cond_wait(&syncer->progress, &syncer->mutex);
+	pthread_mutex_unlock(&syncer->mutex);
+	return load(&syncer->durable) >= bytes;
+}
+
+/* Makes the journals durable up to `ends`, side by side. */
+static bool sync_all(struct flusher *flusher)
+{
+	bool done = true;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		syncer_ask(&flusher->syncers[i], flusher->ends[i]);
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		done &= syncer_wait(&flusher->syncers[i], flusher->ends[i]);
+	return done;
+}
+
+/* --- epochs --- */
+
+/*
+ * Where the records of epochs up to S end. `now` is S + 1 and the flusher alone advances it, so the
+ * journal's epoch is that, or not yet: looked at again, in case it began between the two loads.
+ */
+static uint64_t end_of_epoch(const struct journal *journal, uint64_t epoch)
+{
+	uint64_t end = load(&journal->appended);
+	if (load(&journal->epoch) > epoch)
+		end = load(&journal->epoch_start);
+	return end;
+}
+
+/* Everything up to `ends` is in the files. */
+static bool is_written(const struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&journal_of(flusher, i)->written) < flusher->ends[i])
+			return false;
+	return true;
+}
+
+/* Something was journaled that doesn't belong to a committed epoch. */
+static bool is_dirty(const struct flusher *flusher)
+{
+	uint64_t durable = load(&flusher->durable_epoch);
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&journal_of(flusher, i)->epoch) > durable)
+			return true;
+	return false;
+}
+
+/* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. */
+static bool commit(struct flusher *flusher)
+{
+	struct server *server = flusher->server;
+	uint64_t epoch = load(&server->ks->epochs.now);
+	atomic_store(&server->ks->epochs.now, epoch + 1);
+	grace_wait(server->reclaimer.grace);
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		flusher->ends[i] = end_of_epoch(journal_of(flusher, i), epoch);
+	if (!is_written(flusher) || !sync_all(flusher))
+		return false;
+	struct commit line = {epoch, clock_now(&server->clock)};
+	int error = commits_add(&flusher->commits, &line);
+	if (error) {
+		trouble(flusher, error);
+		return false;
+	}
+	atomic_store(&flusher->durable_epoch, epoch);
+	atomic_store(&flusher->durable_ms, line.ms);
+	return true;
+}
+
+/* --- the thread --- */
+
+static enum fsync_policy policy(const struct flusher *flusher)
+{
+	return (enum fsync_policy)config_int(&flusher->server->config.appendfsync);
+}
+
+/* Brings the policy that is wished in force. */
+static bool follow_policy(struct flusher *flusher)
+{
+	bool always = policy(flusher) == FSYNC_ALWAYS;
+	if (always == atomic_load(&flusher->always))
+		return true;
+	atomic_store(&flusher->server->ks->epochs.always, always);
+	if (!commit(flusher))
+		return false;
+	atomic_store_explicit(&flusher->always, always, memory_order_release);
+	wake_workers(flusher);
+	return true;
+}
+
+static void look(struct flusher *flusher)
+{
+	int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
+	int64_t period = policy(flusher) == FSYNC_NO ? FLUSH_LAZY_S * 1000 : 1000;
+	if (!follow_policy(flusher) || now - flusher->last_ms < period || !is_dirty(flusher))
+		return;
+	if (commit(flusher))
+		flusher->last_ms = now;
+}
+
+static void sleep_a_while(struct flusher *flusher)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += LOOK_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&flusher->mutex);
+	if (!atomic_load(&flusher->stop))
+		pthread_cond_timedwait(&flusher->changed, &flusher->mutex, &until);
+	pthread_mutex_unlock(&flusher->mutex);
+}
+
+static void *flusher_main(void *arg)
+{
+	struct flusher *flusher = arg;
+	pthread_setname_np(pthread_self(), "flusher");
+	while (!atomic_load(&flusher->stop)) {
+		if (!atomic_load(&flusher->sync_error))
+			look(flusher);
+		sleep_a_while(flusher);
+	}
+	if (is_dirty(flusher) && !atomic_load(&flusher->sync_error))
+		commit(flusher);
+	return NULL;
+}
+
+/* --- life --- */
+
+static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t run)
+{
+	struct syncer *syncer = &flusher->syncers[i];
+	struct segment_id id = {run, 0, i};
+	syncer->flusher = flusher;
+	syncer->worker = i;
+	pthread_mutex_init(&syncer->mutex, NULL);
+	pthread_cond_init(&syncer->work, NULL);
+	pthread_cond_init(&syncer->progress, NULL);
+	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
+	return error ? error : -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
+}
+
+int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
+		  const struct commits *commits)
+{
+	pthread_condattr_t monotonic;
+	int error = 0;
+	flusher->server = server;
+	flusher->commits = *commits;
+	flusher->durable_epoch = server->ks->epochs.now - 1;
+	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
+	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&flusher->mutex, NULL);
+	pthread_cond_init(&flusher->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	for (uint32_t i = 0; i < server->worker_count && !error; i++)
+		error = syncer_start(flusher, i, dir, run);
+	return error ? error : -pthread_create(&flusher->thread, NULL, flusher_main, flusher);
+}
+
+static void syncer_stop(struct syncer *syncer)
+{
+	pthread_mutex_lock(&syncer->mutex);
+	pthread_cond_broadcast(&syncer->work);
+	pthread_mutex_unlock(&syncer->mutex);
+	pthread_join(syncer->thread, NULL);
+	segment_close(&syncer->segment);
+	pthread_cond_destroy(&syncer->work);
+	pthread_cond_destroy(&syncer->progress);
+	pthread_mutex_destroy(&syncer->mutex);
+}
+
+void flusher_stop(struct flusher *flusher)
+{
+	if (!flusher->syncers)
+		return;
+	pthread_mutex_lock(&flusher->mutex);
+	atomic_store(&flusher->stop, true);
+	pthread_cond_broadcast(&flusher->changed);
+	pthread_mutex_unlock(&flusher->mutex);
+	pthread_join(flusher->thread, NULL);
+	atomic_store(&flusher->stop_syncers, true);
+	uint32_t count = flusher->server->worker_count;
+	for (uint32_t i = 0; i < count; i++)
+		syncer_stop(&flusher->syncers[i]);
+	commits_close(&flusher->commits);
+	mem_free(flusher->syncers, count * sizeof(*flusher->syncers));
+	mem_free(flusher->ends, count * sizeof(*flusher->ends));
+	flusher->syncers = NULL;
+}
+
+/* --- for workers --- */
+
+void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes)
+{
+	if (flusher_wakes(flusher))
+		syncer_ask(&flusher->syncers[worker], bytes);
+}
+
+/* Any worker that can write again says so for all: those that can't will say otherwise in their next tick. */
+void flusher_write(struct flusher *flusher, uint32_t worker)
+{
+	int error = segment_write(&flusher->syncers[worker].segment);
+	int before = atomic_load_explicit(&flusher->write_error, memory_order_relaxed);
+	if (error == before)
+		return;
+	atomic_store_explicit(&flusher->write_error, error, memory_order_relaxed);
+	if (error)
+		log_write(LOG_WARNING, "Error writing to the journals: %s", strerror(-error));
+	else
+		log_write(LOG_NOTICE, "The journals can be written again");
+}
+
+bool flusher_wakes(const struct flusher *flusher)
+{
+	return atomic_load_explicit(&flusher->always, memory_order_relaxed);
+}
+
+uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
+{
+	if (atomic_load_explicit(&flusher->always, memory_order_acquire))
+		return load(&flusher->syncers[worker].durable);
+	return load(&journal_of(flusher, worker)->written);
+}
+
+int flusher_trouble(const struct flusher *flusher)
+{
+	int error = atomic_load_explicit(&flusher->sync_error, memory_order_relaxed);
+	return error ? error : atomic_load_explicit(&flusher->write_error, memory_order_relaxed);
+}

@@ -1,0 +1,108 @@
+/*
+ * The flusher: the thread that closes epochs and makes journals durable (shard/journal.h, persist/).
+ *
+ * Closing epoch S: now = S + 1, then a grace period. After it every tick that loaded S has ended, so all
+ * records of epochs up to S are in the files, unless a write failed: then the epoch stays open until a
+ * later attempt. Where they end in a journal is known: before its first record of epoch S + 1, or at
+ * its end. The flusher has all segments synced side by side (a thread for each: a syncer), appends S to COMMITS and syncs that: then
+ * S is committed, and so much of each journal is durable.
+ *
+ * When: once a second, with appendfsync no every FLUSH_LAZY_S seconds; only if something was journaled. After
+ * a power loss recovery goes back to the last committed epoch: a cut at an epoch is causally closed (who
+ * had seen a write of epoch e wrote in an epoch >= e), so that is a state that existed.
+ *
+ * With appendfsync always nobody is told of what isn't synced, so whatever was told stands in the synced part
+ * of some journal, and all it follows on does, too. So recovery needs no epochs to find a state that
+ * existed: it takes what is there and follows on what is there. Such epochs are marked "always" in the
+ * journals, recovery doesn't cut them, and each journal's syncer just syncs what is written, again and
+ * again, while somebody waits (flusher_ask).
+ *
+ * flusher_safe() says up to which byte of a journal replies may tell: what is durable with always, what is
+ * written otherwise. The policy in force changes between two epochs: first the mark of new epochs, then an
+ * epoch is closed, then the rule for replies; so with always no reply ever relies on an epoch without
+ * the mark, unless it is committed.
+ *
+ * A failed write() is tried again by the worker in each tick; a failed sync can't be: the system may have
+ * dropped what it could not write, so writes stay refused (flusher_trouble) until the server is started
+ * again.
+ *
+ * Lost requests: who wants something of a syncer sets `wanted`, fence, looks at `sleeping`; the syncer sets
+ * `sleeping` under its mutex, fence, looks at `wanted`. As with mail, one of the two sees the other. Workers
+ * are woken through their mailboxes.
+ */
+#ifndef SERVER_FLUSHER_H
+#define SERVER_FLUSHER_H
+
+#include "persist/commits.h"
+#include "persist/segment.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+/* Seconds between syncs with appendfsync no: about what the system would take by itself. */
+#define FLUSH_LAZY_S 30
+/* In the order of the words of appendfsync. */
+enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
+
+/* The thread that syncs one journal. */
+struct syncer {
+	struct flusher *flusher;
+	struct segment segment;
+	uint32_t worker;
+	pthread_t thread;
+	pthread_mutex_t mutex;   /* guards the conditions only */
+	pthread_cond_t work;     /* wanted > durable, or stop */
+	pthread_cond_t progress; /* durable has grown, or a sync has failed */
+	_Atomic uint64_t wanted; /* bytes of the journal that somebody wants durable */
+	_Atomic uint64_t durable;
+	_Atomic bool sleeping;
+};
+
+struct flusher {
+	struct server *server;
+	struct syncer *syncers; /* one for each worker; NULL: nothing is journaled */
+	struct commits commits;
+	_Atomic bool always; /* the rule for replies */
+	_Atomic uint64_t durable_epoch;
+	_Atomic int64_t durable_ms;
+	_Atomic int sync_error;  /* 0 or a negative errno: it stays */
+	_Atomic int write_error; /* of some worker's last write; workers store */
+	pthread_t thread;
+	pthread_mutex_t mutex; /* guards the condition only */
+	pthread_cond_t changed;
+	_Atomic bool stop;         /* the flusher */
+	_Atomic bool stop_syncers; /* after it */
+	/* the flusher's */
+	int64_t last_ms; /* an epoch was closed (monotonic) */
+	uint64_t *ends;  /* where it ends in each journal */
+};
+
+/*
+ * Starts with a segment for each worker in `dir` and the COMMITS file (taken over). The journals' `on` is set
+ * by the caller afterwards. 0 or a negative errno.
+ */
+int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
+		  const struct commits *commits);
+/* Commits all that was written, ends. Does nothing when it wasn't started. */
+void flusher_stop(struct flusher *flusher);
+
+/* Somebody waits until so much of a worker's journal is safe. Any thread. */
+void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes);
+
+/* Writes what the worker has journaled. The worker, at the end of its tick. */
+void flusher_write(struct flusher *flusher, uint32_t worker);
+
+/* Whether workers are woken when more is safe; otherwise they look for themselves. Any thread. */
+bool flusher_wakes(const struct flusher *flusher);
+
+/* Up to which byte a worker's journal may be told of. Any thread. */
+uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker);
+
+/* Why writes are refused: a negative errno, or 0. Any thread. */
+int flusher_trouble(const struct flusher *flusher);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * Persistence: what stands in the data directory, at start and while the server runs.
+ *
+ * The data directory is DATA_DIR in `dir`: MANIFEST, COMMITS and the segments (persist/). With
+ * appendonly no it isn't touched.
+ *
+ * Start: the manifest says which journals there are. A thread of its own does their effects again (persist/
+ * merge.h, replay.h) while the workers answer -LOADING. Then, in this order: open journals are cut where
+ * the good part ends, and synced; a new run is added to the manifest, with its segments; the journals
+ * are switched on; `loading` becomes false. Damage that isn't just a tail ends the server with a message that
+ * says where.
+ */
+#ifndef SERVER_PERSISTENCE_H
+#define SERVER_PERSISTENCE_H
+
+#include "persist/manifest.h"
+#include "persist/replay.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+#define DATA_DIR "sherd-data"
+
+struct persistence {
+	struct server *server;
+	int dir; /* a descriptor; -1: nothing is persisted */
+	struct manifest manifest;
+	pthread_t loader;
+	bool started;
+	/* the loader stores, any thread reads */
+	_Atomic bool loading;
+	_Atomic bool failed;             /* the data could not be loaded: the server ends with an error */
+	_Atomic uint64_t loading_total;  /* bytes */
+	_Atomic uint64_t loading_done;
+	_Atomic int64_t loading_since;   /* unix ms */
+};
+
+/* Opens the data directory and begins to load. 0, or a negative errno after logging. Main thread. */
+int persistence_start(struct persistence *persistence, struct server *server);
+
+/* Waits for the loader, closes. The workers have ended. */
+void persistence_stop(struct persistence *persistence);
+
+/* Keys can't be used yet. Any thread. */
+static inline bool persistence_loading(const struct persistence *persistence)
+{
+	return atomic_load_explicit(&persistence->loading, memory_order_acquire);
+}
+
+#endif

@@ -1,0 +1,397 @@
+/*
+ * Effects and records (journal.h).
+ *
+ * The happy path: a SET's effect is its own request, encoded into `unit`; journal_commit() puts the
+ * line with the slot's number and the effect at the end of `buf`, and tells the slot.
+ */
+#include "shard/journal.h"
+
+#include "proto/mem.h"
+#include "proto/number.h"
+#include "shard/keyspace.h"
+#include "shard/rdb_value.h"
+#include "shard/string.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define BUF_FIRST_BYTES 4096
+/* A buffer larger than this is not kept when it is empty. */
+#define BUF_KEEP_BYTES (1024 * 1024)
+/* Redis' tools read comment lines of up to 1023 bytes; a slot with its number takes at most 20. */
+#define LINE_SLOTS_MAX 45
+/* The same for a journal's count. */
+#define LINE_WORKERS_MAX 40
+/* journaled: which generation (the low bits of its cut), and the number. */
+#define NUMBER_BITS 40
+#define NUMBER_MASK ((1ull << NUMBER_BITS) - 1)
+
+void journal_init(struct journal *journal)
+{
+	memset(journal, 0, sizeof(*journal));
+	journal->segment_at = SIZE_MAX;
+	journal->db = UINT32_MAX;
+}
+
+void journal_deinit(struct journal *journal)
+{
+	mem_free(journal->buf, journal->cap);
+	mem_free(journal->unit.buf, journal->unit.cap);
+}
+
+/* --- bytes --- */
+
+/* Room for `more` bytes behind *len. */
+static char *room(char **buf, const size_t *len, size_t *cap, size_t more)
+{
+	if (*len + more > *cap) {
+		size_t want = *cap ? *cap : BUF_FIRST_BYTES;
+		while (want < *len + more)
+			want *= 2;
+		*buf = mem_realloc(*buf, want);
+		*cap = want;
+	}
+	return *buf + *len;
+}
+
+static void put(struct journal *journal, const char *bytes, size_t len)
+{
+	memcpy(room(&journal->buf, &journal->len, &journal->cap, len), bytes, len);
+	journal->len += len;
+}
+
+static void put_text(struct journal *journal, const char *text)
+{
+	put(journal, text, strlen(text));
+}
+
+static void put_number(struct journal *journal, uint64_t n)
+{
+	char text[NUMBER_TEXT_MAX];
+	put(journal, text, number_format_unsigned(text, n));
+}
+
+/* --- effects --- */
+
+static void unit_put(struct journal *journal, const char *bytes, size_t len)
+{
+	memcpy(room(&journal->unit.buf, &journal->unit.len, &journal->unit.cap, len), bytes, len);
+	journal->unit.len += len;
+}
+
+/* "*3\r\n", "$5\r\n" */
+static void unit_put_count(struct journal *journal, char sign, size_t n)
+{
+	char line[1 + NUMBER_TEXT_MAX + 2];
+	line[0] = sign;
+	size_t len = 1 + number_format_unsigned(line + 1, n);
+	memcpy(line + len, "\r\n", 2);
+	unit_put(journal, line, len + 2);
+}
+
+static void unit_put_select(struct journal *journal, uint32_t db)
+{
+	char text[NUMBER_TEXT_MAX];
+	unit_put_count(journal, '*', 2);
+	effect_arg(journal, SLICE("SELECT"));
+	effect_arg(journal, (struct slice){text, number_format_unsigned(text, db)});
+}
+
+void effect_begin(struct journal *journal, uint32_t db, uint32_t argc)
+{
+	if (journal->unit.count == 0)
+		journal->unit.db_first = db;
+	else if (db != journal->unit.db)
+		unit_put_select(journal, db);
+	journal->unit.db = db;
+	journal->unit.count++;
+	unit_put_count(journal, '*', argc);
+}
+
+void effect_arg(struct journal *journal, struct slice arg)
+{
+	unit_put_count(journal, '$', arg.len);
+	unit_put(journal, arg.ptr, arg.len);
+	unit_put(journal, "\r\n", 2);
+}
+
+void effect_arg_int(struct journal *journal, int64_t n)
+{
+	char text[NUMBER_TEXT_MAX];
+	effect_arg(journal, (struct slice){text, number_format(text, n)});
+}
+
+void effect_remove(struct journal *journal, uint32_t db, struct slice key)
+{
+	effect_begin(journal, db, 2);
+	effect_arg(journal, SLICE("DEL"));
+	effect_arg(journal, key);
+}
+
+void effect_remove_part(struct journal *journal, uint32_t db, const char *name, struct slice key,
+			struct slice part)
+{
+	if (!journal->on)
+		return;
+	effect_begin(journal, db, 3);
+	effect_arg(journal, slice_of(name));
+	effect_arg(journal, key);
+	effect_arg(journal, part);
+}
+
+/* SET key value [PXAT when] */
+static void effect_set(struct journal *journal, uint32_t db, const struct entry *e)
+{
+	char *scratch;
+	bool expires = e->flags & ENTRY_EXPIRES;
+	effect_begin(journal, db, expires ? 5 : 3);
+	effect_arg(journal, SLICE("SET"));
+	effect_arg(journal, entry_key(e));
+	effect_arg(journal, string_bytes(e, &scratch));
+	mem_free_unsized(scratch);
+	if (!expires)
+		return;
+	effect_arg(journal, SLICE("PXAT"));
+	effect_arg_int(journal, entry_expire(e));
+}
+
+/* RESTORE key when value REPLACE ABSTTL */
+static void effect_restore(struct journal *journal, uint32_t db, const struct entry *e)
+{
+	struct rdb_out out = {0};
+	rdb_write_payload(&out, e);
+	effect_begin(journal, db, 6);
+	effect_arg(journal, SLICE("RESTORE"));
+	effect_arg(journal, entry_key(e));
+	effect_arg_int(journal, e->flags & ENTRY_EXPIRES ? entry_expire(e) : 0);
+	effect_arg(journal, (struct slice){out.bytes, out.len});
+	effect_arg(journal, SLICE("REPLACE"));
+	effect_arg(journal, SLICE("ABSTTL"));
+	rdb_out_deinit(&out);
+}
+
+void effect_state(struct journal *journal, uint32_t db, const struct entry *e)
+{
+	if (entry_type(e) == ENTRY_STRING)
+		effect_set(journal, db, e);
+	else
+		effect_restore(journal, db, e);
+}
+
+void effects_put_by(struct journal *journal, struct effects *kept)
+{
+	*kept = journal->unit;
+	journal->unit = (struct effects){0};
+}
+
+void effects_take_back(struct journal *journal, struct effects *kept)
+{
+	mem_free(journal->unit.buf, journal->unit.cap);
+	journal->unit = *kept;
+	*kept = (struct effects){0};
+}
+
+/* --- records --- */
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+	atomic_store_explicit(word, value, memory_order_release);
+}
+
+/* Bytes of all records ever, with those of the one being made. */
+static uint64_t end_of(const struct journal *journal, size_t len_before)
+{
+	return load(&journal->appended) + (journal->len - len_before);
+}
+
+/* The generation that an epoch belongs to. `now` was loaded before, so `cut` isn't older. */
+static uint64_t generation_of(const struct epochs *epochs, uint64_t epoch)
+{
+	uint64_t cut = atomic_load_explicit(&epochs->cut, memory_order_acquire);
+	return epoch > cut ? cut : atomic_load_explicit(&epochs->cut_before, memory_order_relaxed);
+}
+
+/* From here on the records go to the next segment. */
+static void begin_segment(struct journal *journal, uint64_t cut)
+{
+	assert(journal->segment_at == SIZE_MAX);
+	journal->segment_at = journal->len;
+	journal->db = UINT32_MAX;
+	journal->all_seen = 0;
+	store(&journal->records, 0);
+	store(&journal->cut, cut);
+}
+
+static void begin_epoch(struct journal *journal, const struct epochs *epochs, uint64_t epoch,
+			int64_t now)
+{
+	store(&journal->epoch_start, load(&journal->appended));
+	store(&journal->epoch, epoch);
+	put_text(journal, "#EP:");
+	put_number(journal, epoch);
+	put_text(journal, ":");
+	put_number(journal, (uint64_t)now);
+	if (atomic_load_explicit(&epochs->always, memory_order_relaxed))
+		put_text(journal, ":always");
+	put_text(journal, "\r\n");
+}
+
+/* Units on all slots in this generation; nobody else adds one while the caller holds a slot. */
+static uint64_t all_units(const struct epochs *epochs, uint64_t cut)
+{
+	return load(&epochs->all_cut) == cut ? load(&epochs->all_units) : 0;
+}
+
+static void see_all_units(struct journal *journal, uint64_t units)
+{
+	if (units == journal->all_seen)
+		return;
+	journal->all_seen = units;
+	put_text(journal, "#AL:");
+	put_number(journal, units);
+	put_text(journal, "\r\n");
+}
+
+/* The slot's next number. */
+static uint64_t number_next(struct slot *slot, uint64_t cut)
+{
+	uint64_t generation = cut << NUMBER_BITS;
+	if ((slot->journaled & ~NUMBER_MASK) != generation)
+		slot->journaled = generation;
+	return ++slot->journaled & NUMBER_MASK;
+}
+
+static void put_slots(struct journal *journal, struct slot *const *slots, uint32_t count,
+		      uint64_t cut)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		put_text(journal, i % LINE_SLOTS_MAX == 0 ? "#V:" : ",");
+		put_number(journal, slots[i]->index);
+		put_text(journal, ":");
+		put_number(journal, number_next(slots[i], cut));
+		if (i + 1 == count || (i + 1) % LINE_SLOTS_MAX == 0)
+			put_text(journal, "\r\n");
+	}
+}
+
+/* A unit on all slots: nobody else is in a unit, so the others' counts stand still. */
+static void put_all(struct shard *shard, uint64_t cut)
+{
+	struct keyspace *ks = shard->ks;
+	struct journal *journal = &shard->journal;
+	uint64_t units = all_units(&ks->epochs, cut) + 1;
+	store(&ks->epochs.all_cut, cut);
+	store(&ks->epochs.all_units, units);
+	for (uint32_t i = 0; i < ks->shard_count; i++) {
+		const struct journal *other = &ks->shards[i]->journal;
+		if (i % LINE_WORKERS_MAX == 0) {
+			put_text(journal, "#ALL:");
+			put_number(journal, units);
+		}
+		put_text(journal, i % LINE_WORKERS_MAX == 0 ? ":" : ",");
+		put_number(journal, i);
+		put_text(journal, ":");
+		put_number(journal, load(&other->cut) == cut ? load(&other->records) : 0);
+		if (i + 1 == ks->shard_count || (i + 1) % LINE_WORKERS_MAX == 0)
+			put_text(journal, "\r\n");
+	}
+	journal->all_seen = units;
+}
+
+/* The effects, and what they need to stand in the file: their database, and that they are one. */
+static void put_effects(struct journal *journal)
+{
+	static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
+	static const char exec[] = "*1\r\n$4\r\nEXEC\r\n";
+	bool several = journal->unit.count > 1;
+	if (journal->unit.db_first != journal->db) {
+		char text[NUMBER_TEXT_MAX];
+		size_t len = number_format_unsigned(text, journal->unit.db_first);
+		put_text(journal, "*2\r\n$6\r\nSELECT\r\n$");
+		put_number(journal, len);
+		put_text(journal, "\r\n");
+		put(journal, text, len);
+		put_text(journal, "\r\n");
+	}
+	if (several)
+		put_text(journal, multi);
+	put(journal, journal->unit.buf, journal->unit.len);
+	if (several)
+		put_text(journal, exec);
+	journal->db = journal->unit.db;
+}
+
+static void unit_reset(struct journal *journal)
+{
+	journal->unit.len = 0;
+	journal->unit.count = 0;
+	if (journal->unit.cap <= BUF_KEEP_BYTES)
+		return;
+	mem_free(journal->unit.buf, journal->unit.cap);
+	journal->unit.buf = NULL;
+	journal->unit.cap = 0;
+}
+
+static void tell_slots(struct shard *shard, struct slot *const *slots, uint32_t count, uint64_t end)
+{
+	uint64_t last_write = (uint64_t)shard->id << JOURNAL_WORKER_SHIFT | end;
+	for (uint32_t i = 0; i < count; i++) {
+		struct slot *slot = slots ? slots[i] : &shard->ks->slots[i];
+		atomic_store_explicit(&slot->last_write, last_write, memory_order_relaxed);
+	}
+}
+
+void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t count, int64_t now)
+{
+	struct journal *journal = &shard->journal;
+	const struct epochs *epochs = &shard->ks->epochs;
+	size_t len_before = journal->len;
+	if (journal->unit.count == 0)
+		return;
+	uint64_t epoch = atomic_load_explicit(&epochs->now, memory_order_acquire);
+	uint64_t cut = generation_of(epochs, epoch);
+	if (cut != load(&journal->cut))
+		begin_segment(journal, cut);
+	if (epoch != load(&journal->epoch))
+		begin_epoch(journal, epochs, epoch, now);
+	if (slots) {
+		see_all_units(journal, all_units(epochs, cut));
+		put_slots(journal, slots, count, cut);
+	} else {
+		put_all(shard, cut);
+	}
+	put_effects(journal);
+	unit_reset(journal);
+	uint64_t end = end_of(journal, len_before);
+	store(&journal->appended, end);
+	store(&journal->records, load(&journal->records) + 1);
+	tell_slots(shard, slots, slots ? count : SLOT_COUNT, end);
+}
+
+void journal_wrote(struct journal *journal, size_t bytes)
+{
+	assert(bytes <= journal->len);
+	journal->len -= bytes;
+	memmove(journal->buf, journal->buf + bytes, journal->len);
+	if (journal->segment_at != SIZE_MAX)
+		journal->segment_at -= bytes;
+	if (journal->len == 0 && journal->cap > BUF_KEEP_BYTES) {
+		mem_free(journal->buf, journal->cap);
+		journal->buf = NULL;
+		journal->cap = 0;
+	}
+	store(&journal->written, load(&journal->written) + bytes);
+}
+
+void journal_saw_all(struct shard *shard)
+{
+	const struct keyspace *ks = shard->ks;
+	for (uint32_t i = 0; i < ks->shard_count && shard->journal.on; i++)
+		journal_saw(&shard->journal, (uint64_t)i << JOURNAL_WORKER_SHIFT |
+						     load(&ks->shards[i]->journal.appended));
+}

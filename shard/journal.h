@@ -1,0 +1,153 @@
+/*
+ * What a worker's writes did, as records of its journal. (persist/segment.h has the files.)
+ *
+ * An effect is a command that does again what a write did, whatever the time and the luck then: SET
+ * with PXAT, SREM for SPOP, DEL for a key that had expired. Unless all slots were held it has its keys in
+ * one slot. A unit of work (one command, one EXEC, one slot of the sweep) that has effects makes one
+ * record, all of it in the journal of the worker that ran it:
+ *
+ *	#EP:<epoch>:<unix ms>[:always]
+ *	                          when its epoch is newer than that of the record before
+ *	#AL:<n>                   when units on all slots were journaled since: n of them up to now
+ *	#V:<slot>:<n>[,...]       the slots written; it is the n-th unit on that slot in this generation
+ *	  or #ALL:<n>:<worker>:<records>[,...]
+ *	                          the n-th unit on all slots; how many records of each journal come before it
+ *	the effect, or MULTI, effects, EXEC
+ *
+ * Lines that begin with '#' are comments to Redis' tools.
+ *
+ * Order. The records of one slot are in whatever journals, for each write is done by the worker that
+ * got it; their numbers say in which order they go. The number is taken while the slot is held, so it
+ * is the order in which they happened. A record that touches several slots has a place in the order
+ * of each. As units hold all their slots at once there is no circle: who always takes a record whose
+ * predecessors are done gets on to the end (persist/merge.h).
+ *
+ * Epochs. A unit loads the epoch when it holds its slots, so along a slot's numbers epochs don't fall,
+ * nor do they in one journal. What epochs are good for: server/flusher.h.
+ *
+ * Nobody may learn of a write that a killed process would forget. A slot says whose record was its
+ * last, and where that ends; journal_saw() notes what a reply has looked at that is not the
+ * worker's own, and server/gate.h keeps the reply until those bytes are written.
+ *
+ * Generations. A cut (a snapshot's epoch S) begins a new segment in every journal with its first
+ * record of an epoch > S; numbers of slots begin again at 1, those of all-slot units at 0.
+ *
+ * Who may touch what: a journal is its worker's; fields with _Atomic are read by any thread. The holder
+ * writes the slot's `journaled` and `last_write`; readers under RCU load the latter.
+ */
+#ifndef SHARD_JOURNAL_H
+#define SHARD_JOURNAL_H
+
+#include "proto/slice.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct entry;
+struct keyspace;
+struct shard;
+struct slot;
+
+/* More shards than this nobody runs; a shard's number fits a byte. */
+#define SHARDS_MAX 256
+
+/* No epoch. The first is 1. */
+#define EPOCH_NONE 0
+
+/* Where all journals are: one for the keyspace. Any thread reads. */
+struct epochs {
+	_Atomic uint64_t now;       /* the flusher alone advances it; loaded by each unit that writes */
+	_Atomic uint64_t cut;       /* the generation's: stored before `now` becomes cut + 1 */
+	_Atomic uint64_t cut_before; /* ... of the one before it: stored before `cut` */
+	_Atomic bool always;        /* epochs that begin now say so: stored before `now` (server/flusher.h) */
+	_Atomic uint64_t all_units; /* in this generation; written by who holds all slots */
+	_Atomic uint64_t all_cut;   /* ... the generation that it counts; the same */
+};
+
+/* The effects of one unit of work, one after the other. */
+struct effects {
+	char *buf;
+	size_t len, cap;
+	uint32_t count;
+	uint32_t db_first, db; /* the databases that the first and the last are in */
+};
+
+struct journal {
+	/* this worker only */
+	char *buf;       /* whole records, not yet written */
+	size_t len, cap;
+	struct effects unit; /* of the unit going on */
+	uint32_t db;        /* the database selected at the end of buf */
+	uint64_t all_seen;  /* the last #AL written to this segment */
+	size_t segment_at;  /* from here on buf belongs to the next segment; SIZE_MAX: nothing does */
+	bool on;            /* effects are wanted */
+	/* this worker stores, any thread reads */
+	_Atomic uint64_t appended;    /* bytes of all records ever */
+	_Atomic uint64_t written;     /* ... and of those that a killed process keeps */
+	_Atomic uint64_t epoch;       /* of the last record */
+	_Atomic uint64_t epoch_start; /* `appended` before its first record */
+	_Atomic uint64_t cut;         /* the generation of the last record */
+	_Atomic uint64_t records;     /* ... since its beginning */
+	/* this worker only: up to which byte of each journal replies tell of; 0: of nothing */
+	uint64_t saw[SHARDS_MAX];
+	bool saw_any;
+};
+
+void journal_init(struct journal *journal);
+void journal_deinit(struct journal *journal);
+
+/* --- effects: the executing worker, in a unit of work; nothing when the journal is off --- */
+
+/* Begins an effect of `argc` arguments in this database, each then given by effect_arg(). */
+void effect_begin(struct journal *journal, uint32_t db, uint32_t argc);
+void effect_arg(struct journal *journal, struct slice arg);
+void effect_arg_int(struct journal *journal, int64_t n);
+
+/* "DEL key", and what makes a key as this entry is. */
+void effect_remove(struct journal *journal, uint32_t db, struct slice key);
+/* "HDEL key field" and its like: a part of a value goes. Nothing when the journal is off. */
+void effect_remove_part(struct journal *journal, uint32_t db, const char *name, struct slice key,
+			struct slice part);
+void effect_state(struct journal *journal, uint32_t db, const struct entry *e);
+
+/*
+ * A unit that can't go on now (EXEC while one of its commands waits for an answer) puts its effects by, so
+ * that other units may come between. `kept` is empty before, and after the second.
+ */
+void effects_put_by(struct journal *journal, struct effects *kept);
+void effects_take_back(struct journal *journal, struct effects *kept);
+
+/* --- records --- */
+
+/*
+ * Ends a unit of work: makes its effects a record. By the holder of the slots (NULL: all), before it
+ * releases them. `now`: unix ms, for people who want to go back to a time.
+ */
+void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t count, int64_t now);
+
+/* What came of a write(): `bytes` from the front of buf are in the file. */
+void journal_wrote(struct journal *journal, size_t bytes);
+
+/* --- looking --- */
+
+/* A reply will tell of any slots: all that was journaled up to now. The executing worker. */
+void journal_saw_all(struct shard *shard);
+
+/* A slot's last_write: whose record, and where it ends. 0: none. */
+#define JOURNAL_WORKER_SHIFT 48
+#define JOURNAL_BYTES_MASK   ((1ull << JOURNAL_WORKER_SHIFT) - 1)
+
+/* Notes that a reply will tell of what a slot with this last_write holds. The executing worker. */
+static inline void journal_saw(struct journal *journal, uint64_t last_write)
+{
+	uint64_t end = last_write & JOURNAL_BYTES_MASK;
+	uint64_t *saw = &journal->saw[last_write >> JOURNAL_WORKER_SHIFT];
+	if (end <= *saw)
+		return;
+	*saw = end;
+	journal->saw_any = true;
+}
+
+#endif

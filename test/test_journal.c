@@ -1,0 +1,209 @@
+/* The journal's records: which lines, which effects, and what slots and readers are told. */
+#include "test/store.h"
+
+#include "shard/sweep.h"
+
+#define RECORD_MAX 4096
+
+static struct journal *journal_of(const struct store *s, uint32_t shard)
+{
+	return &s->ks->shards[shard]->journal;
+}
+
+static void journals_on(struct store *s)
+{
+	for (uint32_t i = 0; i < s->ks->shard_count; i++)
+		journal_of(s, i)->on = true;
+}
+
+/* What a journal holds, CR LF shown as '|', and as if it were written now. */
+static const char *taken(struct journal *journal)
+{
+	static char text[RECORD_MAX];
+	size_t n = 0;
+	assert_true(journal->len < sizeof(text));
+	for (size_t i = 0; i < journal->len; i++)
+		if (journal->buf[i] != '\n')
+			text[n++] = (char)(journal->buf[i] == '\r' ? '|' : journal->buf[i]);
+	text[n] = '\0';
+	journal_wrote(journal, journal->len);
+	return text;
+}
+
+/* One worker, one request after another: what stands in the journal after each. */
+static void test_records(void **state)
+{
+	static const struct {
+		const char *label;
+		const char *request;
+		const char *record;
+	} rows[] = {
+		{"the first record opens segment and epoch", "SET {t}1 x",
+		 "#EP:1:1000|#V:15891:1|*2|$6|SELECT|$1|0|*3|$3|SET|$4|{t}1|$1|x|"},
+		{"the request itself", "APPEND {t}1 yz", "#V:15891:2|*3|$6|APPEND|$4|{t}1|$2|yz|"},
+		{"a read has no effect", "GET {t}1", ""},
+		{"a write that changes nothing has none", "SETNX {t}1 no", ""},
+		{"nor has one that fails", "INCR {t}1", ""},
+		{"times are absolute", "SET {t}2 v PX 50",
+		 "#V:15891:3|*5|$3|SET|$4|{t}2|$1|v|$4|PXAT|$4|1050|"},
+		{"SETEX is SET", "SETEX {t}2 1 w",
+		 "#V:15891:4|*5|$3|SET|$4|{t}2|$1|w|$4|PXAT|$4|2000|"},
+		{"KEEPTTL too", "SET {t}2 u KEEPTTL",
+		 "#V:15891:5|*5|$3|SET|$4|{t}2|$1|u|$4|PXAT|$4|2000|"},
+		{"EXPIRE is PEXPIREAT", "EXPIRE {t}1 7",
+		 "#V:15891:6|*3|$9|PEXPIREAT|$4|{t}1|$4|8000|"},
+		{"in the past it is DEL", "EXPIRE {t}1 -1", "#V:15891:7|*2|$3|DEL|$4|{t}1|"},
+		{"GETEX is PERSIST", "GETEX {t}2 PERSIST", "#V:15891:8|*2|$7|PERSIST|$4|{t}2|"},
+		{"sums of fractions are written out", "INCRBYFLOAT {t}3 0.5",
+		 "#V:15891:9|*3|$3|SET|$4|{t}3|$3|0.5|"},
+		{"one slot: the request", "RENAME {t}3 {t}4",
+		 "#V:15891:10|*3|$6|RENAME|$4|{t}3|$4|{t}4|"},
+		{"several slots: what the keys are now", "RENAME {t}4 b",
+		 "#V:3300:1,15891:11|*1|$5|MULTI|*2|$3|DEL|$4|{t}4|*3|$3|SET|$1|b|$3|0.5|*1|$4|EXEC|"},
+		{"each key of them", "MSET a 1 b 2",
+		 "#V:3300:2,15495:1|*1|$5|MULTI|*3|$3|SET|$1|a|$1|1|*3|$3|SET|$1|b|$1|2|*1|$4|EXEC|"},
+		{"all slots", "FLUSHALL", "#ALL:1:0:12|*1|$8|FLUSHALL|"},
+		{"numbers go on", "SET b 1", "#V:3300:3|*3|$3|SET|$1|b|$1|1|"},
+	};
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	s.now = 1000;
+	journals_on(&s);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		store_run(&s, rows[i].request);
+		print_message("# %s\n", rows[i].label);
+		assert_string_equal(taken(journal_of(&s, 0)), rows[i].record);
+	}
+	store_deinit(&s);
+}
+
+/* What had expired is deleted before the request finds nothing; the sweep's deletions are records. */
+static void test_expired(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	s.now = 1000;
+	journals_on(&s);
+	store_run(&s, "SET b 5 PXAT 1001");
+	taken(journal_of(&s, 0));
+	s.now = 2000;
+	store_run(&s, "INCR b");
+	assert_string_equal(taken(journal_of(&s, 0)),
+			    "#V:3300:2|*1|$5|MULTI|*2|$3|DEL|$1|b|*2|$4|INCR|$1|b|*1|$4|EXEC|");
+	store_run(&s, "PEXPIREAT b 2001");
+	taken(journal_of(&s, 0));
+	s.now = 3000;
+	while (sweep_slice(s.ks->shards[0], s.now) || keyspace_keys(s.ks, 0) > 0)
+		;
+	assert_string_equal(taken(journal_of(&s, 0)), "#V:3300:4|*2|$3|DEL|$1|b|");
+	store_deinit(&s);
+}
+
+static void test_databases(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	s.now = 1000;
+	journals_on(&s);
+	s.db = 3;
+	store_run(&s, "SET b 1");
+	assert_string_equal(taken(journal_of(&s, 0)),
+			    "#EP:1:1000|#V:3300:1|*2|$6|SELECT|$1|3|*3|$3|SET|$1|b|$1|1|");
+	s.db = 12;
+	store_run(&s, "SET b 1");
+	assert_string_equal(taken(journal_of(&s, 0)),
+			    "#V:3300:2|*2|$6|SELECT|$2|12|*3|$3|SET|$1|b|$1|1|");
+	store_deinit(&s);
+}
+
+/* Two workers in turn (store.h): numbers count over both, a unit on all slots says who stands where. */
+static void test_two_workers(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 2);
+	s.now = 1000;
+	journals_on(&s);
+	struct journal *first = journal_of(&s, 0), *second = journal_of(&s, 1);
+	store_run(&s, "SET b 1");
+	store_run(&s, "SET b 2");
+	store_run(&s, "SET b 3");
+	store_run(&s, "FLUSHALL");
+	store_run(&s, "SET b 4");
+	assert_string_equal(taken(first),
+			    "#EP:1:1000|#V:3300:1|*2|$6|SELECT|$1|0|*3|$3|SET|$1|b|$1|1|"
+			    "#V:3300:3|*3|$3|SET|$1|b|$1|3|"
+			    "#AL:1|#V:3300:4|*3|$3|SET|$1|b|$1|4|");
+	assert_string_equal(taken(second),
+			    "#EP:1:1000|#V:3300:2|*2|$6|SELECT|$1|0|*3|$3|SET|$1|b|$1|2|"
+			    "#ALL:1:0:2,1:1|*1|$8|FLUSHALL|");
+	store_deinit(&s);
+}
+
+/* Epochs and generations begin where the flusher says. */
+static void test_cut(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	s.now = 1000;
+	journals_on(&s);
+	struct journal *journal = journal_of(&s, 0);
+	store_run(&s, "SET b 1");
+	taken(journal);
+	atomic_store(&s.ks->epochs.now, 2);
+	store_run(&s, "SET b 2");
+	assert_string_equal(taken(journal), "#EP:2:1000|#V:3300:2|*3|$3|SET|$1|b|$1|2|");
+	atomic_store(&s.ks->epochs.cut, 2);
+	store_run(&s, "SET b 3");
+	assert_int_equal(journal->segment_at, SIZE_MAX);
+	size_t before = journal->len;
+	atomic_store(&s.ks->epochs.now, 3);
+	store_run(&s, "SET b 4");
+	assert_int_equal(journal->segment_at, before);
+	journal_wrote(journal, before);
+	assert_int_equal(journal->segment_at, 0);
+	assert_string_equal(taken(journal),
+			    "#EP:3:1000|#V:3300:1|*2|$6|SELECT|$1|0|*3|$3|SET|$1|b|$1|4|");
+	assert_int_equal(atomic_load(&journal->records), 1);
+	store_deinit(&s);
+}
+
+/* Who reads or changes what another wrote has to wait for that one's bytes. */
+static void test_saw(void **state)
+{
+	static const char *const looks[] = {"GET b", "GET absent{b}", "INCR b", "MGET a b"};
+	struct store s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		store_init(&s, 2);
+		journals_on(&s);
+		struct journal *first = journal_of(&s, 0), *second = journal_of(&s, 1);
+		store_run(&s, "SET b 1");
+		assert_int_equal(second->saw[0], 0);
+		store_run(&s, looks[i]);
+		print_message("# %s\n", looks[i]);
+		assert_int_equal(second->saw[0], atomic_load(&first->appended));
+		assert_true(second->saw_any);
+		store_deinit(&s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_records),	    cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_databases),   cmocka_unit_test(test_two_workers),
+		cmocka_unit_test(test_cut),	    cmocka_unit_test(test_saw),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* Journals read back: random commands on several workers, cut anywhere, done again. */
+#include "test/store.h"
+
+#include "persist/merge.h"
+#include "persist/replay.h"
+#include "proto/mem.h"
+#include "shard/sweep.h"
+
+#define WORKERS 3
+#define ROUNDS 40
+#define REQUESTS 1500
+
+struct journals {
+	char *bytes[WORKERS];
+	size_t len[WORKERS];
+};
+
+static void journals_take(struct store *s, struct journals *j)
+{
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		struct journal *journal = &s->ks->shards[i]->journal;
+		j->len[i] = journal->len;
+		j->bytes[i] = mem_alloc(journal->len + 1);
+		if (journal->len > 0)
+			memcpy(j->bytes[i], journal->buf, journal->len);
+	}
+}
+
+static void journals_free(struct journals *j)
+{
+	for (uint32_t i = 0; i < WORKERS; i++)
+		mem_free_unsized(j->bytes[i]);
+}
+
+static bool take(void *arg, const struct merge_record *record)
+{
+	return replay_record(arg, record);
+}
+
+/* Does them again in a fresh store. */
+static void recover(struct store *s, const struct journals *j, uint64_t limit,
+		    struct merge_source *sources)
+{
+	store_init(s, 2);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		sources[i] = (struct merge_source){.worker = i, .bytes = j->bytes[i], .len = j->len[i]};
+	struct replay *replay = replay_begin(s->ks, 2, 5000);
+	assert_true(merge(sources, WORKERS, limit, take, replay));
+	assert_true(replay_drain(replay));
+	assert_string_equal(replay_error(replay), "");
+	replay_end(replay);
+}
+
+/* Of what is alive: what has expired may be there or not. */
+static void digest(struct store *s, char out[64])
+{
+	for (uint32_t i = 0; i < s->ks->shard_count; i++)
+		for (int slices = 0; slices < 2 * SLOT_COUNT / SWEEP_SLOTS;)
+			slices += !sweep_slice(s->ks->shards[i], s->now);
+	snprintf(out, 64, "%s", store_run(s, "DEBUG DIGEST"));
+}
+
+static const char *const requests[] = {
+	"SET %c %d", "SET %c %d PX 3", "SET %c %d KEEPTTL", "SET %c %d NX", "APPEND %c %d", "INCRBY %c %d",
+	"INCRBYFLOAT %c %d.5", "MSET %c 1 %c %d", "MSETNX %c 1 %c %d", "RENAME %c %c", "RENAMENX %c %c",
+	"COPY %c %c", "COPY %c %c DB 3 REPLACE", "DEL %c %c", "GETDEL %c", "GETEX %c PX %d", "PERSIST %c",
+	"PEXPIRE %c %d", "BITOP XOR %c %c %c", "SETBIT %c %d 1", "SETRANGE %c %d xyz", "MOVE %c 1",
+	"FLUSHDB", "SWAPDB 0 1",
+};
+
+/* Keys of one type each, all in one slot. */
+static const char *const collections[] = {
+	"HSET {t}h%c f%d %d g%d 1", "HSETNX {t}h%c f%d %d", "HDEL {t}h%c f%d", "HINCRBY {t}h%c f%d %d",
+	"HINCRBYFLOAT {t}h%c f%d %d.25", "HPEXPIRE {t}h%c %d FIELDS 2 f%d g%d",
+	"HPEXPIRE {t}h%c %d NX FIELDS 1 f%d", "HPERSIST {t}h%c FIELDS 2 f%d g%d",
+	"HGETEX {t}h%c PX %d FIELDS 1 f%d", "HGETEX {t}h%c PERSIST FIELDS 1 f%d",
+	"HGETDEL {t}h%c FIELDS 2 f%d g%d", "HSETEX {t}h%c FNX PX %d FIELDS 1 f%d %d",
+	"HSETEX {t}h%c KEEPTTL FIELDS 1 f%d %d", "HSETEX {t}h%c FXX FIELDS 2 f%d 1 f%d %d",
+	"LPUSH {t}l%c %d x%d", "RPUSH {t}l%c %d y%d %d", "LPOP {t}l%c", "RPOP {t}l%c 2", "LSET {t}l%c %d z",
+	"LMPOP 2 {t}l%c {t}l%c LEFT COUNT 2", "LMOVE {t}l%c {t}l%c LEFT RIGHT", "LTRIM {t}l%c 0 %d",
+	"RPOPLPUSH {t}l%c {t}l%c", "LINSERT {t}l%c BEFORE x%d new", "LREM {t}l%c 0 x%d",
+	"SADD {t}s%c %d m%d %d", "SREM {t}s%c %d", "SPOP {t}s%c", "SPOP {t}s%c %d", "SMOVE {t}s%c {t}s%c m%d",
+	"SUNIONSTORE {t}s%c {t}s%c {t}s%c", "SINTERSTORE {t}s%c {t}s%c {t}s%c",
+	"ZADD {t}z%c %d m%d %d.5 n%d", "ZADD {t}z%c GT %d m%d", "ZINCRBY {t}z%c 0.1 m%d", "ZREM {t}z%c m%d",
+	"ZPOPMIN {t}z%c", "ZPOPMAX {t}z%c 2", "ZMPOP 2 {t}z%c {t}z%c MAX COUNT 3",
+	"ZUNIONSTORE {t}z%c 2 {t}z%c {t}z%c", "ZREMRANGEBYRANK {t}z%c 0 %d", "ZRANGESTORE {t}z%c {t}z%c 0 %d",
+	"RENAME h%c h%c", "COPY s%c l%c", "COPY {t}h%c h%c", "COPY {t}z%c z%c REPLACE", "COPY {t}l%c l%c REPLACE",
+	"COPY {t}s%c s%c", "SMOVE s%c {t}s%c m%d", "SMOVE {t}s%c s%c m%d", "LMOVE {t}l%c l%c LEFT RIGHT", "LMOVE l%c {t}l%c RIGHT LEFT",
+	"RPOPLPUSH l%c l%c", "LMPOP 2 l%c {t}l%c RIGHT COUNT 3", "ZMPOP 2 z%c {t}z%c MIN", "SDIFFSTORE s%c s%c {t}s%c",
+	"ZUNIONSTORE z%c 2 {t}z%c z%c", "RENAME {t}z%c z%c", "RENAME s%c s%c", "ZRANGESTORE z%c {t}z%c 0 %d",
+	"GEOADD {t}g%c %d.5 %d.25 m%d %d 3.5 m%d", "GEOSEARCHSTORE {t}g%c {t}g%c FROMLONLAT 15 37 BYRADIUS 4000 km",
+	"GEOSEARCHSTORE g%c {t}g%c FROMLONLAT 15 37 BYRADIUS 4000 km STOREDIST",
+	"PFADD {t}p%c %d m%d", "PFADD p%c %d", "PFMERGE {t}p%c {t}p%c", "PFMERGE p%c {t}p%c p%c", "PFCOUNT {t}p%c",
+	"SORT {t}s%c ALPHA STORE {t}l%c", "SORT {t}s%c BY nosort STORE l%c", "SORT {t}l%c BY w%c* ALPHA GET # STORE {t}l%c",
+	"RENAME {t}h%c {t}h%c", "COPY {t}s%c {t}s%c REPLACE", "PEXPIRE {t}h%c %d", "DEL {t}z%c", "EXPIRE {t}l%c 1",
+};
+
+#define STRING_REQUESTS (sizeof(requests) / sizeof(requests[0]))
+#define COLLECTION_REQUESTS (sizeof(collections) / sizeof(collections[0]))
+
+/* One random request; letters are keys. Unsuitable ones fail, and that is as good as any. */
+static void run_random(struct store *s, struct check_random *random)
+{
+	char text[128], *at = text;
+	uint64_t which = check_random_below(random, STRING_REQUESTS + COLLECTION_REQUESTS);
+	if (which >= 22 && which < STRING_REQUESTS && check_random_below(random, 8) > 0)
+		which = 0;
+	for (const char *c = which < STRING_REQUESTS ? requests[which]
+						     : collections[which - STRING_REQUESTS];
+	     *c; c++) {
+		if (c[0] == '%' && c[1] == 'c')
+			*at++ = (char)('a' + check_random_below(random, 6));
+		else if (c[0] == '%')
+			at += sprintf(at, "%d", (int)check_random_below(random, 80));
+		else
+			*at++ = *c;
+		c += c[0] == '%';
+	}
+	*at = '\0';
+	s->db = (uint32_t)check_random_below(random, 2);
+	store_run(s, text);
+	s->db = 0;
+}
+
+/* All of it gives the same content, whatever expired meanwhile. */
+static void test_whole(void **state)
+{
+	struct check_random random = check_random_start();
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct store s, again;
+		struct journals j;
+		struct merge_source sources[WORKERS];
+		char before[64], after[64];
+
+		store_init(&s, WORKERS);
+		s.now = 1000;
+		for (uint32_t i = 0; i < WORKERS; i++)
+			s.ks->shards[i]->journal.on = true;
+		for (int i = 0; i < REQUESTS; i++) {
+			s.now += (int64_t)check_random_below(&random, 2);
+			if (check_random_below(&random, 50) == 0)
+				atomic_fetch_add(&s.ks->epochs.now, 1);
+			run_random(&s, &random);
+		}
+		journals_take(&s, &j);
+		recover(&again, &j, EPOCH_NO_LIMIT, sources);
+		for (uint32_t i = 0; i < WORKERS; i++) {
+			assert_int_equal(sources[i].end, MERGE_WHOLE);
+			assert_int_equal(sources[i].taken, j.len[i]);
+		}
+		again.now = s.now;
+		digest(&s, before);
+		digest(&again, after);
+		assert_string_equal(before, after);
+		for (uint32_t db = 0; db < 4; db++)
+			assert_true(keyspace_keys(again.ks, db) >= keyspace_keys(s.ks, db));
+		journals_free(&j);
+		store_deinit(&s);
+		store_deinit(&again);
+	}
+}
+
+/*
+ * A killed process: each journal ends anywhere. Requests count up in one key by turns, and write their
+ * number to another in the same unit: what comes back is one of the states that existed.
+ */
+static void test_cut_anywhere(void **state)
+{
+	struct check_random random = check_random_start();
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct store s, again;
+		struct journals j;
+		struct merge_source sources[WORKERS];
+		char text[64], expected[64];
+		size_t ends[WORKERS][101];
+
+		store_init(&s, WORKERS);
+		for (uint32_t i = 0; i < WORKERS; i++)
+			s.ks->shards[i]->journal.on = true;
+		for (int i = 1; i <= 100; i++) {
+			snprintf(text, sizeof(text), "MSET counter %d copy %d other%d 1", i, i, i % 7);
+			store_run(&s, text);
+			for (uint32_t w = 0; w < WORKERS; w++)
+				ends[w][i] = s.ks->shards[w]->journal.len;
+		}
+		journals_take(&s, &j);
+		for (uint32_t i = 0; i < WORKERS; i++)
+			j.len[i] = check_random_below(&random, j.len[i] + 1);
+		int last = 0;
+		for (bool whole = true; last < 100 && whole;) {
+			for (uint32_t w = 0; w < WORKERS; w++)
+				whole &= ends[w][last + 1] <= j.len[w] ||
+					 (last > 0 && ends[w][last + 1] == ends[w][last]) ||
+					 (last == 0 && ends[w][1] == 0);
+			last += whole;
+		}
+		recover(&again, &j, EPOCH_NO_LIMIT, sources);
+		for (uint32_t i = 0; i < WORKERS; i++) {
+			assert_true(sources[i].taken <= j.len[i]);
+			assert_int_not_equal(sources[i].end, MERGE_DAMAGED);
+		}
+		if (last > 0) {
+			int len = snprintf(expected, sizeof(expected), "%d", last);
+			snprintf(text, sizeof(text), "*2\r\n$%d\r\n%d\r\n$%d\r\n%d\r\n", len, last, len,
+				 last);
+			assert_string_equal(store_run(&again, "MGET counter copy"), text);
+		} else {
+			assert_int_equal(keyspace_keys(again.ks, 0), 0);
+		}
+		journals_free(&j);
+		store_deinit(&s);
+		store_deinit(&again);
+	}
+}
+
+/* A power loss: only epochs up to the limit count, and garbage behind them is no damage. */
+static void test_epoch_limit(void **state)
+{
+	struct store s, again;
+	struct journals j;
+	struct merge_source sources[WORKERS];
+
+	(void)state;
+	store_init(&s, WORKERS);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		s.ks->shards[i]->journal.on = true;
+	for (int i = 0; i < 3; i++)
+		store_run(&s, "INCR b");
+	atomic_store(&s.ks->epochs.now, 2);
+	size_t good = s.ks->shards[0]->journal.len;
+	for (int i = 0; i < 3; i++)
+		store_run(&s, "INCR b");
+	journals_take(&s, &j);
+	recover(&again, &j, 1, sources);
+	assert_string_equal(store_run(&again, "GET b"), "$1\r\n3\r\n");
+	assert_int_equal(sources[0].end, MERGE_BEYOND);
+	assert_int_equal(sources[0].taken, good);
+	assert_int_equal(sources[0].epoch_last, 2);
+	store_deinit(&again);
+
+	memset(j.bytes[0] + good, 0, j.len[0] - good);
+	recover(&again, &j, 1, sources);
+	assert_string_equal(store_run(&again, "GET b"), "$1\r\n3\r\n");
+	assert_int_equal(sources[0].end, MERGE_BEYOND);
+	store_deinit(&again);
+
+	recover(&again, &j, EPOCH_NO_LIMIT, sources);
+	assert_int_equal(sources[0].end, MERGE_DAMAGED);
+	assert_int_equal(sources[0].taken, good);
+	store_deinit(&again);
+	journals_free(&j);
+	store_deinit(&s);
+}
+
+/* One byte changed anywhere: an error or a load, never more than that. */
+static void test_any_byte(void **state)
+{
+	struct check_random random = check_random_start();
+	struct store s, again;
+	struct journals j;
+	struct merge_source sources[WORKERS];
+
+	(void)state;
+	store_init(&s, WORKERS);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		s.ks->shards[i]->journal.on = true;
+	for (int i = 0; i < 12; i++)
+		run_random(&s, &random);
+	store_run(&s, "MSET a 1 b 2 c 3");
+	store_run(&s, "FLUSHALL");
+	store_run(&s, "SET a 1 PXAT 99999");
+	journals_take(&s, &j);
+	for (uint32_t w = 0; w < WORKERS; w++) {
+		for (size_t at = 0; at < j.len[w]; at++) {
+			char old = j.bytes[w][at];
+			j.bytes[w][at] = (char)(old ^ (1 << check_random_below(&random, 8)));
+			store_init(&again, 1);
+			for (uint32_t i = 0; i < WORKERS; i++)
+				sources[i] = (struct merge_source){
+					.worker = i, .bytes = j.bytes[i], .len = j.len[i]};
+			struct replay *replay = replay_begin(again.ks, 1, 1);
+			merge(sources, WORKERS, EPOCH_NO_LIMIT, take, replay);
+			replay_end(replay);
+			store_deinit(&again);
+			j.bytes[w][at] = old;
+		}
+	}
+	journals_free(&j);
+	store_deinit(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_epoch_limit),
+		cmocka_unit_test(test_any_byte),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

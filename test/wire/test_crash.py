@@ -1,0 +1,367 @@
+"""Killed servers: what was told is there after the next start, whole and in order.
+
+Each writer numbers its requests 1, 2, 3, ... and waits for each reply. Request n writes n: to one key, to
+three keys in different slots by MSET, or to three by MULTI, in turns. So what is found after a start
+must be the state after exactly N requests of each writer, with N at least the last that was acknowledged
+and at most the last that was sent; and no reader may have seen more.
+"""
+
+import os
+import random
+import re
+import signal
+
+import threading
+
+import pytest
+
+from resp import Closed, Status
+
+WRITERS = 4
+ROUNDS = 3
+SCALE = int(os.environ.get("SCALE", "1"))
+DATA = "sherd-data"
+
+
+def keys_of(writer, n):
+    """What request n of a writer writes to."""
+    if n % 3 == 1:
+        return ["w%d:single" % writer]
+    return ["w%d:%s:%s" % (writer, "mset" if n % 3 == 2 else "multi", x) for x in "abc"]
+
+
+def state_after(writer, count):
+    """{key: value} after so many requests."""
+    state = {}
+    for n in range(max(1, count - 2), count + 1):
+        state.update({key: b"%d" % n for key in keys_of(writer, n)})
+    return state
+
+
+class Writer(threading.Thread):
+    def __init__(self, server, number, first):
+        super().__init__(daemon=True)
+        self.server, self.number = server, number
+        self.sent = self.acknowledged = first
+        self.problem = None
+
+    def write(self, client, n):
+        words = [word for key in keys_of(self.number, n) for word in (key, str(n))]
+        if n % 3 != 0:
+            return client.command("MSET", *words) == Status("OK")
+        lines = [["MULTI"]] + [["SET", key, str(n)] for key in words[::2]] + [["EXEC"]]
+        return client.pipeline(lines)[-1] == [Status("OK")] * 3
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while True:
+                    self.sent += 1
+                    if not self.write(client, self.sent):
+                        self.problem = "refused"
+                        return
+                    self.acknowledged = self.sent
+        except (OSError, Closed):
+            pass
+
+
+class Reader(threading.Thread):
+    """Sees three keys that are written together; remembers the latest."""
+
+    def __init__(self, server, rng):
+        super().__init__(daemon=True)
+        self.server, self.rng = server, random.Random(rng.random())
+        self.seen = [0] * WRITERS
+        self.problem = None
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while not self.problem:
+                    self.look(client, self.rng.randrange(WRITERS))
+        except (OSError, Closed):
+            pass
+
+    def look(self, client, writer):
+        three = client.command("MGET", *keys_of(writer, self.rng.choice([2, 3])))
+        if len(set(map(repr, three))) != 1:
+            self.problem = "half of a write was seen: %r" % three
+        elif isinstance(three[0], bytes):
+            self.seen[writer] = max(self.seen[writer], int(three[0]))
+
+
+def load(server, rng, counts, stop_at):
+    """Writers and readers until `stop_at` requests have been acknowledged; then the server is killed."""
+    writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
+    readers = [Reader(server, rng) for _ in range(2)]
+    for thread in writers + readers:
+        thread.start()
+    while sum(w.acknowledged for w in writers) - sum(counts) < stop_at:
+        assert any(w.is_alive() for w in writers), [w.problem for w in writers]
+        writers[0].join(.001)
+    server.process.kill()
+    server.process.wait()
+    for thread in writers + readers:
+        thread.join()
+        assert not thread.problem, thread.problem
+    return writers, readers
+
+
+def found(server, writer):
+    """How many requests of the writer are there; fails when that isn't the state after any number."""
+    with server.connect() as client:
+        keys = sorted({key for n in (1, 2, 3) for key in keys_of(writer, n)})
+        values = client.command("MGET", *keys)
+    state = {key: value for key, value in zip(keys, values) if isinstance(value, bytes)}
+    count = max(map(int, state.values()), default=0)
+    assert state == state_after(writer, count), "writer %d: not the state after %d requests: %r" % (
+        writer, count, state)
+    return count
+
+
+def check(server, writers, readers, least=None):
+    counts = []
+    for w in writers:
+        count = found(server, w.number)
+        told = w.acknowledged if least is None else least[w.number]
+        seen = max(r.seen[w.number] for r in readers) if least is None else 0
+        assert max(told, seen) <= count <= w.sent, \
+            "writer %d: %d requests found, %d acknowledged, %d seen, %d sent" % (
+                w.number, count, told, seen, w.sent)
+        counts.append(count)
+    return counts
+
+
+def wait_until_loaded(server):
+    with server.connect() as client:
+        while b"loading:1" in client.command("INFO", "persistence"):
+            pass
+
+
+def begin(start, kind, directory, policy):
+    server = start(kind, ("appendonly", "yes"), ("appendfsync", policy), ("dir", str(directory)))
+    wait_until_loaded(server)
+    return server
+
+
+def seeded():
+    seed = int(os.environ.get("SEED", "1"))
+    print("SEED=%d" % seed)
+    return random.Random(seed)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("policy", ["everysec", "always", "no"])
+def test_killed(kind, start, tmp_path, policy):
+    rng = seeded()
+    counts = [0] * WRITERS
+    for _ in range(ROUNDS * SCALE):
+        server = begin(start, kind, tmp_path, policy)
+        assert [found(server, i) for i in range(WRITERS)] == counts
+        writers, readers = load(server, rng, counts, rng.randrange(1, 1500))
+        server = begin(start, kind, tmp_path, policy)
+        counts = check(server, writers, readers)
+        server.process.send_signal(rng.choice([signal.SIGTERM, signal.SIGKILL]))
+        server.process.wait()
+
+
+# Waiters
+
+
+class Pusher(threading.Thread):
+    """Pushes numbers."""
+
+    def __init__(self, server, first):
+        super().__init__(daemon=True)
+        self.server, self.sent, self.acknowledged = server, first, first
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while True:
+                    self.sent += 1
+                    client.command("RPUSH", "queue", str(self.sent))
+                    self.acknowledged = self.sent
+        except (OSError, Closed):
+            pass
+
+
+class Mover(threading.Thread):
+    """Waits for numbers, and moves them to a key in another slot."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.last = server, 0
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while True:
+                    self.last = int(client.command("BLMOVE", "queue", "done", "LEFT", "RIGHT", "0"))
+        except (OSError, Closed):
+            pass
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_killed_while_others_wait(kind, start, tmp_path, policy):
+    """Each number is in one of the two lists, once, and in order; what was told is there."""
+    rng = seeded()
+    count = 0
+    for _ in range(ROUNDS * SCALE):
+        server = begin(start, kind, tmp_path, policy)
+        pusher, movers = Pusher(server, count), [Mover(server) for _ in range(3)]
+        for thread in [pusher] + movers:
+            thread.start()
+        goal = count + rng.randrange(1, 800)
+        while pusher.acknowledged < goal:
+            assert pusher.is_alive()
+            pusher.join(.001)
+        server.process.kill()
+        server.process.wait()
+        for thread in [pusher] + movers:
+            thread.join()
+        server = begin(start, kind, tmp_path, policy)
+        with server.connect() as client:
+            done, queue = (client.command("LRANGE", key, "0", "-1") for key in ("done", "queue"))
+        count = len(done) + len(queue)
+        assert [int(x) for x in done + queue] == list(range(1, count + 1))
+        assert pusher.acknowledged <= count <= pusher.sent
+        assert len(done) >= max(mover.last for mover in movers)
+        server.process.kill()
+        server.process.wait()
+
+
+# Power loss
+
+
+def crc64(data):
+    """As in RDB files: bit by bit."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x95ac9329ac4bc9b5 if crc & 1 else 0)
+    return crc
+
+
+def other_boot(directory):
+    """As if the system had been started again."""
+    path = directory / DATA / "MANIFEST"
+    text = re.sub(rb"boot \S+", b"boot 00000000-0000-0000-0000-000000000000", path.read_bytes())
+    text = text[:text.index(b"end ")]
+    path.write_bytes(text + b"end %016x\n" % crc64(text))
+
+
+def journals(directory):
+    return {path: path.stat().st_size for path in (directory / DATA).glob("journal-*.aof")}
+
+
+def lose_tails(directory, rng, synced):
+    """Cuts journals anywhere behind what was synced, or leaves holes there."""
+    for path, size in journals(directory).items():
+        keep = rng.randrange(synced.get(path, 0), size + 1)
+        with open(path, "r+b") as file:
+            if rng.random() < .5:
+                file.truncate(keep)
+            else:
+                file.seek(keep)
+                file.write(b"\0" * rng.randrange(0, size - keep + 1))
+
+
+def quiet_lengths(server, directory):
+    """Nobody writes: waits until all is durable; how long the journals are then."""
+    with server.connect() as client:
+        while b"journal_lag_bytes:0\r\n" not in client.command("INFO", "persistence"):
+            pass
+    return journals(directory)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_power_loss(kind, start, tmp_path, policy):
+    """What was durable at some moment is there; of what came later each writer has a prefix."""
+    rng = seeded()
+    counts = [0] * WRITERS
+    for _ in range(ROUNDS * SCALE):
+        server = begin(start, kind, tmp_path, policy)
+        with server.connect() as client:
+            for i in range(WRITERS):
+                writer = Writer(server, i, counts[i])
+                for n in range(counts[i] + 1, counts[i] + 4):
+                    assert writer.write(client, n)
+                counts[i] += 3
+        synced = quiet_lengths(server, tmp_path)
+        writers, readers = load(server, rng, counts, rng.randrange(1, 1500))
+        lose_tails(tmp_path, rng, synced)
+        other_boot(tmp_path)
+        server = begin(start, kind, tmp_path, policy)
+        counts = check(server, writers, readers, least=counts)
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.mark.sherd_only
+def test_damage_in_the_middle(kind, start, tmp_path):
+    """A journal that was whole, and isn't any more: no start, and a reason with the place."""
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        for i in range(50):
+            client.command("SET", "k%d" % i, "v" * 50)
+    server.process.terminate()
+    assert server.process.wait() == 0
+    path = max((tmp_path / DATA).glob("journal-1-*.aof"), key=lambda p: p.stat().st_size)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"$50", len(data) // 2)
+    data[at] = ord("x")
+    path.write_bytes(data)
+    server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
+    assert server.wait_exit() == 1
+    assert re.search(r"journal-1-0-\d.aof is damaged at byte \d+ of %d" % len(data), server.log())
+
+
+@pytest.mark.sherd_only
+def test_damaged_manifest(kind, start, tmp_path):
+    server = begin(start, kind, tmp_path, "everysec")
+    server.process.terminate()
+    server.process.wait()
+    path = tmp_path / DATA / "MANIFEST"
+    path.write_bytes(path.read_bytes().replace(b"stretch 1", b"stretch 2"))
+    server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
+    assert server.wait_exit() == 1
+    assert "MANIFEST is damaged at line" in server.log()
+
+
+@pytest.mark.sherd_only
+def test_other_number_of_workers(start, tmp_path):
+    rng = seeded()
+    expected = {}
+    for workers in ("2", "5", "1", "3"):
+        server = start("sherd-2", ("appendonly", "yes"), ("dir", str(tmp_path)), ("workers", workers))
+        wait_until_loaded(server)
+        with server.connect() as client:
+            for key, value in expected.items():
+                assert client.command("GET", key) == value
+            for _ in range(200):
+                key, value = "k%d" % rng.randrange(100), b"%d" % rng.random().__hash__()
+                expected[key] = value
+                assert client.command("SET", key, value) == Status("OK")
+        server.process.terminate()
+        assert server.process.wait() == 0
+
+
+@pytest.mark.sherd_only
+def test_redis_check_aof_accepts_the_journals(kind, start, tmp_path):
+    import subprocess
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        client.pipeline(["SET a 1", "MSET a 1 b 2 c 3", "SELECT 3", "RENAME a b", "SET x y EX 100",
+                         "FLUSHALL", "HSET h f v"])
+    server.process.terminate()
+    assert server.process.wait() == 0
+    for path in journals(tmp_path):
+        if path.stat().st_size:
+            done = subprocess.run(["redis-check-aof", str(path)], capture_output=True, text=True)
+            assert done.returncode == 0 and "is valid" in done.stdout, done.stdout
