@@ -69,7 +69,8 @@ static void flush_replies(struct worker *worker)
 static void write_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
-	if (!journal->on || journal->len == 0)
+	/* While data is loaded `on` is the loader's; nothing stands in the journal then. */
+	if (journal->len == 0 || !journal->on)
 		return;
 	flusher_write(&worker->server->flusher, worker->id);
 	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |
