@@ -53,10 +53,15 @@ void serve_deinit(struct worker *worker)
 
 /* --- running a handler --- */
 
+/* Whether it is asked to when it finds much to do; others are never long, or as long as they are. */
+static bool takes_turns(const struct command *cmd)
+{
+	return cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS || cmd->route == ROUTE_PATTERNS;
+}
+
 struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			   struct reply *reply)
 {
-	enum command_route route = (enum command_route)request->cmd->route;
 	return (struct ctx){.cmd = request->cmd,
 			    .argv = request->argv,
 			    .argc = request->argc,
@@ -68,8 +73,7 @@ struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			    .reply = reply,
 			    .ks = worker->server->ks,
 			    .shard = worker->shard,
-			    .long_from = route == ROUTE_KEY || route == ROUTE_KEYS ? LONG_ELEMENTS
-										    : 0,
+			    .long_from = takes_turns(request->cmd) ? LONG_ELEMENTS : 0,
 			    .no_touch = request->no_touch};
 }
 
@@ -203,7 +207,7 @@ static void begin_op_time(struct worker *worker, struct op *op)
 	worker->cycles = now;
 }
 
-/* A request that takes turns, on these slots. */
+/* A request that takes turns, on these slots (NULL: all). */
 static bool route_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
 		       struct slot *const *slots, uint32_t count)
 {
@@ -322,6 +326,8 @@ static bool route_all(struct worker *worker, struct pending *p, struct reply *re
 	ctx.keys = worker->keys;
 	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
+	if (ctx.need_turns)
+		return route_long(worker, p, &ctx, NULL, SLOT_COUNT);
 	finish_here(worker, p, &ctx, errors);
 	return true;
 }

@@ -85,6 +85,7 @@ struct ctx {
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
 	bool need_turns;  /* it has refused to do so much in one go: run again as long work (turn.h) */
 	bool droppable;   /* while it takes turns: it owns nothing, and may be ended by forgetting it */
+	bool only_reads;  /* ... it stores nothing, though its command may (SORT) */
 	bool own_effects; /* the handler has said what its effects are */
 	uint64_t dirty;   /* changes made */
 	struct ctx_block block;

@@ -82,6 +82,13 @@ SHOWN = [
     ("ZINTER 2 {t}z {t}zhalf", None, FIELDS[:HALF]),
     ("ZDIFF 2 {t}z {t}zhalf", None, FIELDS[HALF:]),
     ("ZINTERCARD 2 {t}z {t}zhalf", None, HALF),
+    ("SORT {t}l ALPHA", None, sorted(FIELDS)),
+    ("SORT {t}s ALPHA DESC LIMIT 5 9000", None, sorted(FIELDS)[::-1][5:9005]),
+    ("SORT_RO {t}z BY nosort DESC", None, FIELDS[::-1]),
+    ("SORT_RO {t}z BY nosort LIMIT 7 9000", None, FIELDS[7:9007]),
+    ("SORT {t}l BY none_* DESC", None, sorted(FIELDS)[::-1]),
+    ("SORT_RO {t}l BY none_* ALPHA", None, FIELDS),
+    ("SORT {t}l BY nosort GET # GET # LIMIT 9 3000", None, [x for f in FIELDS[9:3009] for x in (f, f)]),
 ]
 
 
@@ -124,6 +131,10 @@ CHANGES = [
     ("ZUNIONSTORE {t}c 2 {t}z {t}zhalf", COUNT, [("ZSCORE {t}c f9", b"18"), ("ZCARD {t}c", COUNT)]),
     ("ZINTERSTORE {t}z 2 {t}z {t}zhalf", HALF, [("ZSCORE {t}z f9", b"18"), ("ZCARD {t}z", HALF)]),
     ("ZDIFFSTORE {t}c 2 {t}z {t}zhalf", HALF, [("ZCARD {t}c", HALF)]),
+    ("SORT {t}l ALPHA DESC STORE {t}c", COUNT, [("LRANGE {t}c 0 -1", sorted(FIELDS)[::-1])]),
+    ("SORT {t}s BY nosort STORE {t}s", COUNT, [("LRANGE {t}s 0 -1", sorted(FIELDS))]),
+    ("SORT {t}l BY nosort GET none_* GET # STORE {t}l", 2 * COUNT,
+     [("LRANGE {t}l 0 3", [b"", b"f0", b"", b"f1"]), ("LLEN {t}l", 2 * COUNT)]),
     ("ZRANGESTORE {t}c {t}z 0 -1", COUNT, [("ZRANK {t}c f19999", 19999)]),
     ("ZREMRANGEBYRANK {t}z 0 14999", 15000, [("ZRANGE {t}z 0 0", [b"f15000"]), ("ZCARD {t}z", 5000)]),
     ("ZREMRANGEBYSCORE {t}z 5000 9999", 5000, [("ZRANK {t}z f10000", 5000), ("ZCARD {t}z", 15000)]),
@@ -166,11 +177,14 @@ def test_counted(server):
         client("HGETALL {t}h")
         client("LREM {t}l 0 nothing")
         client("SINTER {t}s {t}half")
+        client("SORT {t}l ALPHA")
+        client("SORT_RO {t}l BY none_* ALPHA")
+        client("SORT {t}l BY nosort LIMIT 3 100 STORE {t}c")
         info = server.info()
-        assert path_long(server) == before + 3
+        assert path_long(server) == before + 5
         for name in ("hgetall", "lrem", "sinter"):
             assert info["cmdstat_" + name].startswith("calls=1,"), name
-        assert (info["keyspace_hits"], info["keyspace_misses"]) == ("3", "0")
+        assert (info["keyspace_hits"], info["keyspace_misses"]) == ("6", str(COUNT))
 
 
 @pytest.mark.sherd_only
