@@ -174,6 +174,19 @@ void set_sample(const struct set *set, struct shard *shard, size_t count, set_vi
 		walk_packed(set, choose, &choice);
 }
 
+/* To put an element into a set takes as long as about so many lookups. */
+#define GATHER_LOOKUPS 4
+
+struct diff_plan diff_plan(uint64_t first, uint64_t others, uint64_t other_count)
+{
+	uint64_t one_by_one = first * (1 + other_count);
+	uint64_t together = 2 * first + GATHER_LOOKUPS * others;
+
+	if (together < one_by_one)
+		return (struct diff_plan){true, together};
+	return (struct diff_plan){false, one_by_one};
+}
+
 void set_reply_member(struct reply *r, struct listpack_item member)
 {
 	if (listpack_item_is_number(member))

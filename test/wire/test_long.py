@@ -200,6 +200,25 @@ def test_few_of_many_are_not_long(server):
 
 
 @pytest.mark.sherd_only
+def test_differences_of_many_small_sets_are_not_long(server):
+    """Each member is looked up once in all that is taken away; a small first set, once in each large one."""
+    with server.connect() as client:
+        fill_all(client)
+        client.pipeline(["SADD {t}first " + b" ".join(FIELDS[:100]).decode()] +
+                        ["SADD {t}s%d f%d" % (i, i) for i in range(300)])
+        client("ZUNIONSTORE {t}zfirst 1 {t}first")
+        others = ["{t}s%d" % i for i in range(5, 300)]
+        before = path_long(server)
+        for name, keys in (("SDIFF", ["{t}first"]), ("ZDIFF", [296, "{t}first"]), ("ZDIFF", [296, "{t}zfirst"])):
+            assert sorted(client.command(name, *keys, *others)) == sorted(FIELDS[:5])
+        assert client.command("SDIFFSTORE", "{t}c", "{t}first", *others) == 5
+        assert client.command("ZDIFFSTORE", "{t}c", 296, "{t}zfirst", *others) == 5
+        assert client("SDIFF {t}s1 {t}s {t}half") == []
+        assert client("ZDIFF 3 {t}s1 {t}z {t}zhalf") == []
+        assert path_long(server) == before
+
+
+@pytest.mark.sherd_only
 def test_too_much_is_refused_at_once(server):
     """What can't be shown isn't begun, however short the elements."""
     with server.connect() as client:
