@@ -16,6 +16,7 @@
 #include "shard/hold.h"
 #include "shard/turn.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 struct long_run {
@@ -57,6 +58,7 @@ static void run_fiber(void *arg)
 	struct long_run *run = arg;
 
 	execute(&run->ctx);
+	assert(!run->ctx.block.wanted);
 }
 
 /* --- around it --- */
@@ -144,16 +146,13 @@ static void long_run_free(struct job *job)
 {
 	struct long_run *run = (struct long_run *)job;
 
-	if (!run->stored)
-		effects_take_back(&run->worker->shard->journal, run->effects);
-	if (run->ready.first)
-		run->ctx.stored |= blocked_serve(&run->ready, run->worker->shard, run->slots,
-						 run->slot_count, run->ctx.clock);
-	if (run->stored)
+	if (run->stored) {
 		*run->stored |= run->ctx.stored;
-	else
-		slots_release(run->ctx.shard, run->slots, run->slot_count, run->ctx.stored,
-			      run->ctx.now);
+	} else {
+		effects_take_back(&run->worker->shard->journal, run->effects);
+		unit_end(&run->ready, run->ctx.shard, run->slots, run->slot_count, run->ctx.stored,
+			 run->ctx.now, &run->worker->server->clock.now_ms);
+	}
 	fiber_free(run->fiber);
 	run->worker->long_runs--;
 	mem_free(run, long_run_bytes(run->ctx.key_count, run->slots ? run->slot_count : 0));
@@ -210,6 +209,7 @@ bool long_run_begin(struct worker *worker, struct op *op, const struct ctx *ctx,
 		run->slots = NULL;
 	run->slot_count = count;
 	run->ctx.ready = &run->ready;
+	effects_put_by(&worker->shard->journal, run->effects);
 	run->ctx.quiet = (op->request.cmd->flags & CMD_READONLY) || ctx->only_reads;
 	for (uint32_t i = 0; run->ctx.quiet && i < count; i++)
 		slot_quiet(slots ? slots[i] : &ctx->ks->slots[i]);

@@ -207,20 +207,28 @@ static void begin_op_time(struct worker *worker, struct op *op)
 	worker->cycles = now;
 }
 
+bool serve_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
+		struct slot *const *slots, uint32_t count)
+{
+	struct op *op = detach(p);
+	if (!long_run_begin(worker, op, ctx, slots, count)) {
+		attach_again(p);
+		return false;
+	}
+	begin_op_time(worker, op);
+	return true;
+}
+
 /* A request that takes turns, on these slots (NULL: all). */
 static bool route_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
 		       struct slot *const *slots, uint32_t count)
 {
 	if (!long_run_room(worker) || !serve_hold(worker, slots, count))
 		return false;
-	struct op *op = detach(p);
-	if (!long_run_begin(worker, op, ctx, slots, count)) {
-		attach_again(p);
-		slots_release(worker->shard, slots, count, false, ctx->now);
-		return false;
-	}
-	begin_op_time(worker, op);
-	return true;
+	if (serve_long(worker, p, ctx, slots, count))
+		return true;
+	slots_release(worker->shard, slots, count, false, ctx->now);
+	return false;
 }
 
 /* A request on one slot. */
@@ -305,16 +313,9 @@ static bool route_blocking(struct worker *worker, struct pending *p, struct repl
 	uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
 	if (!blocked_run(worker, p, &ctx, slots))
 		return false;
-	if (!p->conn->blocked)
+	if (!p->conn->op)
 		finish_here(worker, p, &ctx, errors);
 	return true;
-}
-
-/* A flush waits until few entries of earlier ones are left: who fills and flushes takes no more and more. */
-static bool must_free_first(const struct worker *worker, const struct command *cmd)
-{
-	return (cmd->id == CMD_flushall || cmd->id == CMD_flushdb) &&
-	       worker->shard->retire.flushed > FLUSHED_MAX;
 }
 
 /* A request on every slot; it may have keys all the same. */
@@ -324,7 +325,8 @@ static bool route_all(struct worker *worker, struct pending *p, struct reply *re
 	uint32_t errors = reply->errors;
 	ctx.key_count = serve_keys(worker, &p->request);
 	ctx.keys = worker->keys;
-	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
+	if ((is_flush(p->request.cmd) && flush_waits(worker)) ||
+	    !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
 	if (ctx.need_turns)
 		return route_long(worker, p, &ctx, NULL, SLOT_COUNT);

@@ -79,6 +79,7 @@ struct ctx {
 	bool may_block;      /* not inside a transaction */
 	bool quiet;          /* ... but may not: readers read what it reads (slot_quiet) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
+	uint64_t pop_max;    /* at most so many elements for who has waited (blocked.h); 0: any number */
 	uint64_t long_from;  /* with more elements than this it is to take turns; 0: it runs as it is */
 	/* results */
 	bool stored;      /* something that readers can see */
@@ -169,6 +170,14 @@ static inline bool ctx_long_read(struct ctx *ctx, uint64_t elements)
 {
 	ctx->droppable = true;
 	return ctx_long(ctx, elements);
+}
+
+/* How many of `length` elements who asks for `count` may pop. */
+static inline uint64_t ctx_pop_count(const struct ctx *ctx, uint64_t length, uint64_t count)
+{
+	if (ctx->pop_max > 0 && count > ctx->pop_max)
+		count = ctx->pop_max;
+	return count < length ? count : length;
 }
 
 /*

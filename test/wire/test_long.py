@@ -12,6 +12,7 @@ from resp import Client, Error, NIL_BULK, Status, TIMEOUT_S, encode
 SCALE = float(os.environ.get("SCALE", "1"))
 COUNT = 20_000                  # elements of a value that takes turns
 HALF = COUNT // 2
+GIVEN = 16384                   # elements that are given to who waits at once
 HUGE = 400_000                  # ... and of one that takes many
 
 FIELDS = [b"f%d" % i for i in range(COUNT)]
@@ -39,6 +40,13 @@ def path_long(server):
     lines = [v for k, v in server.info("workers").items() if k.startswith("worker") and "=" in v]
     return sum(int(part.split("=")[1]) for line in lines for part in line.split(",")
                if part.startswith("path_long="))
+
+
+def wait_for_blocked(server, count):
+    deadline = time.monotonic() + TIMEOUT_S
+    while server.info("clients")["blocked_clients"] != str(count):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(.005)
 
 
 def settled(server):
@@ -246,6 +254,32 @@ def test_nothing_but_reads(server):
         fill_all(client)
         pairs, members = client.pipeline(["MULTI", "HGETALL {t}h", "SMEMBERS {t}s", "EXEC"])[-1]
         assert same("pairs", pairs, PAIRS) and sorted(members) == sorted(FIELDS)
+
+
+@pytest.mark.sherd_only
+def test_blocking_pops(server):
+    """What is there is popped in turns; who has waited gets what one unit of work gives away, in order."""
+    with server.connect() as client, server.connect() as one, server.connect() as two:
+        fill_all(client)
+        before = path_long(server)
+        assert client("BLMPOP 0 2 {t}none {t}l LEFT COUNT %d" % HALF) == [b"{t}l", FIELDS[:HALF]]
+        key, popped = client("BZMPOP 0 2 {t}none {t}z MAX COUNT %d" % HALF)
+        assert key == b"{t}z" and [x for x, _ in popped] == FIELDS[HALF:][::-1]
+        assert path_long(server) == before + 2
+        assert (client("LLEN {t}l"), client("ZCARD {t}z")) == (HALF, HALF)
+        client("DEL {t}l {t}z")
+        fill_all(client)
+        for line, then, shown in (("BLMPOP 0 1 {t}w LEFT COUNT 1000000", "RENAME {t}l {t}w", lambda x: x),
+                                  ("BZMPOP 0 1 {t}w MIN COUNT 1000000", "RENAME {t}z {t}w",
+                                   lambda x: [member for member, _ in x])):
+            for waiter in (one, two):
+                waiter.send(encode(line.split()))
+                wait_for_blocked(server, 1 if waiter is one else 2)
+            assert client(then) == Status("OK")
+            first, second = shown(one.read()[1]), shown(two.read()[1])
+            assert len(first) == GIVEN and first + second == FIELDS
+            assert client("EXISTS {t}w") == 0
+        settled(server)
 
 
 # --- others meanwhile ---
