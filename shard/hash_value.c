@@ -9,6 +9,7 @@
 
 #include "proto/mem.h"
 #include "shard/hash_packed.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 
@@ -112,17 +113,25 @@ static void element_visit(void *arg, struct entry *element)
 
 /* --- both --- */
 
-size_t hash_length(const struct entry *e, int64_t now)
+size_t hash_length(struct shard *shard, const struct entry *e, int64_t now)
 {
 	const struct dict *dict = entry_dict(e);
 
 	if (dict)
-		return dict_count_live(dict, now);
+		return dict_count_live(dict, shard, now);
 	const char *lp = entry_packed(e);
 	if (!entry_triples(e))
 		return listpack_count(lp) / 2;
 	size_t live = packed_live(lp, true, now);
 	return (listpack_count(lp) - listpack_range_count(lp, listpack_first(lp), live)) / 3;
+}
+
+size_t hash_length_most(const struct entry *e, int64_t now)
+{
+	const struct dict *dict = entry_dict(e);
+
+	return dict && dict_count(dict) > LONG_ELEMENTS ? dict_count(dict)
+							: hash_length(NULL, e, now);
 }
 
 bool hash_empty(const struct entry *e, int64_t now)
@@ -215,7 +224,7 @@ void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64
 			    &(struct element_visit){now, visit, arg});
 		return;
 	}
-	length = hash_length(e, now);
+	length = hash_length(shard, e, now);
 	packed_walk(e, now, packed_choose,
 		    &(struct packed_choice){shard, count < length ? count : length, length, visit,
 					    arg});
