@@ -7,6 +7,7 @@
 #include "shard/dict.h"
 
 #include "proto/mem.h"
+#include "shard/choice.h"
 #include "shard/turn.h"
 
 #include <assert.h>
@@ -131,34 +132,26 @@ static bool sample_draw(const struct dict *dict, struct shard *shard, size_t cou
 	return found == count;
 }
 
-/* Each element in turn is chosen with the chance that is left: those wanted over those to come. */
-struct choice {
-	struct shard *shard;
+struct live_choice {
+	struct choice choice;
 	int64_t now;
-	size_t wanted;
-	size_t left;
 	void (*visit)(void *arg, struct entry *e);
 	void *arg;
 };
 
 static void choice_visit(void *arg, struct entry *e)
 {
-	struct choice *choice = arg;
+	struct live_choice *live = arg;
 
-	turn_step(choice->shard);
-	if (choice->wanted == 0 || choice->left == 0 || entry_expired(e, choice->now))
-		return;
-	if (shard_random(choice->shard) % choice->left-- >= choice->wanted)
-		return;
-	choice->wanted--;
-	choice->visit(choice->arg, e);
+	turn_step(live->choice.shard);
+	if (!entry_expired(e, live->now) && choose(&live->choice))
+		live->visit(live->arg, e);
 }
 
 /* A sample of few elements is drawn, one of many chosen on a walk over all. */
 void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
 		 void (*visit)(void *arg, struct entry *e), void *arg)
 {
-	struct choice choice = {shard, now, count, 0, visit, arg};
 	struct drawn drawn = {NULL, 3};
 
 	if (count < dict_count(dict) / 3) {
@@ -174,10 +167,9 @@ void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int
 		if (enough)
 			return;
 	}
-	choice.left = dict_count_live(dict, shard, now);
-	if (choice.wanted > choice.left)
-		choice.wanted = choice.left;
-	dict_walk(dict, choice_visit, &choice);
+	struct live_choice live = {
+		choice_of(shard, count, dict_count_live(dict, shard, now)), now, visit, arg};
+	dict_walk(dict, choice_visit, &live);
 }
 
 /* NULL where draws meet none that has not expired. */

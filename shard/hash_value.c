@@ -8,6 +8,7 @@
 #include "shard/hash_value.h"
 
 #include "proto/mem.h"
+#include "shard/choice.h"
 #include "shard/hash_packed.h"
 #include "shard/turn.h"
 
@@ -191,26 +192,18 @@ uint64_t hash_scan(const struct entry *e, uint64_t cursor, size_t count, int64_t
 
 /* --- random --- */
 
-/*
- * Each field in turn is chosen with the chance that is left: as many as are wanted over as many as
- * there are. So every set of `count` fields is as likely as any other.
- */
 struct packed_choice {
-	struct shard *shard;
-	size_t wanted;
-	size_t left;
+	struct choice choice;
 	hash_visit *visit;
 	void *arg;
 };
 
 static void packed_choose(void *arg, const struct hash_field *field)
 {
-	struct packed_choice *choice = arg;
+	struct packed_choice *packed = arg;
 
-	if (shard_random(choice->shard) % choice->left-- >= choice->wanted)
-		return;
-	choice->wanted--;
-	choice->visit(choice->arg, field);
+	if (choose(&packed->choice))
+		packed->visit(packed->arg, field);
 }
 
 void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64_t now,
@@ -226,8 +219,7 @@ void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64
 	}
 	length = hash_length(shard, e, now);
 	packed_walk(e, now, packed_choose,
-		    &(struct packed_choice){shard, count < length ? count : length, length, visit,
-					    arg});
+		    &(struct packed_choice){choice_of(shard, count, length), visit, arg});
 }
 
 static void packed_random(struct shard *shard, const struct entry *e, size_t count, int64_t now,
