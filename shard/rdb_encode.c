@@ -317,7 +317,7 @@ static void write_field(void *arg, const struct hash_field *field)
 
 static void write_fields(const struct entry *e, struct rdb_out *out, int64_t earliest)
 {
-	rdb_write_length(out, hash_length(e, INT64_MIN));
+	rdb_write_length(out, hash_length(NULL, e, INT64_MIN));
 	hash_walk(e, INT64_MIN, write_field, &(struct field_writing){out, earliest});
 }
 

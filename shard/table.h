@@ -82,8 +82,11 @@ void table_prefetch_bucket(const struct table *t, uint64_t hash);
 void table_prefetch_entry(const struct table *t, uint64_t hash);
 
 size_t table_count(const struct table *t);
-/* How many of them have expired: looks only into buckets that may hold one. */
-size_t table_count_expired(const struct table *t, int64_t now);
+/*
+ * How many have expired, block by block: those of the block at *from, 0 at first and after the last one. Looks
+ * only into buckets that may hold one.
+ */
+size_t table_count_expired(const struct table *t, uint32_t *from, int64_t now);
 
 /*
  * Walks the table in order of home buckets, one home bucket at a call. `position` starts at 0 and
@@ -141,6 +144,12 @@ int64_t table_sweep(struct table *t, int64_t now, size_t max,
 /* The same for large tables: goes on at *from (0 at first), where the last call left off. */
 int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
 			 void (*expired)(void *arg, struct entry *e), void *arg);
+/*
+ * The same in so many blocks at most. Lowers *earliest to what is left in these; true, and *from is 0 again, when
+ * the last one was among them.
+ */
+bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_t now, size_t max,
+			void (*expired)(void *arg, struct entry *e), void *arg, int64_t *earliest);
 
 /* Empties the table and returns what it was (for retire_table), 0 when it was empty. */
 uint64_t table_take(struct table *t);
