@@ -319,7 +319,7 @@ static void release_kept(struct store *s)
 	store_collect(s);
 }
 
-/* The snapshot gets on by a slot, or ends. */
+/* The snapshot gets on by a slot, and maybe those up to the next one; or ends. */
 static void model_pass(struct model *m)
 {
 	uint32_t seen = 0;
@@ -327,8 +327,11 @@ static void model_pass(struct model *m)
 	model_check(m);
 	assert_true(freeze_slot_ready(&m->s.ks->slots[m->slots[m->passed]], &seen));
 	freeze_pass(m->s.ks, m->slots[m->passed] + 1);
-	if (++m->passed < TAGS)
+	if (++m->passed < TAGS) {
+		if (below(m, 4) > 0)
+			freeze_pass(m->s.ks, m->slots[m->passed]);
 		return;
+	}
 	freeze_end(m->s.ks);
 	m->cut = 0;
 	release_kept(&m->s);
