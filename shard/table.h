@@ -24,6 +24,9 @@
  *     root, or of each directory word that named the old one), and from then on only they are
  *     written. The old version is frozen and retired. A reader in it reads the state at the switch.
  *  3. Only the holder writes. Nobody keeps a pointer from one command to the next.
+ *  4. A block or directory that was there when a snapshot's cut came, and that it still has to read, is left
+ *     as it was (freeze.h): a copy takes its place, and is changed. But for expiries in metas and
+ *     headers, which are bounds and mean nothing to the snapshot.
  *
  * A reader may meet any state between two stores of the holder; it is safe (never leaves a block,
  * always ends, finds only whole entries, and every entry that is there all the time). That what it
@@ -150,6 +153,12 @@ int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t ma
  */
 bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_t now, size_t max,
 			void (*expired)(void *arg, struct entry *e), void *arg, int64_t *earliest);
+
+/*
+ * Whether an entry that was taken out, of that hash, is not in the table that this root word led to once. Nor
+ * is what hangs off it, then: only a structure may be older than its entry, so false is said of those.
+ */
+bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e);
 
 /* Empties the table and returns what it was (for retire_table), 0 when it was empty. */
 uint64_t table_take(struct table *t);
