@@ -31,6 +31,7 @@ enum retired_kind {
 	RETIRED_ENTRY,
 	RETIRED_ENTRY_SHALLOW,
 	RETIRED_TABLE,
+	RETIRED_BLOB,
 };
 
 #define KIND_BITS 3
@@ -145,6 +146,11 @@ void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born)
 		retire_push(r, ptr, size, RETIRED_MEMORY);
 	else
 		ring_push(r, retired_make(ptr, size, RETIRED_MEMORY));
+}
+
+void retire_blob(struct retire *r, struct blob *blob)
+{
+	retire_push(r, blob, blob->len, RETIRED_BLOB);
 }
 
 void retire_entry_unseen(struct retire *r, struct entry *e)
@@ -264,6 +270,9 @@ static void retire_free_one(struct retire *r)
 			entry_later(r, old.ptr);
 		else
 			entry_free(old.ptr);
+		break;
+	case RETIRED_BLOB:
+		blob_unref(old.ptr);
 		break;
 	case RETIRED_ENTRY_SHALLOW:
 		entry_free_shallow(old.ptr);

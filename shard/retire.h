@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct blob;
 struct entry;
 
 struct retired {
@@ -97,6 +98,8 @@ void retire_deinit(struct retire *r);
 void retire_memory(struct retire *r, void *ptr, size_t size);
 /* The same of a node that was born then: one made after the cut is nothing to a snapshot. */
 void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born);
+/* A reference to a blob. */
+void retire_blob(struct retire *r, struct blob *blob);
 /* An entry with all that hangs off it. */
 void retire_entry(struct retire *r, struct entry *e);
 /* One that the snapshot going on can't reach, if there is one; neither blob nor structure hangs off it. */

@@ -57,6 +57,7 @@ static void check_element(struct list_element element, uint64_t id)
 
 struct model {
 	struct list *list;
+	struct retire *retire; /* NULL: nobody else sees the list */
 	uint64_t *ids;
 	uint64_t count, cap;
 };
@@ -65,7 +66,7 @@ static void model_insert(struct model *m, uint64_t index, uint64_t id)
 {
 	char text[TEXT_MAX];
 
-	list_insert(m->list, index, make_element(id, text));
+	list_insert(m->list, index, make_element(id, text), m->retire);
 	if (m->count == m->cap) {
 		m->cap = m->cap ? 2 * m->cap : 1024;
 		m->ids = realloc(m->ids, m->cap * sizeof(*m->ids));
@@ -86,19 +87,19 @@ static void model_replace(struct model *m, uint64_t index, uint64_t id)
 {
 	char text[TEXT_MAX];
 
-	list_replace(m->list, index, make_element(id, text));
+	list_replace(m->list, index, make_element(id, text), m->retire);
 	m->ids[index] = id;
 }
 
 static void model_pop(struct model *m, enum list_side side)
 {
-	list_pop(m->list, side);
+	list_pop(m->list, side, m->retire);
 	model_drop(m, side == LIST_FRONT ? 0 : m->count - 1, 1);
 }
 
 static void model_cut(struct model *m, enum list_side side, uint64_t count)
 {
-	struct list *cut = list_cut(m->list, side, count);
+	struct list *cut = list_cut(m->list, side, count, m->retire);
 	uint64_t at = side == LIST_FRONT ? 0 : m->count - count;
 
 	if (cut) {
@@ -121,7 +122,7 @@ static void model_remove_equal(struct model *m, enum list_side side, uint64_t id
 {
 	char text[TEXT_MAX];
 	struct listpack_item item = make_element(id, text).item;
-	uint64_t removed = list_remove_equal(m->list, side, item, max, NULL);
+	uint64_t removed = list_remove_equal(m->list, side, item, max, m->retire, NULL);
 	uint64_t expected = 0;
 
 	if (side == LIST_FRONT) {
@@ -170,16 +171,17 @@ static void check_tree(const struct list_ref *self, uint32_t height, struct list
 
 static void check_list(const struct list *list)
 {
-	struct list sums = {.height = 0};
+	struct list_view now = list_at(list, EPOCH_NONE);
+	struct list sums = {.bytes = 0};
 
-	if (list->root.child)
-		check_tree(&list->root, list->height, &sums);
+	if (now.root.child)
+		check_tree(&now.root, now.height, &sums);
 	else
-		assert_int_equal(list->root.count + list->height, 0);
+		assert_int_equal(now.root.count + now.height, 0);
 	assert_int_equal(sums.memory, list->memory);
 	assert_int_equal(sums.bytes, list->bytes);
-	if (list->height > 0)
-		assert_true(((const struct list_node *)list->root.child)->used > 1);
+	if (now.height > 0)
+		assert_true(((const struct list_node *)now.root.child)->used > 1);
 }
 
 /* Everything is where it should be, and the sums are right. */
@@ -416,7 +418,7 @@ static void test_leaves_fill_up(void **state)
 			if (index == UINT64_MAX)
 				index = count -
 					(rows[i].from_back < count ? rows[i].from_back : count);
-			list_insert(list, index < count ? index : count, number(1000000 + n));
+			list_insert(list, index < count ? index : count, number(1000000 + n), NULL);
 		}
 		check_list(list);
 		assert_true((double)list_memory(list) < rows[i].memory_max * (double)list->bytes);
@@ -433,8 +435,8 @@ static void test_mixed_sizes(void **state)
 	struct list *list = list_new();
 
 	for (int i = 0; i < 2000; i++) {
-		list_push(list, LIST_FRONT, i % 2 ? large : number(1000000 + i));
-		list_push(list, LIST_BACK, i % 2 ? large : number(1000000 + i));
+		list_push(list, LIST_FRONT, i % 2 ? large : number(1000000 + i), NULL);
+		list_push(list, LIST_BACK, i % 2 ? large : number(1000000 + i), NULL);
 	}
 	check_list(list);
 	assert_true((double)list_memory(list) < 1.2 * (double)list->bytes);
@@ -449,12 +451,12 @@ static void test_queue(void **state)
 	for (size_t i = 0; i < COUNT_OF(sides); i++) {
 		struct list *list = list_new();
 		for (int64_t n = 0; n < MANY; n++) {
-			list_push(list, sides[i], number(n));
+			list_push(list, sides[i], number(n), NULL);
 			if (n < 1000)
 				continue;
 			uint64_t last = sides[i] == LIST_FRONT ? list_count(list) - 1 : 0;
 			assert_int_equal(number_at(list, last), n - 1000);
-			list_pop(list, sides[1 - i]);
+			list_pop(list, sides[1 - i], NULL);
 		}
 		assert_int_equal(list_count(list), 1000);
 		assert_true(list_memory(list) < 4 * LIST_CHUNK);
@@ -470,9 +472,9 @@ static void test_thinned_out(void **state)
 	struct list *list = list_new();
 
 	for (int64_t n = 0; n < MANY; n++)
-		list_push(list, LIST_BACK, number(n % 100 ? 7 : n));
+		list_push(list, LIST_BACK, number(n % 100 ? 7 : n), NULL);
 	size_t before = list_memory(list);
-	assert_int_equal(list_remove_equal(list, LIST_BACK, number(7).item, UINT64_MAX, NULL),
+	assert_int_equal(list_remove_equal(list, LIST_BACK, number(7).item, UINT64_MAX, NULL, NULL),
 			 MANY - MANY / 100);
 	check_list(list);
 	assert_int_equal(list_count(list), MANY / 100);
@@ -488,8 +490,8 @@ static void test_cut_is_freed_in_slices(void **state)
 	struct list *list = list_new();
 
 	for (int64_t n = 0; n < MANY; n++)
-		list_push(list, LIST_BACK, number(1000000 + n));
-	struct list *cut = list_cut(list, LIST_FRONT, MANY - 10);
+		list_push(list, LIST_BACK, number(1000000 + n), NULL);
+	struct list *cut = list_cut(list, LIST_FRONT, MANY - 10, NULL);
 	assert_non_null(cut);
 	check_list(cut);
 	check_list(list);
@@ -500,8 +502,8 @@ static void test_cut_is_freed_in_slices(void **state)
 	for (size_t budget = 5; !list_free_slice(cut, &none, &budget); budget = 5, slices++)
 		assert_int_equal(budget, 0);
 	assert_in_range(slices, MANY * 5 / LIST_CHUNK / 5, MANY * 8 / LIST_CHUNK / 5 + 1);
-	assert_null(list_cut(list, LIST_BACK, 0));
-	list_free(list_cut(list, LIST_BACK, 10));
+	assert_null(list_cut(list, LIST_BACK, 0, NULL));
+	list_free(list_cut(list, LIST_BACK, 10, NULL));
 	assert_int_equal(list_count(list), 0);
 	assert_int_equal(list_memory(list), mem_class(sizeof(*list)));
 	list_free(list);
@@ -516,9 +518,9 @@ static void test_blobs_are_shared(void **state)
 	struct list *list = list_new();
 
 	memset(blob->bytes, 'b', blob->len);
-	list_push(list, LIST_BACK, element);
-	list_push(list, LIST_FRONT, number(1));
-	list_replace(list, 0, element);
+	list_push(list, LIST_BACK, element, NULL);
+	list_push(list, LIST_FRONT, number(1), NULL);
+	list_replace(list, 0, element, NULL);
 	struct list *copy = list_copy(list, NULL);
 	assert_int_equal(atomic_load(&blob->refs), 5);
 	assert_ptr_equal(list_get(copy, 0).blob, blob);
