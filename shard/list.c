@@ -25,8 +25,6 @@ struct list_view list_at(const struct list *list, uint64_t cut)
 {
 	struct list_view now;
 
-	if (is_noted(list, cut))
-		return list->at_cut;
 	now.root.child = atomic_load_explicit(&list->root, memory_order_acquire);
 	now.root.count = atomic_load_explicit(&list->count, memory_order_acquire);
 	now.height = atomic_load_explicit(&list->height, memory_order_acquire);

@@ -38,8 +38,6 @@ struct rope_view rope_at(const struct rope *rope, uint64_t cut)
 {
 	struct rope_view now;
 
-	if (is_noted(rope, cut))
-		return rope->at_cut;
 	now.len = atomic_load_explicit(&rope->len, memory_order_acquire);
 	now.leaves = atomic_load_explicit(&rope->leaves, memory_order_acquire);
 	now.base = atomic_load_explicit(&rope->base, memory_order_acquire);
