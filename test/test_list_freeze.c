@@ -2,60 +2,13 @@
  * Lists while a snapshot reads them: what list_at() shows is what they were at the cut, however
  * they are changed, whenever it is walked, and by whichever thread.
  *
- * What a unit of work after the cut retires is kept until the snapshot is over, and then freed at
- * once. What it frees or gives to the grace periods goes at once, too. So the sanitizers see who
- * looks at something too late.
+ * frozen_worker.h frees as early as it may, so the sanitizers see who looks at something too late.
  */
+#include "frozen_worker.h"
 #include "list_model.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-/* A worker's clock and what it has retired. */
-struct worker {
-	struct retire retire;
-	struct grace grace;
-	struct freeze freeze;
-	uint64_t epoch;
-};
-
-static void worker_init(struct worker *w)
-{
-	*w = (struct worker){.epoch = 1};
-	retire_init(&w->retire);
-}
-
-/* A unit of work begins. */
-static void worker_unit(struct worker *w)
-{
-	w->retire.unit = (struct unit){w->epoch, atomic_load(&w->freeze.cut), 0};
-}
-
-static void worker_cut(struct worker *w)
-{
-	atomic_store(&w->freeze.cut, w->epoch++);
-	worker_unit(w);
-}
-
-/* Frees what need not be kept. */
-static void worker_collect(struct worker *w)
-{
-	while (retire_release_kept(&w->retire, &w->freeze))
-		;
-	retire_stamp(&w->retire, &w->grace);
-	atomic_fetch_add(&w->grace.started, 1);
-	atomic_store(&w->grace.completed, atomic_load(&w->grace.started));
-	while (retire_collect(&w->retire, &w->grace, 100))
-		;
-}
-
-static void worker_deinit(struct worker *w)
-{
-	atomic_store(&w->freeze.cut, EPOCH_NONE);
-	worker_collect(w);
-	assert_int_equal(retire_kept_bytes(&w->retire), 0);
-	retire_deinit(&w->retire);
-}
 
 /* --- what the list was --- */
 
