@@ -102,6 +102,7 @@ static bool background_step(struct worker *worker)
 	struct keyspace *ks = worker->server->ks;
 	struct retire *retire = &worker->shard->retire;
 	bool more = retire_collect(retire, &ks->grace, COLLECT_STEP);
+	more |= retire_release_kept(retire, &ks->freeze);
 	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2 &&
 	    !persistence_loading(&worker->server->persistence)) {
 		if (!sweep_slice(worker->shard, worker->now))

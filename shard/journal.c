@@ -359,6 +359,8 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 		begin_segment(journal, cut);
 	if (epoch != load(&journal->epoch))
 		begin_epoch(journal, epochs, epoch, now);
+	if (shard->retire.unit.epoch != EPOCH_NONE && shard->retire.unit.epoch <= cut)
+		put_text(journal, "#PRE\r\n");
 	if (slots) {
 		see_all_units(journal, all_units(epochs, cut));
 		put_slots(journal, slots, count, cut);
