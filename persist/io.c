@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +23,19 @@ int io_open_dir(const char *path, int *dir)
 		return -errno;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *dir < 0 ? -errno : 0;
+}
+
+int io_lock(int dir, const char *name, bool alone, int *fd)
+{
+	*fd = openat(dir, name, alone ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return errno == ENOENT && !alone ? 0 : -errno;
+	if (flock(*fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+		return 0;
+	int error = -errno;
+	close(*fd);
+	*fd = -1;
+	return error;
 }
 
 int io_open_append(int dir, const char *name, bool fresh, int *fd)

@@ -24,6 +24,13 @@ extern int (*io_fault)(enum io_call call, size_t *len);
 /* Opens the directory, making it (0700) when it isn't there. */
 int io_open_dir(const char *path, int *dir);
 
+/*
+ * Locks a file of that name for as long as *fd stays open, or this process lives. Alone: the file is made
+ * when it isn't there. Otherwise together with others that don't want to be alone; where there is no file
+ * nobody is, and *fd is -1. -EWOULDBLOCK: somebody else has it.
+ */
+int io_lock(int dir, const char *name, bool alone, int *fd);
+
 /* Opens for appending; `fresh`: makes a new file, an old one of that name is emptied. */
 int io_open_append(int dir, const char *name, bool fresh, int *fd);
 
