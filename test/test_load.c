@@ -356,7 +356,7 @@ static void test_reserve(void **state)
 		struct retire retire;
 		char name[32];
 		retire_init(&retire);
-		table_reserve(&table, expected[i]);
+		table_reserve(&table, expected[i], &retire);
 		size_t memory = table_memory(&table);
 		assert_true(memory <= 1024 + expected[i] * 20);
 		for (uint64_t n = 0; n < 5000; n++) {
