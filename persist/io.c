@@ -100,14 +100,23 @@ int io_unlink(int dir, const char *name)
 	return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-static int rename_lastingly(int dir, const char *from, const char *to)
+void io_sync_begin(int fd, uint64_t offset, uint64_t len)
+{
+	sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
+int io_rename(int dir, const char *from, const char *to)
 {
 	int error = fault(IO_RENAME);
 	if (error)
 		return error;
-	if (renameat(dir, from, dir, to))
-		return -errno;
-	return io_sync(dir);
+	return renameat(dir, from, dir, to) ? -errno : 0;
+}
+
+static int rename_lastingly(int dir, const char *from, const char *to)
+{
+	int error = io_rename(dir, from, to);
+	return error ? error : io_sync(dir);
 }
 
 int io_replace(int dir, const char *name, const char *bytes, size_t len)

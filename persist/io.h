@@ -44,6 +44,12 @@ int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset);
 /* Makes a file's content last; of a directory its names. */
 int io_sync(int fd);
 
+/* Has the system begin to write what of a file isn't on the disk yet: a hint. */
+void io_sync_begin(int fd, uint64_t offset, uint64_t len);
+
+/* Renames; it lasts when the directory is synced. */
+int io_rename(int dir, const char *from, const char *to);
+
 /* Replaces a file as a whole, lastingly: temporary file, sync, rename, sync of the directory. */
 int io_replace(int dir, const char *name, const char *bytes, size_t len);
 

@@ -77,10 +77,14 @@ void rdb_file_aux(struct rdb_file *file, const char *name, struct slice value)
 	rdb_write_string(&file->out, value);
 }
 
-void rdb_file_database(struct rdb_file *file, uint32_t db, uint64_t keys, uint64_t expires)
+void rdb_file_database(struct rdb_file *file, uint32_t db)
 {
 	rdb_write_byte(&file->out, OP_DATABASE);
 	rdb_write_length(&file->out, db);
+}
+
+void rdb_file_sizes(struct rdb_file *file, uint64_t keys, uint64_t expires)
+{
 	rdb_write_byte(&file->out, OP_SIZES);
 	rdb_write_length(&file->out, keys);
 	rdb_write_length(&file->out, expires);

@@ -38,8 +38,10 @@ struct rdb_file {
 /* Begins at the start of an empty file, opened by io_open_new(); it stays the caller's. */
 void rdb_file_begin(struct rdb_file *file, int fd, bool compress, bool checksum);
 void rdb_file_aux(struct rdb_file *file, const char *name, struct slice value);
-/* What follows is in this database, of which so many keys are to come: a hint for who reads. */
-void rdb_file_database(struct rdb_file *file, uint32_t db, uint64_t keys, uint64_t expires);
+/* What follows is in this database. */
+void rdb_file_database(struct rdb_file *file, uint32_t db);
+/* So many keys of it are to come: a hint for who reads. */
+void rdb_file_sizes(struct rdb_file *file, uint64_t keys, uint64_t expires);
 /*
  * A key. When it was used last, or how often (LFU counter): -1 is left out. Under RCU; for
  * owner-only values nobody else may touch it.

@@ -42,6 +42,7 @@ bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t cou
 		shard->hurried = true;
 		return false;
 	}
+	freeze_unit_begin(shard, slots, count);
 	if (shard->journal.on)
 		note_looks(shard, slots, count);
 	return true;
@@ -76,4 +77,5 @@ void slots_release(struct shard *shard, struct slot *const *slots, uint32_t coun
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++)
 		slot_release(slot_at(shard->ks, slots, i), stored);
+	freeze_unit_end(shard);
 }
