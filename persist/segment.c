@@ -71,12 +71,23 @@ static int next_file(struct segment *segment)
 	return error;
 }
 
+/* The journal is at the end of a generation: may it go on? */
+static bool may_turn(struct segment *segment)
+{
+	uint64_t cut = atomic_load_explicit(&segment->journal->cut, memory_order_relaxed);
+	atomic_store_explicit(&segment->arrived, cut, memory_order_release);
+	return !segment->turned ||
+	       atomic_load_explicit(segment->turned, memory_order_acquire) >= cut;
+}
+
 int segment_write(struct segment *segment)
 {
 	struct journal *journal = segment->journal;
 	int error = 0;
-	while (!error && journal->len > 0) {
+	while (!error && (journal->len > 0 || journal->segment_at == 0)) {
 		if (journal->segment_at == 0) {
+			if (!may_turn(segment))
+				break;
 			error = next_file(segment);
 			continue;
 		}

@@ -5,6 +5,10 @@
  * The worker appends to its own with one write() a tick. The flusher syncs them (epoch closing: server/
  * flusher.h) meanwhile; the mutex guards only which descriptors are open.
  *
+ * Generations. A journal that has written all of one stops, until all others have, too: only then is
+ * anything of the next written (`turned`). So what stands in the files of a generation follows on nothing that
+ * was lost with the end of the one before it.
+ *
  * A write that fails: what was not written stays first in the journal's buffer, so later records never
  * overtake it, and `error` says why until a later attempt succeeds.
  */
@@ -29,11 +33,13 @@ struct segment {
 	/* constant */
 	int dir;
 	struct journal *journal;
+	const _Atomic uint64_t *turned; /* generations up to this one may be written; NULL: all */
 	/* the worker's */
 	struct segment_id id;
 	/* the worker stores, any thread reads */
 	_Atomic int error;       /* 0 or a negative errno: the last write() */
 	_Atomic uint64_t longest_us; /* the longest write() */
+	_Atomic uint64_t arrived; /* all generations before this one are written */
 	/* under the mutex */
 	pthread_mutex_t mutex;
 	int fd;

@@ -22,6 +22,10 @@
  * epoch is closed, then the rule for replies; so with always no reply ever relies on an epoch without
  * the mark, unless it is committed.
  *
+ * Cuts (shard/freeze.h) are made between two epochs' closing: flusher_lock(). The new generation's segments are
+ * written when all journals have written the old one's, and with always these are synced, too (persist/
+ * segment.h); for that long nobody's writes are told of, which is about a tick.
+ *
  * A failed write() is tried again by the worker in each tick; a failed sync can't be: the system may have
  * dropped what it could not write, so writes stay refused (flusher_trouble) until the server is started
  * again.
@@ -67,13 +71,19 @@ struct flusher {
 	struct syncer *syncers; /* one for each worker; NULL: nothing is journaled */
 	struct commits commits;
 	_Atomic bool always; /* the rule for replies */
+	_Atomic uint64_t turned; /* generations up to this one may be written */
+	/* constant: where the segments are, and what run they belong to */
+	int dir;
+	uint64_t run;
 	_Atomic uint64_t durable_epoch;
 	_Atomic int64_t durable_ms;
 	_Atomic int sync_error;  /* 0 or a negative errno: it stays */
 	_Atomic int write_error; /* of some worker's last write; workers store */
 	pthread_t thread;
-	pthread_mutex_t mutex; /* guards the condition only */
+	pthread_mutex_t epochs; /* whoever advances epochs.now */
+	pthread_mutex_t mutex;  /* guards the condition only */
 	pthread_cond_t changed;
+	_Atomic bool asked; /* to close an epoch now */
 	_Atomic bool stop;         /* the flusher */
 	_Atomic bool stop_syncers; /* after it */
 	/* the flusher's */
@@ -89,6 +99,25 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 		  const struct commits *commits);
 /* Commits all that was written, ends. Does nothing when it wasn't started. */
 void flusher_stop(struct flusher *flusher);
+
+/* --- cuts: the snapshotter --- */
+
+/* Nothing is journaled: the other functions are not to be called. Any thread. */
+static inline bool flusher_off(const struct flusher *flusher)
+{
+	return !flusher->syncers;
+}
+
+/* Until unlocked no epoch is closed. */
+void flusher_lock(struct flusher *flusher);
+void flusher_unlock(struct flusher *flusher);
+
+/* Makes the segments of a generation to come, and removes them again. Locked. 0 or a negative errno. */
+int flusher_make_segments(struct flusher *flusher, uint64_t cut);
+void flusher_drop_segments(struct flusher *flusher, uint64_t cut);
+
+/* All journals write the generation of now, and all that was journaled before it has been synced. Asks for both. */
+bool flusher_committed(struct flusher *flusher, uint64_t cut);
 
 /* Somebody waits until so much of a worker's journal is safe. Any thread. */
 void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes);

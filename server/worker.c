@@ -69,7 +69,10 @@ static void flush_replies(struct worker *worker)
 static void write_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
-	if (!journal->on || journal->len == 0)
+	if (!journal->on)
+		return;
+	journal_follow(worker->shard);
+	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
 		return;
 	flusher_write(&worker->server->flusher, worker->id);
 	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |

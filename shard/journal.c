@@ -375,6 +375,15 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	tell_slots(shard, slots, slots ? count : SLOT_COUNT, end);
 }
 
+void journal_follow(struct shard *shard)
+{
+	const struct epochs *epochs = &shard->ks->epochs;
+	uint64_t epoch = atomic_load_explicit(&epochs->now, memory_order_acquire);
+	uint64_t cut = generation_of(epochs, epoch);
+	if (cut != load(&shard->journal.cut))
+		begin_segment(&shard->journal, cut);
+}
+
 void journal_wrote(struct journal *journal, size_t bytes)
 {
 	assert(bytes <= journal->len);

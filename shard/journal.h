@@ -131,6 +131,12 @@ void effects_take_back(struct journal *journal, struct effects *kept);
  */
 void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t count, int64_t now);
 
+/*
+ * The end of a tick: goes on in the generation of now, with or without a record in it. So when a grace period
+ * has passed since a cut, and a tick after it, all journals are on its far side.
+ */
+void journal_follow(struct shard *shard);
+
 /* What came of a write(): `bytes` from the front of buf are in the file. */
 void journal_wrote(struct journal *journal, size_t bytes);
 
