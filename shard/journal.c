@@ -224,6 +224,7 @@ static void begin_segment(struct journal *journal, uint64_t cut)
 	journal->db = UINT32_MAX;
 	journal->all_seen = 0;
 	store(&journal->records, 0);
+	store(&journal->segment_start, load(&journal->appended));
 	store(&journal->cut, cut);
 }
 

@@ -92,6 +92,7 @@ struct journal {
 	_Atomic uint64_t written;     /* ... and of those that a killed process keeps */
 	_Atomic uint64_t epoch;       /* of the last record */
 	_Atomic uint64_t epoch_start; /* `appended` before its first record */
+	_Atomic uint64_t segment_start; /* `appended` before the generation's first record: stored before `cut` */
 	_Atomic uint64_t cut;         /* the generation of the last record */
 	_Atomic uint64_t records;     /* ... since its beginning */
 	/* this worker only: up to which byte of each journal replies tell of; 0: of nothing */
