@@ -18,7 +18,7 @@ from resp import Error, Status, TIMEOUT_S
 
 SEED = int(os.environ.get("SEED", "1"))
 SCALE = int(os.environ.get("SCALE", "1"))
-LENGTH = 2500
+LENGTH = 1200
 DATABASES = range(16)
 AOF_DIR = "appendonlydir"
 LEFT_OUT = {b"DEBUG", b"SHUTDOWN", b"QUIT", b"RESET", b"CLIENT", b"CONFIG", b"MONITOR", b"SUBSCRIBE"}
