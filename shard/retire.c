@@ -31,6 +31,7 @@ enum retired_kind {
 	RETIRED_ENTRY,
 	RETIRED_ENTRY_SHALLOW,
 	RETIRED_TABLE,
+	RETIRED_BLOB,
 };
 
 #define KIND_BITS 3
@@ -151,6 +152,11 @@ void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born)
 		retire_memory(r, ptr, size);
 	else
 		retire_memory_unseen(r, ptr, size);
+}
+
+void retire_blob(struct retire *r, struct blob *blob)
+{
+	retire_push(r, blob, blob->len, RETIRED_BLOB);
 }
 
 /* With all that hangs off it. */
@@ -275,6 +281,9 @@ static void retire_free_one(struct retire *r)
 			entry_later(r, old.ptr);
 		else
 			entry_free(old.ptr);
+		break;
+	case RETIRED_BLOB:
+		blob_unref(old.ptr);
 		break;
 	case RETIRED_ENTRY_SHALLOW:
 		entry_free_shallow(old.ptr);

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct blob;
 struct entry;
 
 struct retired {
@@ -97,6 +98,8 @@ void retire_deinit(struct retire *r);
 void retire_memory(struct retire *r, void *ptr, size_t size);
 /* The same of a node that was born then: one made after the cut is nothing to a snapshot. */
 void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born);
+/* A reference to a blob. */
+void retire_blob(struct retire *r, struct blob *blob);
 /* The same of what no snapshot looks at. */
 void retire_memory_unseen(struct retire *r, void *ptr, size_t size);
 /* An entry with all that hangs off it. */
