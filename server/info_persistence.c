@@ -9,8 +9,8 @@ typedef unsigned long long ull;
 static void loading_lines(const struct info *info)
 {
 	struct persistence *persistence = &info->server->persistence;
-	ull total = atomic_load(&persistence->loading_total);
-	ull done = atomic_load(&persistence->loading_done);
+	ull total = atomic_load(&persistence->recovery.bytes_total);
+	ull done = atomic_load(&persistence->recovery.bytes_done);
 	bool loading = persistence_loading(persistence);
 	info_line(info, "loading:%d", loading);
 	info_text(info, "async_loading:0\r\n");
