@@ -99,6 +99,9 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 	atomic_store(&server->ks->epochs.now, epoch + 1);
 	if (!error)
 		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
+	uint32_t removed = error ? 0 : manifest_tidy(persistence->dir, &persistence->manifest);
+	if (removed > 0)
+		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that no snapshot needs", removed);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;
@@ -143,8 +146,7 @@ static int open_manifest(struct persistence *persistence)
 	return error;
 }
 
-/* Opens the directory and locks it, until the process ends. */
-static int open_dir(struct persistence *persistence)
+int persistence_open(struct persistence *persistence)
 {
 	int error = io_open_dir(DATA_DIR, &persistence->dir);
 	if (error) {
@@ -168,7 +170,7 @@ int persistence_start(struct persistence *persistence, struct server *server)
 	persistence->dir = persistence->lock = -1;
 	if (!config_int(&server->config.appendonly))
 		return 0;
-	int error = open_dir(persistence);
+	int error = persistence_open(persistence);
 	if (!error)
 		error = open_manifest(persistence);
 	if (error)
