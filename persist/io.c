@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,6 +36,19 @@ int io_open_dir(const char *path, int *dir)
 		return -errno;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *dir < 0 ? -errno : 0;
+}
+
+int io_lock(int dir, const char *name, bool alone, int *fd)
+{
+	*fd = openat(dir, name, alone ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return errno == ENOENT && !alone ? 0 : -errno;
+	if (flock(*fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+		return 0;
+	int error = -errno;
+	close(*fd);
+	*fd = -1;
+	return error;
 }
 
 int io_open_append(int dir, const char *name, bool fresh, int *fd)
@@ -133,14 +147,23 @@ int io_unlink(int dir, const char *name)
 	return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-static int rename_lastingly(int dir, const char *from, const char *to)
+void io_sync_begin(int fd, uint64_t offset, uint64_t len)
+{
+	sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
+int io_rename(int dir, const char *from, const char *to)
 {
 	int error = fault(IO_RENAME);
 	if (error)
 		return error;
-	if (renameat(dir, from, dir, to))
-		return -errno;
-	return io_sync(dir);
+	return renameat(dir, from, dir, to) ? -errno : 0;
+}
+
+static int rename_lastingly(int dir, const char *from, const char *to)
+{
+	int error = io_rename(dir, from, to);
+	return error ? error : io_sync(dir);
 }
 
 int io_replace(int dir, const char *name, const char *bytes, size_t len)

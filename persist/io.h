@@ -27,6 +27,13 @@ extern _Atomic(io_fault_fn) io_fault;
 /* Opens the directory, making it (0700) when it isn't there. */
 int io_open_dir(const char *path, int *dir);
 
+/*
+ * Locks a file of that name for as long as *fd stays open, or this process lives. Alone: the file is made
+ * when it isn't there. Otherwise together with others that don't want to be alone; where there is no file
+ * nobody is, and *fd is -1. -EWOULDBLOCK: somebody else has it.
+ */
+int io_lock(int dir, const char *name, bool alone, int *fd);
+
 /* Opens for appending; `fresh`: makes a new file, an old one of that name is emptied. */
 int io_open_append(int dir, const char *name, bool fresh, int *fd);
 
@@ -45,6 +52,12 @@ int io_write_zeros(int fd, uint64_t offset, size_t len);
 
 /* Makes a file's content last; of a directory its names. */
 int io_sync(int fd);
+
+/* Has the system begin to write what of a file isn't on the disk yet: a hint. */
+void io_sync_begin(int fd, uint64_t offset, uint64_t len);
+
+/* Renames; it lasts when the directory is synced. */
+int io_rename(int dir, const char *from, const char *to);
 
 /*
  * Replaces a file as a whole, lastingly: temporary file, sync, rename, sync of the directory. After an error

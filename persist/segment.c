@@ -98,17 +98,29 @@ static int next_file(struct segment *segment)
 		segment->zeros_end = 0;
 		segment->stale = false;
 		segment->journal->segment_at = SIZE_MAX;
+		atomic_store_explicit(&segment->entered, id.cut, memory_order_release);
 	}
 	pthread_mutex_unlock(&segment->mutex);
 	return error;
+}
+
+/* The journal is at the end of a generation: may it go on? */
+static bool may_turn(struct segment *segment)
+{
+	uint64_t cut = atomic_load_explicit(&segment->journal->cut, memory_order_relaxed);
+	atomic_store_explicit(&segment->arrived, cut, memory_order_release);
+	return !segment->turned ||
+	       atomic_load_explicit(segment->turned, memory_order_acquire) >= cut;
 }
 
 int segment_write(struct segment *segment, bool ahead)
 {
 	struct journal *journal = segment->journal;
 	int error = 0;
-	while (!error && journal->len > 0) {
+	while (!error && (journal->len > 0 || journal->segment_at == 0)) {
 		if (journal->segment_at == 0) {
+			if (!may_turn(segment))
+				break;
 			error = next_file(segment);
 			continue;
 		}

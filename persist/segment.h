@@ -10,6 +10,10 @@
  * and records over them. They are cut off when the segment is full or closed; after a crash they
  * stand there, and mean nothing: no record ends in a zero, so whoever reads takes them off (segment_trimmed).
  *
+ * Generations. A journal that has written all of one stops, until all others have, too: only then is
+ * anything of the next written (`turned`). So what stands in the files of a generation follows on nothing that
+ * was lost with the end of the one before it.
+ *
  * A write that fails: what was not written stays first in the journal's buffer, so later records never
  * overtake it, and `error` says why until a later attempt succeeds.
  */
@@ -36,6 +40,7 @@ struct segment {
 	/* constant */
 	int dir;
 	struct journal *journal;
+	const _Atomic uint64_t *turned; /* generations up to this one may be written; NULL: all */
 	/* the worker's; id.cut changes under the mutex */
 	struct segment_id id;
 	uint64_t len;       /* of fd's file, without zeros */
@@ -43,6 +48,8 @@ struct segment {
 	/* the worker stores, any thread reads */
 	_Atomic int error;           /* 0 or a negative errno: the last write() */
 	_Atomic uint64_t longest_us; /* the longest write() */
+	_Atomic uint64_t arrived; /* all generations before this one are written, */
+	_Atomic uint64_t entered; /* ... and this one has its file */
 	/* under the mutex */
 	pthread_mutex_t mutex;
 	int fd;

@@ -1,6 +1,7 @@
 /* The flusher and the syncers (flusher.h). */
 #include "server/flusher.h"
 
+#include "persist/io.h"
 #include "proto/mem.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -188,8 +189,8 @@ static bool is_dirty(const struct flusher *flusher)
 	return false;
 }
 
-/* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. */
-static bool commit(struct flusher *flusher)
+/* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. Locked. */
+static bool close_epoch(struct flusher *flusher)
 {
 	struct server *server = flusher->server;
 	uint64_t epoch = load(&server->ks->epochs.now);
@@ -207,6 +208,114 @@ static bool commit(struct flusher *flusher)
 	atomic_store(&flusher->durable_epoch, epoch);
 	atomic_store(&flusher->durable_ms, line.ms);
 	return true;
+}
+
+static bool commit(struct flusher *flusher)
+{
+	flusher_lock(flusher);
+	bool done = close_epoch(flusher);
+	flusher_unlock(flusher);
+	return done;
+}
+
+/* --- generations --- */
+
+static uint64_t generation(const struct flusher *flusher)
+{
+	return load(&flusher->server->ks->epochs.cut);
+}
+
+/* All journals have written what belongs to generations before. */
+static bool all_arrived(const struct flusher *flusher, uint64_t cut)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&flusher->syncers[i].segment.arrived) < cut)
+			return false;
+	return true;
+}
+
+/* All journals write the generation of now: so another may begin. */
+static bool all_entered(const struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&flusher->syncers[i].segment.entered) < generation(flusher))
+			return false;
+	return true;
+}
+
+/*
+ * Lets the journals go on in the generation of now, when they are ready for it. Files that are in doubt are not
+ * waited for: the snapshot that comes will take their place.
+ */
+static void turn(struct flusher *flusher)
+{
+	flusher_lock(flusher);
+	uint64_t cut = generation(flusher);
+	bool ready = load(&flusher->turned) < cut && all_arrived(flusher, cut);
+	if (ready && atomic_load(&flusher->always)) {
+		for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+			flusher->ends[i] = load(&journal_of(flusher, i)->written);
+		ready = sync_all(flusher) || atomic_load(&flusher->sync_error);
+	}
+	if (ready) {
+		atomic_store_explicit(&flusher->turned, cut, memory_order_release);
+		wake_workers(flusher);
+	}
+	flusher_unlock(flusher);
+}
+
+void flusher_lock(struct flusher *flusher)
+{
+	pthread_mutex_lock(&flusher->epochs);
+}
+
+void flusher_unlock(struct flusher *flusher)
+{
+	pthread_mutex_unlock(&flusher->epochs);
+}
+
+void flusher_drop_segments(struct flusher *flusher, uint64_t cut)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++) {
+		char name[SEGMENT_NAME_MAX];
+		segment_name(&(struct segment_id){flusher->run, cut, i}, name);
+		io_unlink(flusher->dir, name);
+	}
+}
+
+int flusher_make_segments(struct flusher *flusher, uint64_t cut)
+{
+	int error = 0;
+	for (uint32_t i = 0; i < flusher->server->worker_count && !error; i++)
+		error = segment_make(flusher->dir, &(struct segment_id){flusher->run, cut, i});
+	if (!error)
+		error = io_sync(flusher->dir);
+	if (error)
+		flusher_drop_segments(flusher, cut);
+	return error;
+}
+
+bool flusher_settled(struct flusher *flusher)
+{
+	if (all_entered(flusher))
+		return true;
+	wake_workers(flusher); /* who sleeps doesn't know of the cut */
+	turn(flusher);
+	return false;
+}
+
+bool flusher_committed(struct flusher *flusher, uint64_t cut)
+{
+	if (!flusher_settled(flusher))
+		return false;
+	if (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher) ||
+	    atomic_load(&flusher->sync_error))
+		return true;
+	atomic_store(&flusher->asked, true);
+	pthread_mutex_lock(&flusher->mutex);
+	pthread_cond_signal(&flusher->changed);
+	pthread_mutex_unlock(&flusher->mutex);
+	return false;
 }
 
 /* --- the thread --- */
@@ -234,8 +343,10 @@ static void look(struct flusher *flusher)
 {
 	int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
 	int64_t period = policy(flusher) == FSYNC_NO ? FLUSH_LAZY_S * 1000 : 1000;
-	if (!follow_policy(flusher) || now - flusher->last_ms < period || !is_dirty(flusher))
+	bool due = now - flusher->last_ms >= period || atomic_load(&flusher->asked);
+	if (!follow_policy(flusher) || !due || !is_dirty(flusher))
 		return;
+	atomic_store(&flusher->asked, false);
 	if (commit(flusher))
 		flusher->last_ms = now;
 }
@@ -260,6 +371,8 @@ static void *flusher_main(void *arg)
 	struct flusher *flusher = arg;
 	pthread_setname_np(pthread_self(), "flusher");
 	while (!atomic_load(&flusher->stop)) {
+		if (load(&flusher->turned) < generation(flusher))
+			turn(flusher);
 		if (!atomic_load(&flusher->sync_error))
 			look(flusher);
 		sleep_a_while(flusher);
@@ -282,6 +395,8 @@ static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t r
 	pthread_cond_init(&syncer->work, NULL);
 	pthread_cond_init(&syncer->progress, NULL);
 	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
+	syncer->segment.turned = &flusher->turned;
+	syncer->segment.entered = flusher->turned;
 	return error ? error : -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
 }
 
@@ -292,11 +407,15 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 	int error = 0;
 	flusher->server = server;
 	flusher->commits = *commits;
+	flusher->turned = generation(flusher);
+	flusher->dir = dir;
+	flusher->run = run;
 	flusher->durable_epoch = server->ks->epochs.now - 1;
 	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
 	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&flusher->epochs, NULL);
 	pthread_mutex_init(&flusher->mutex, NULL);
 	pthread_cond_init(&flusher->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
@@ -318,10 +437,22 @@ static void syncer_stop(struct syncer *syncer)
 	pthread_mutex_destroy(&syncer->turn);
 }
 
+/* The workers have ended: what they could not write, because a generation was just beginning. */
+static void write_rest(struct flusher *flusher)
+{
+	uint32_t count = flusher->server->worker_count;
+	for (uint32_t i = 0; i < count; i++)
+		flusher_write(flusher, i);
+	atomic_store(&flusher->turned, generation(flusher));
+	for (uint32_t i = 0; i < count; i++)
+		flusher_write(flusher, i);
+}
+
 void flusher_stop(struct flusher *flusher)
 {
 	if (!flusher->syncers)
 		return;
+	write_rest(flusher);
 	pthread_mutex_lock(&flusher->mutex);
 	atomic_store(&flusher->stop, true);
 	pthread_cond_broadcast(&flusher->changed);

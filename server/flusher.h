@@ -23,6 +23,10 @@
  * epoch is closed, then the rule for replies; so with always no reply ever relies on an epoch without
  * the mark, unless it is committed.
  *
+ * Cuts (shard/freeze.h) are made between two epochs' closing: flusher_lock(). The new generation's segments are
+ * written when all journals have written the old one's, and with always these are synced, too (persist/
+ * segment.h); for that long nobody's writes are told of, which is about a tick.
+ *
  * Trouble. While anything of this lasts, requests that write are refused (flusher_trouble), and replies that
  * wait go on waiting; nothing that was told is lost.
  *  - A failed write(): the worker tries again in each tick, and what it could not write stays first.
@@ -76,6 +80,10 @@ struct flusher {
 	struct syncer *syncers; /* one for each worker; NULL: nothing is journaled */
 	struct commits commits;
 	_Atomic bool always; /* the rule for replies */
+	_Atomic uint64_t turned; /* generations up to this one may be written */
+	/* constant: where the segments are, and what run they belong to */
+	int dir;
+	uint64_t run;
 	_Atomic uint64_t durable_epoch;
 	_Atomic int64_t durable_ms;
 	/* trouble: 0 or a negative errno each */
@@ -85,8 +93,10 @@ struct flusher {
 	_Atomic int write_error;       /* the last one of any worker; counts while some are failing */
 	_Atomic uint32_t write_failing; /* workers whose last write failed */
 	pthread_t thread;
-	pthread_mutex_t mutex; /* guards the condition only */
+	pthread_mutex_t epochs; /* whoever advances epochs.now */
+	pthread_mutex_t mutex;  /* guards the condition only */
 	pthread_cond_t changed;
+	_Atomic bool asked; /* to close an epoch now */
 	_Atomic bool stop;         /* the flusher */
 	_Atomic bool stop_syncers; /* after it */
 	/* the flusher's */
@@ -102,6 +112,33 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 		  const struct commits *commits);
 /* Commits all that was written, ends. Does nothing when it wasn't started. */
 void flusher_stop(struct flusher *flusher);
+
+/* --- cuts: the snapshotter --- */
+
+/* Nothing is journaled: the other functions are not to be called. Any thread. */
+static inline bool flusher_off(const struct flusher *flusher)
+{
+	return !flusher->syncers;
+}
+
+/* Until unlocked no epoch is closed. */
+void flusher_lock(struct flusher *flusher);
+void flusher_unlock(struct flusher *flusher);
+
+/* Makes the segments of a generation to come, and removes them again. Locked. 0 or a negative errno. */
+int flusher_make_segments(struct flusher *flusher, uint64_t cut);
+void flusher_drop_segments(struct flusher *flusher, uint64_t cut);
+
+/*
+ * All journals write the generation of now: before that there may be no other cut. To be asked again until it is
+ * so; where they can't be written that takes until they can.
+ */
+bool flusher_settled(struct flusher *flusher);
+/*
+ * ... and all that was journaled up to the cut has been synced, or is in doubt anyway (flusher_renewed). The
+ * same.
+ */
+bool flusher_committed(struct flusher *flusher, uint64_t cut);
 
 /* Somebody waits until so much of a worker's journal is safe. Any thread. */
 void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes);

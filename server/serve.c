@@ -369,7 +369,7 @@ static bool long_in_place(struct pending *p, struct ctx *ctx, bool *stored)
 	struct worker *worker = p->conn->worker;
 	*stored |= ctx->stored; /* what had expired */
 	struct op *op = detach(p);
-	if (long_run_begin_within(worker, op, ctx, &op->conn->multi->effects, stored)) {
+	if (long_run_begin_within(worker, op, ctx, &op->conn->multi->unit, stored)) {
 		begin_op_time(worker, op);
 		return true;
 	}

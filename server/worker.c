@@ -69,7 +69,10 @@ static void flush_replies(struct worker *worker)
 static void write_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
-	if (!journal->on || journal->len == 0)
+	if (!journal->on)
+		return;
+	journal_follow(worker->shard);
+	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
 		return;
 	flusher_write(&worker->server->flusher, worker->id);
 	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |
@@ -102,6 +105,7 @@ static bool background_step(struct worker *worker)
 	struct keyspace *ks = worker->server->ks;
 	struct retire *retire = &worker->shard->retire;
 	bool more = retire_collect(retire, &ks->grace, COLLECT_STEP);
+	more |= retire_release_kept(retire, &ks->freeze);
 	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2 &&
 	    !persistence_loading(&worker->server->persistence)) {
 		if (!sweep_slice(worker->shard, worker->now))

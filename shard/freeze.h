@@ -19,13 +19,14 @@
  *  - a slot's table in a database: in roots[db][slot], by freeze_table();
  *  - a structure that hangs off an entry (dict, list, rope): in the structure itself (`at_cut`, with the
  *    number of the cut), stored before anything of it is changed.
- * So the snapshotter takes what was noted, or else what stands there: it loads the note, the root, and
- * the note again (acquire); where there still is none, the root it has loaded is the one of the cut, and whoever
- * changes it from then on leaves its nodes alone.
+ * So the snapshotter takes what was noted, or else what stands there: it loads the root, then the note (acquire);
+ * where there is none, the root it has loaded is the one of the cut, and whoever changes it from then on leaves
+ * its nodes alone.
  *
  * What is kept. What a unit after the cut retires may be what the snapshot still has to read. So it isn't given to
- * the grace periods but kept until the snapshotter has passed the last of the unit's slots (retire_keep).
+ * the grace periods but kept until the snapshotter has passed the last of the unit's slots (retire.h).
  * `passed` only rises: all slots before it are in the snapshot. Slots are taken in rising order.
+ * What was made after the cut the snapshot can't reach; where that is easily told it isn't kept.
  *
  * A structure must not get from one slot to another that is passed earlier, or it would be changed in place
  * under the snapshotter's eyes: RENAME to another slot copies structures while a snapshot goes on.
@@ -56,24 +57,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct entry;
 struct keyspace;
 struct retire;
 struct shard;
 struct slot;
 struct table;
 
-/* A root that was not changed since the cut. (No root looks like that: it is an odd address.) */
-#define FREEZE_LIVE 1ull
+/*
+ * In a note of a root, so that it isn't 0 (no note: the root was not changed since the cut), even when the
+ * table was empty. Roots are even.
+ */
+#define FREEZE_NOTED 1ull
 
 /* What is retired is kept by ranges of so many slots: the snapshot gives memory back bit by bit. */
 #define FREEZE_RANGE_SLOTS 256
 #define FREEZE_RANGES      (SLOT_COUNT / FREEZE_RANGE_SLOTS)
 
-/* One for the keyspace. The snapshotter writes cut and passed, anybody reads. */
+/*
+ * One for the keyspace, in one cache line with epochs.now. The snapshotter writes cut and passed, anybody
+ * reads.
+ */
 struct freeze {
 	_Atomic uint64_t cut;    /* of the snapshot going on; EPOCH_NONE: none is */
 	_Atomic uint32_t passed; /* slots before this one are done with */
-	/* of each database, by slot; NULL: all FREEZE_LIVE. Slots' holders make and write them, the snapshotter frees */
+	/* notes of each database, by slot; NULL: none. Slots' holders make and write them, the snapshotter frees */
 	_Atomic(_Atomic uint64_t *) *roots;
 };
 
@@ -84,14 +92,23 @@ struct unit {
 	uint32_t range; /* what it retires is kept until this range is passed; only with a cut */
 };
 
+/* Whether the unit must leave a node alone that was born then: copy it, and change the copy. */
+static inline bool unit_frozen(const struct unit *unit, uint64_t born)
+{
+	return __builtin_expect(unit->cut != EPOCH_NONE, 0) && born <= unit->cut;
+}
+
 /* --- units: the executing worker --- */
 
 /*
  * Begins a unit that holds these slots (rising; NULL: all): shard->retire.unit. By slots_try_hold() and whoever
  * else holds. Ends with its slots' release: freeze_unit_end(), so that what is retired without a unit isn't kept.
+ * Who lets other units run before the end (long runs, EXEC that waits) puts the struct by meanwhile, and lets
+ * it go on then: when its snapshot is over, nothing is frozen for it any more (a newer one waits for it).
  */
 void freeze_unit_begin(struct shard *shard, struct slot *const *slots, uint32_t count);
 void freeze_unit_end(struct shard *shard);
+void freeze_unit_go_on(struct shard *shard, const struct unit *unit);
 
 /*
  * The unit has taken one more slot. False: a cut has come since the unit began, so the slot may be on
@@ -99,14 +116,24 @@ void freeze_unit_end(struct shard *shard);
  */
 bool freeze_unit_extend(struct shard *shard, struct slot *slot);
 
-/* Before the first change of a slot's table in that database by this unit. Cheap when nothing is frozen. */
+/* Before a unit with a cut changes a slot's table in that database: freeze_table() in keyspace.h. */
 void freeze_table_slow(struct shard *shard, struct slot *slot, uint32_t db);
+
+/* Retires an entry that a unit has taken out of a slot's table: keeps it if the snapshot sees it there. */
+void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint32_t db, uint64_t hash,
+			 struct entry *e);
 
 /* --- the snapshotter --- */
 
-/* Publishes a cut at `epoch`, which is epochs.now; now becomes epoch + 1. Waits for the grace period. */
+/*
+ * Publishes a cut at `epoch`, which is epochs.now (nobody else advances it meanwhile): a generation of the
+ * journals begins, now becomes epoch + 1. Waits for a grace period. No other freeze is going on.
+ */
 void freeze_begin(struct keyspace *ks, uint64_t epoch);
-/* Nobody changes any longer what of the slot was before the cut. To be asked again until it is so. */
+/*
+ * Nobody changes any longer what of the slot was before the cut. To be asked again until it is so, with the
+ * same *seq_seen, 0 at first.
+ */
 bool freeze_slot_ready(const struct slot *slot, uint32_t *seq_seen);
 /* The root of the slot's table in that database at the cut; 0: it was empty. */
 uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_t db);

@@ -42,9 +42,39 @@ bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t cou
 		shard->hurried = true;
 		return false;
 	}
+	freeze_unit_begin(shard, slots, count);
 	if (shard->journal.on)
 		note_looks(shard, slots, count);
 	return true;
+}
+
+bool slots_try_hold_also(struct shard *shard, struct slot *slot)
+{
+	if (!slot_try_hold(slot) && !hold_patiently(slot, hold_spins(shard))) {
+		shard->hurried = true;
+		return false;
+	}
+	if (!freeze_unit_extend(shard, slot)) {
+		slot_release(slot, false);
+		return false;
+	}
+	if (shard->journal.on)
+		note_looks(shard, &slot, 1);
+	return true;
+}
+
+void unit_put_by(struct shard *shard, struct unit_put_by *unit)
+{
+	effects_put_by(&shard->journal, &unit->effects);
+	unit->unit = shard->retire.unit;
+	freeze_unit_end(shard);
+}
+
+void unit_take_back(struct shard *shard, struct unit_put_by *unit)
+{
+	effects_take_back(&shard->journal, &unit->effects);
+	freeze_unit_go_on(shard, &unit->unit);
+	unit->unit = (struct unit){0};
 }
 
 bool slots_note(struct shard *shard, struct slot *const *slots, uint32_t count, uint32_t *seqs)
@@ -76,4 +106,5 @@ void slots_release(struct shard *shard, struct slot *const *slots, uint32_t coun
 		count = SLOT_COUNT;
 	for (uint32_t i = 0; i < count; i++)
 		slot_release(slot_at(shard->ks, slots, i), stored);
+	freeze_unit_end(shard);
 }

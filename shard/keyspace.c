@@ -11,6 +11,8 @@
 #include <assert.h>
 
 static_assert(sizeof(struct slot) == 64, "a slot is one cache line");
+static_assert(offsetof(struct keyspace, freeze.passed) < offsetof(struct keyspace, epochs) + 64,
+	      "units look at one cache line");
 
 static size_t keyspace_bytes(void)
 {
@@ -58,6 +60,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	struct keyspace *ks = mem_alloc_lines(keyspace_bytes());
 	memset(ks, 0, keyspace_bytes());
 	ks->databases = databases;
+	ks->freeze.roots = mem_zalloc(databases * sizeof(*ks->freeze.roots));
 	ks->shard_count = shard_count;
 	ks->seed = *seed;
 	atomic_store(&ks->active_expire, true);
@@ -107,6 +110,9 @@ void keyspace_free(struct keyspace *ks)
 		shard_free(ks->shards[i]);
 	for (uint32_t i = 0; i < SLOT_COUNT; i++)
 		slot_free_tables(ks, &ks->slots[i]);
+	for (uint32_t db = 0; db < ks->databases; db++)
+		assert(!ks->freeze.roots[db]); /* freeze_end() */
+	mem_free(ks->freeze.roots, ks->databases * sizeof(*ks->freeze.roots));
 	mem_free(ks, keyspace_bytes());
 }
 

@@ -35,6 +35,7 @@
 #define SHARD_KEYSPACE_H
 
 #include "proto/crc16.h"
+#include "shard/freeze.h"
 #include "shard/hash.h"
 #include "shard/journal.h"
 #include "shard/retire.h"
@@ -140,7 +141,8 @@ struct keyspace {
 	_Atomic uint32_t lfu_decay_minutes;
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
-	struct epochs epochs;
+	_Alignas(64) struct epochs epochs;
+	struct freeze freeze;
 	struct encoding_limits limits;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
@@ -255,6 +257,16 @@ static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
+}
+
+/*
+ * Before the holder changes a slot's table in that database: the root is noted for a snapshot, if one is going
+ * on that needs it.
+ */
+static inline void freeze_table(struct shard *shard, struct slot *slot, uint32_t db)
+{
+	if (__builtin_expect(shard->retire.unit.cut != EPOCH_NONE, 0))
+		freeze_table_slow(shard, slot, db);
 }
 
 /* Pseudo-random numbers of the shard (splitmix64); seeded at start. Its worker only. */

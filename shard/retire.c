@@ -7,6 +7,8 @@
  * Places are counted from the start of time and taken modulo the ring's capacity. A whole table, or an
  * entry with a structure, stands in the ring as one thing; when its turn comes it goes to the stack
  * of large things and is freed bit by bit, whenever nothing in the ring may go.
+ *
+ * What a snapshot keeps has not come to the ring yet: a vector for each range of slots.
  */
 #include "shard/retire.h"
 
@@ -21,6 +23,8 @@
 #define RING_MIN 64
 /* ... and one that has grown beyond this many (64 KB) is let go once it is empty. */
 #define RING_KEEP 4096
+/* So many kept things go to the ring at a time: some 10 us. */
+#define RELEASE_SLICE 4096
 
 enum retired_kind {
 	RETIRED_MEMORY,
@@ -35,6 +39,7 @@ enum retired_kind {
 void retire_init(struct retire *r)
 {
 	memset(r, 0, sizeof(*r));
+	r->kept_from = FREEZE_RANGES;
 }
 
 /* A ring of twice the capacity with the things from `head` to `tail` in it; frees the old one. */
@@ -51,14 +56,82 @@ static void *ring_grow(void *ring, size_t *cap, size_t item, uint64_t head, uint
 	return new;
 }
 
-static void retire_push(struct retire *r, void *ptr, size_t size, enum retired_kind kind)
+static struct retired retired_make(void *ptr, size_t size, enum retired_kind kind)
+{
+	return (struct retired){ptr, (uint64_t)size << KIND_BITS | kind};
+}
+
+static size_t retired_size(struct retired old)
+{
+	return old.what >> KIND_BITS;
+}
+
+static void ring_push(struct retire *r, struct retired old)
 {
 	if (r->tail - r->head == r->cap)
 		r->ring = ring_grow(r->ring, &r->cap, sizeof(*r->ring), r->head, r->tail);
-	r->ring[r->tail++ & (r->cap - 1)] =
-		(struct retired){ptr, (uint64_t)size << KIND_BITS | kind};
-	r->bytes += size;
-	r->pushed += size;
+	r->ring[r->tail++ & (r->cap - 1)] = old;
+	r->bytes += retired_size(old);
+	r->pushed += retired_size(old);
+}
+
+static void kept_push(struct retire *r, struct retired old)
+{
+	struct retire_kept *kept = &r->kept[r->unit.range];
+	if (kept->count == kept->cap) {
+		kept->cap = kept->cap ? kept->cap * 2 : RING_MIN;
+		kept->items = mem_realloc(kept->items, kept->cap * sizeof(*kept->items));
+	}
+	kept->items[kept->count++] = old;
+	if (r->unit.range < r->kept_from)
+		r->kept_from = r->unit.range;
+	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) + retired_size(old),
+			      memory_order_relaxed);
+}
+
+static void retire_push(struct retire *r, void *ptr, size_t size, enum retired_kind kind)
+{
+	if (__builtin_expect(r->unit.cut == EPOCH_NONE, 1))
+		ring_push(r, retired_make(ptr, size, kind));
+	else
+		kept_push(r, retired_make(ptr, size, kind));
+}
+
+/* Gives up to *budget things to the ring; true when the range has no more. */
+static bool kept_release(struct retire *r, struct retire_kept *kept, size_t *budget)
+{
+	size_t released = 0;
+	for (; kept->count > 0 && *budget > 0; --*budget) {
+		struct retired old = kept->items[--kept->count];
+		released += retired_size(old);
+		ring_push(r, old);
+	}
+	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) - released,
+			      memory_order_relaxed);
+	if (kept->count > 0)
+		return false;
+	mem_free(kept->items, kept->cap * sizeof(*kept->items));
+	*kept = (struct retire_kept){0};
+	return true;
+}
+
+/* The same for all ranges before this one. */
+static bool ranges_release(struct retire *r, uint32_t end, size_t budget)
+{
+	while (r->kept_from < end && kept_release(r, &r->kept[r->kept_from], &budget))
+		r->kept_from++;
+	return r->kept_from >= end;
+}
+
+bool retire_release_kept(struct retire *r, const struct freeze *freeze)
+{
+	if (r->kept_from == FREEZE_RANGES)
+		return false;
+	uint32_t end = FREEZE_RANGES;
+	if (atomic_load_explicit(&freeze->cut, memory_order_acquire) != EPOCH_NONE)
+		end = atomic_load_explicit(&freeze->passed, memory_order_acquire) /
+		      FREEZE_RANGE_SLOTS;
+	return !ranges_release(r, end, RELEASE_SLICE);
 }
 
 void retire_memory(struct retire *r, void *ptr, size_t size)
@@ -66,11 +139,41 @@ void retire_memory(struct retire *r, void *ptr, size_t size)
 	retire_push(r, ptr, size, RETIRED_MEMORY);
 }
 
-void retire_entry(struct retire *r, struct entry *e)
+void retire_memory_unseen(struct retire *r, void *ptr, size_t size)
+{
+	ring_push(r, retired_make(ptr, size, RETIRED_MEMORY));
+}
+
+void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born)
+{
+	if (unit_frozen(&r->unit, born))
+		retire_memory(r, ptr, size);
+	else
+		retire_memory_unseen(r, ptr, size);
+}
+
+/* With all that hangs off it. */
+static size_t entry_weight(const struct entry *e)
 {
 	bool plain = !(e->flags & (ENTRY_BLOB | ENTRY_STRUCTURE));
 
-	retire_push(r, e, plain ? entry_size(e) : entry_memory(e), RETIRED_ENTRY);
+	return plain ? entry_size(e) : entry_memory(e);
+}
+
+void retire_entry(struct retire *r, struct entry *e)
+{
+	retire_push(r, e, entry_weight(e), RETIRED_ENTRY);
+}
+
+void retire_entry_seen_in(struct retire *r, struct entry *e, uint64_t root, uint64_t hash)
+{
+	struct table seen = {root};
+
+	if (r->unit.cut == EPOCH_NONE || e->flags & ENTRY_STRUCTURE ||
+	    table_find(&seen, hash, entry_key(e)) == e)
+		retire_entry(r, e);
+	else
+		ring_push(r, retired_make(e, entry_weight(e), RETIRED_ENTRY));
 }
 
 void retire_entry_shallow(struct retire *r, struct entry *e)
@@ -164,7 +267,7 @@ static void large_free_slice(struct retire *r, size_t *budget)
 static void retire_free_one(struct retire *r)
 {
 	struct retired old = r->ring[r->head++ & (r->cap - 1)];
-	size_t size = old.what >> KIND_BITS;
+	size_t size = retired_size(old);
 
 	assert(r->bytes >= size);
 	r->bytes -= size;
@@ -229,6 +332,7 @@ bool retire_waiting(const struct retire *r)
 
 void retire_deinit(struct retire *r)
 {
+	ranges_release(r, FREEZE_RANGES, SIZE_MAX);
 	r->ripe = r->tail;
 	retire_free(r, SIZE_MAX);
 	assert(r->head == r->tail && r->bytes == 0);

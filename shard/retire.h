@@ -21,11 +21,15 @@
  * allocator stay the worker's own. What is large (a table, a structure) goes behind all that is small, bit
  * by bit: a flushed database of millions of keys holds nobody up, and nothing waits behind it.
  *
+ * What the unit of work going on retires while it has a cut (freeze.h) is kept instead, until the snapshot has
+ * passed the unit's slots. Then it goes the usual way: readers may still look at it.
+ *
  * All functions: the worker that owns the struct.
  */
 #ifndef SHARD_RETIRE_H
 #define SHARD_RETIRE_H
 
+#include "shard/freeze.h"
 #include "shard/grace.h"
 
 #include <stdbool.h>
@@ -45,7 +49,14 @@ struct retire_large {
 	uint64_t at; /* how far it is */
 };
 
+/* What is kept until the snapshot has passed a range of slots. */
+struct retire_kept {
+	struct retired *items;
+	size_t count, cap;
+};
+
 struct retire {
+	struct unit unit;     /* the one going on; without: no epoch, no cut */
 	struct retired *ring; /* a power of two, grows */
 	size_t cap;
 	uint64_t head; /* next to free */
@@ -72,6 +83,10 @@ struct retire {
 	/* entries of whole tables; the owner stores, any thread reads */
 	_Atomic uint64_t flushed;       /* retired and not freed */
 	_Atomic uint64_t flushed_freed; /* freed so far */
+	/* for snapshots; the owner stores kept_bytes, any thread reads it */
+	_Atomic size_t kept_bytes;
+	uint32_t kept_from; /* nothing is kept for ranges before; FREEZE_RANGES: nothing at all */
+	struct retire_kept kept[FREEZE_RANGES];
 };
 
 void retire_init(struct retire *r);
@@ -80,10 +95,20 @@ void retire_deinit(struct retire *r);
 
 /* Plain memory, for mem_free(ptr, size). */
 void retire_memory(struct retire *r, void *ptr, size_t size);
+/* The same of a node that was born then: one made after the cut is nothing to a snapshot. */
+void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born);
+/* The same of what no snapshot looks at. */
+void retire_memory_unseen(struct retire *r, void *ptr, size_t size);
 /* An entry with all that hangs off it. */
 void retire_entry(struct retire *r, struct entry *e);
 /* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
+/*
+ * An entry taken out of a table of which the snapshot going on, if the unit has a cut, sees what this root
+ * word leads to. If that isn't it, it came after the cut: a hot key that is written again and again, and it need
+ * not be kept. (A structure that hangs off it may be older.) `hash` is its key's.
+ */
+void retire_entry_seen_in(struct retire *r, struct entry *e, uint64_t root, uint64_t hash);
 /*
  * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each
  * counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are the caller may tell:
@@ -101,6 +126,18 @@ bool retire_stamp(struct retire *r, const struct grace *grace);
  * something that may go already is left for the next slice.
  */
 bool retire_collect(struct retire *r, const struct grace *grace, size_t budget);
+
+/*
+ * What the snapshot has passed goes the usual way from here on: some thousands of things at a time. True when
+ * more may go already. To be called often: it is cheap. Outside of units.
+ */
+bool retire_release_kept(struct retire *r, const struct freeze *freeze);
+
+/* Bytes that only the snapshot keeps. Any thread. */
+static inline size_t retire_kept_bytes(const struct retire *r)
+{
+	return atomic_load_explicit(&r->kept_bytes, memory_order_relaxed);
+}
 
 /* True when something waits for a grace period (stamped, not known to be completed). */
 bool retire_waiting(const struct retire *r);

@@ -1,0 +1,173 @@
+/*
+ * Freezing (freeze.h): what a unit of work has to know, notes of roots, and the snapshotter's side.
+ *
+ * The happy path is freeze_unit_begin() with no snapshot: two loads from one cache line.
+ */
+#include "shard/freeze.h"
+
+#include "proto/mem.h"
+#include "shard/keyspace.h"
+#include "shard/table.h"
+
+#include <assert.h>
+
+#define NOTES_BYTES (SLOT_COUNT * sizeof(_Atomic uint64_t))
+
+/* --- units --- */
+
+/* A snapshot with this cut is going on: the unit, which holds `slot` and none behind it, may be after it. */
+static void unit_look(struct unit *unit, const struct freeze *freeze, uint64_t cut,
+		      const struct slot *slot)
+{
+	uint32_t range = slot->index / FREEZE_RANGE_SLOTS;
+	if (unit->epoch <= cut ||
+	    slot->index < atomic_load_explicit(&freeze->passed, memory_order_acquire))
+		return;
+	if (unit->cut == EPOCH_NONE || range > unit->range)
+		unit->range = range;
+	unit->cut = cut;
+}
+
+void freeze_unit_begin(struct shard *shard, struct slot *const *slots, uint32_t count)
+{
+	struct keyspace *ks = shard->ks;
+	struct unit *unit = &shard->retire.unit;
+	unit->epoch = atomic_load_explicit(&ks->epochs.now, memory_order_acquire);
+	unit->cut = EPOCH_NONE;
+	uint64_t cut = atomic_load_explicit(&ks->freeze.cut, memory_order_acquire);
+	if (__builtin_expect(cut != EPOCH_NONE, 0) && (!slots || count > 0))
+		unit_look(unit, &ks->freeze, cut,
+			  slots ? slots[count - 1] : &ks->slots[SLOT_COUNT - 1]);
+}
+
+void freeze_unit_end(struct shard *shard)
+{
+	shard->retire.unit = (struct unit){0};
+}
+
+void freeze_unit_go_on(struct shard *shard, const struct unit *unit)
+{
+	const struct freeze *freeze = &shard->ks->freeze;
+	shard->retire.unit = *unit;
+	if (atomic_load_explicit(&freeze->cut, memory_order_acquire) != unit->cut)
+		shard->retire.unit.cut = EPOCH_NONE;
+}
+
+bool freeze_unit_extend(struct shard *shard, struct slot *slot)
+{
+	struct keyspace *ks = shard->ks;
+	struct unit *unit = &shard->retire.unit;
+	uint64_t now = atomic_load_explicit(&ks->epochs.now, memory_order_acquire);
+	if (now != unit->epoch &&
+	    unit->epoch <= atomic_load_explicit(&ks->epochs.cut, memory_order_relaxed))
+		return false;
+	uint64_t cut = atomic_load_explicit(&ks->freeze.cut, memory_order_acquire);
+	if (cut != EPOCH_NONE)
+		unit_look(unit, &ks->freeze, cut, slot);
+	return true;
+}
+
+/* --- roots --- */
+
+/* The notes of a database; the first to need them makes them. */
+static _Atomic uint64_t *notes_make(struct freeze *freeze, uint32_t db)
+{
+	_Atomic uint64_t *notes = atomic_load_explicit(&freeze->roots[db], memory_order_acquire);
+	if (notes)
+		return notes;
+	_Atomic uint64_t *fresh = mem_zalloc(NOTES_BYTES);
+	if (atomic_compare_exchange_strong_explicit(&freeze->roots[db], &notes, fresh,
+						    memory_order_acq_rel, memory_order_acquire))
+		return fresh;
+	mem_free(fresh, NOTES_BYTES);
+	return notes;
+}
+
+static uint64_t root_load(const struct slot *slot, uint32_t db)
+{
+	const struct table *table = slot_table(slot, db);
+	return table ? atomic_load_explicit(&table->root, memory_order_acquire) : 0;
+}
+
+void freeze_table_slow(struct shard *shard, struct slot *slot, uint32_t db)
+{
+	struct freeze *freeze = &shard->ks->freeze;
+	if (atomic_load_explicit(&freeze->cut, memory_order_acquire) != shard->retire.unit.cut)
+		return;
+	_Atomic uint64_t *note = &notes_make(freeze, db)[slot->index];
+	if (atomic_load_explicit(note, memory_order_relaxed) == 0)
+		atomic_store_explicit(note, root_load(slot, db) | FREEZE_NOTED,
+				      memory_order_release);
+}
+
+static uint64_t note_load(const struct freeze *freeze, const struct slot *slot, uint32_t db)
+{
+	_Atomic uint64_t *notes = atomic_load_explicit(&freeze->roots[db], memory_order_acquire);
+	return notes ? atomic_load_explicit(&notes[slot->index], memory_order_acquire) : 0;
+}
+
+uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_t db)
+{
+	uint64_t root = root_load(slot, db);
+	uint64_t note = note_load(&ks->freeze, slot, db);
+	return note ? note & ~FREEZE_NOTED : root;
+}
+
+/* (Without a note the snapshot has just ended.) */
+void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint32_t db, uint64_t hash,
+			 struct entry *e)
+{
+	struct retire *retire = &shard->retire;
+	uint64_t note = 0;
+	if (retire->unit.cut != EPOCH_NONE)
+		note = note_load(&shard->ks->freeze, slot, db);
+	if (note)
+		retire_entry_seen_in(retire, e, note & ~FREEZE_NOTED, hash);
+	else
+		retire_entry(retire, e);
+}
+
+/* --- the snapshotter --- */
+
+void freeze_begin(struct keyspace *ks, uint64_t epoch)
+{
+	struct epochs *epochs = &ks->epochs;
+	assert(atomic_load(&ks->freeze.cut) == EPOCH_NONE);
+	assert(atomic_load(&epochs->now) == epoch);
+	atomic_store(&epochs->cut_before, atomic_load(&epochs->cut));
+	atomic_store(&epochs->cut, epoch);
+	atomic_store(&ks->freeze.passed, 0);
+	atomic_store(&ks->freeze.cut, epoch);
+	atomic_store(&epochs->now, epoch + 1);
+	grace_wait(&ks->grace);
+}
+
+/*
+ * A holder that stores nothing is in nobody's way. Another than was seen began after the grace period, so
+ * after the cut.
+ */
+bool freeze_slot_ready(const struct slot *slot, uint32_t *seq_seen)
+{
+	uint32_t seq = slot_seq_begin(slot);
+	if (!slot_seq_busy(seq) || (*seq_seen != 0 && seq != *seq_seen))
+		return true;
+	*seq_seen = seq;
+	return false;
+}
+
+void freeze_pass(struct keyspace *ks, uint32_t slot)
+{
+	atomic_store_explicit(&ks->freeze.passed, slot, memory_order_release);
+}
+
+void freeze_end(struct keyspace *ks)
+{
+	freeze_pass(ks, SLOT_COUNT);
+	atomic_store(&ks->freeze.cut, EPOCH_NONE);
+	grace_wait(&ks->grace);
+	for (uint32_t db = 0; db < ks->databases; db++) {
+		_Atomic uint64_t *notes = atomic_exchange(&ks->freeze.roots[db], NULL);
+		if (notes)
+			mem_free(notes, NOTES_BYTES);
+	}
+}
