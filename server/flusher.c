@@ -411,6 +411,8 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 	flusher->dir = dir;
 	flusher->run = run;
 	flusher->durable_epoch = server->ks->epochs.now - 1;
+	flusher->always = policy(flusher) == FSYNC_ALWAYS;
+	server->ks->epochs.always = flusher->always; /* no record has been made yet */
 	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
 	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
 	pthread_condattr_init(&monotonic);

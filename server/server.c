@@ -209,8 +209,10 @@ int server_run(struct server *server)
 		log_write(LOG_WARNING, "Can't start the threads");
 		return 1;
 	}
-	if (persistence_start(&server->persistence, server))
-		return 1;
+	if (persistence_start(&server->persistence, server)) {
+		atomic_store(&server->persistence.failed, true);
+		server_stop(server);
+	}
 	mem_purge_in_background();
 	sample_start(server);
 	say_ready(server);
