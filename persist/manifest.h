@@ -26,6 +26,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The data directory, in the one that the server runs in. */
+#define DATA_DIR "sherd-data"
+/* Locked by who has the data directory open (io_lock): a server alone, tools together. */
+#define LOCK_NAME "LOCK"
+
 #define MANIFEST_NAME     "MANIFEST"
 #define MANIFEST_BOOT_MAX 64
 /* Each start and each snapshot adds one or two, each snapshot takes away those before it. */

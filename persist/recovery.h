@@ -31,7 +31,7 @@
 
 enum file_state {
 	FILE_WHOLE,
-	FILE_CUT,        /* a start cuts off its end */
+	FILE_CUT, /* a start cuts off its end */
 	FILE_DAMAGED,
 	FILE_UNREADABLE, /* missing, or the system says no */
 };
@@ -73,7 +73,8 @@ struct recovery {
 	/* results */
 	struct recovery_file *files; /* in the manifest's order */
 	uint32_t file_count;
-	uint64_t epoch_last; /* the largest ever seen, also in what is not good and in the manifest */
+	uint64_t
+		epoch_last; /* the largest ever seen, also in what is not good and in the manifest */
 	char error[RECOVERY_ERROR_MAX];
 };
 
@@ -95,6 +96,10 @@ bool recovery_load(struct recovery *recovery, struct keyspace *ks, uint32_t thre
 
 /* Looks at everything; the files say what came of it. */
 void recovery_look(struct recovery *recovery);
+
+/* "2026-11-21T10:00:00.123Z". Returns `text`. */
+#define RECOVERY_TIME_MAX 64
+const char *recovery_time_text(int64_t ms, char text[RECOVERY_TIME_MAX]);
 
 /* What stands behind the good part of a journal that a start cuts: "of a record that is not whole". */
 const char *recovery_cut_words(const struct recovery_file *file);

@@ -207,8 +207,8 @@ void info_memory(const struct info *info)
 static void loading_lines(const struct info *info)
 {
 	struct persistence *persistence = &info->server->persistence;
-	ull total = atomic_load(&persistence->loading_total);
-	ull done = atomic_load(&persistence->loading_done);
+	ull total = atomic_load(&persistence->recovery.bytes_total);
+	ull done = atomic_load(&persistence->recovery.bytes_done);
 	bool loading = persistence_loading(persistence);
 	info_line(info, "loading:%d", loading);
 	if (!loading)
