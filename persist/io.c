@@ -10,15 +10,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int (*io_fault)(enum io_call call, size_t *len);
+_Atomic(io_fault_fn) io_fault;
+
+/* `len`: of a write. */
+static int fault_of(enum io_call call, size_t *len)
+{
+	io_fault_fn ask = atomic_load_explicit(&io_fault, memory_order_relaxed);
+	return ask ? ask(call, len) : 0;
+}
 
 static int fault(enum io_call call)
 {
-	return io_fault ? io_fault(call, NULL) : 0;
+	return fault_of(call, NULL);
 }
 
 int io_open_dir(const char *path, int *dir)
 {
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -53,7 +63,7 @@ int io_write(int fd, const char *bytes, size_t len, size_t *written)
 	*written = 0;
 	while (*written < len) {
 		size_t part = len - *written;
-		int error = io_fault ? io_fault(IO_WRITE, &part) : 0;
+		int error = fault_of(IO_WRITE, &part);
 		ssize_t n = part > 0 ? write(fd, bytes + *written, part) : 0;
 		if (n > 0)
 			*written += (size_t)n;

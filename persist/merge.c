@@ -190,6 +190,10 @@ static bool read_mark(struct merger *merger, struct cursor *cursor, const char *
 		return number_parse_unsigned((struct slice){at, (size_t)(stop - at)},
 					     &head->all_seen);
 	}
+	if (starts_with(at, stop, "#PRE")) {
+		head->record.before_cut = true;
+		return at + strlen("#PRE") == stop;
+	}
 	if (starts_with(at, stop, "#V:"))
 		return read_needs(head, at + strlen("#V:"), stop, SLOT_COUNT);
 	if (starts_with(at, stop, "#ALL:")) {

@@ -41,6 +41,7 @@ struct merge_record {
 	bool all;          /* a unit on all slots */
 	uint16_t slot;     /* the only one, when `several` is not set */
 	bool several;
+	bool before_cut; /* #PRE: what it did is in the snapshot with which the stretch begins, if there is one */
 	uint32_t source;
 	size_t at;         /* where it starts in its source */
 	uint64_t epoch;    /* of the last mark before it; EPOCH_NONE: there was none */

@@ -43,7 +43,7 @@ static bool put(struct shard *shard, const struct fill *fill)
 	struct table *table = slot_table_make(ks, fill->slot, fill->db);
 	if (table_find(table, fill->hash, entry_key(fill->entry)))
 		return false;
-	table_reserve(table, fill->expected);
+	table_reserve(table, fill->expected, &shard->retire);
 	table_put(table, &ks->seed, fill->hash, fill->entry, &shard->retire);
 	int64_t due = entry_due(fill->entry);
 	if (due < slot_expire_earliest(fill->slot))
