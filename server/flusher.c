@@ -492,7 +492,7 @@ void flusher_write(struct flusher *flusher, uint32_t worker)
 {
 	struct syncer *syncer = &flusher->syncers[worker];
 	int before = atomic_load_explicit(&syncer->segment.error, memory_order_relaxed);
-	int error = segment_write(&syncer->segment);
+	int error = segment_write(&syncer->segment, flusher_wakes(flusher));
 	if (error != before)
 		note_write(flusher, before, error);
 	if (!flusher_wakes(flusher))
