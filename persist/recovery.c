@@ -8,15 +8,18 @@
 #include "proto/mem.h"
 #include "proto/number.h"
 
-#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Epochs that there is room for at first. */
 #define TIMES_FIRST 1024
@@ -40,13 +43,35 @@ static void see_epoch(struct recovery *recovery, uint64_t epoch)
 
 /* --- begin and end --- */
 
+/* A journal that holds something; NULL: there is none. *name is the result's room. */
+static const char *find_journal(int dir, char name[NAME_MAX + 1])
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	const char *found = NULL;
+	struct stat stat;
+	while (directory && !found && (entry = readdir(directory)))
+		if (strncmp(entry->d_name, "journal-", 8) == 0 &&
+		    fstatat(dir, entry->d_name, &stat, 0) == 0 && stat.st_size > 0)
+			found = strcpy(name, entry->d_name);
+	if (directory)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return found;
+}
+
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest)
 {
-	char boot[MANIFEST_BOOT_MAX];
+	char boot[MANIFEST_BOOT_MAX], name[NAME_MAX + 1];
 	*recovery = (struct recovery){.dir = dir, .manifest = manifest, .until = EPOCH_NO_LIMIT};
 	int error = commits_last(dir, &recovery->committed);
 	if (error)
 		return fail(recovery, "Can't read " COMMITS_NAME ": %s", strerror(-error));
+	if (manifest->count == 0 && find_journal(dir, name))
+		return fail(recovery, "There is no " MANIFEST_NAME ", but a journal with data: %s",
+			    name);
 	manifest_boot(boot);
 	recovery->power_loss = strcmp(boot, manifest->boot) != 0 || strcmp(boot, "-") == 0;
 	recovery->first = manifest_start(manifest);
@@ -146,6 +171,7 @@ static void times_add(struct times *times, uint64_t epoch, int64_t ms)
 struct merging {
 	struct recovery *recovery;
 	uint32_t item;
+	bool snapshot_has;     /* records of before the cut are in what was loaded */
 	struct replay *replay; /* NULL: nothing is done again */
 	struct times *times;   /* filled; may be NULL */
 	uint64_t counted;      /* bytes, as done */
@@ -163,6 +189,8 @@ static bool take(void *arg, const struct merge_record *record)
 	if (merging->times && record->epoch != *epoch)
 		times_add(merging->times, record->epoch, record->ms);
 	*epoch = record->epoch;
+	if (record->before_cut && merging->snapshot_has)
+		return true;
 	return !merging->replay || replay_record(merging->replay, record);
 }
 
@@ -191,6 +219,7 @@ static void settle(const struct merging *merging, uint32_t worker, struct recove
 	if (file->state == FILE_UNREADABLE)
 		return;
 	file->end = source->end;
+	file->bytes = source->len; /* without zeros that were written ahead */
 	file->good = source->taken;
 	file->count = source->records;
 	if (source->end == MERGE_WHOLE ||
@@ -212,7 +241,9 @@ static bool merge_stretch(struct merging *merging, uint32_t item)
 	uint64_t until = recovery->until == EPOCH_NO_LIMIT ? EPOCH_NONE : recovery->until;
 	uint32_t first = recovery->file_count;
 	uint64_t bytes = 0;
+	const struct manifest_item *base = &recovery->manifest->items[recovery->first];
 	merging->item = item;
+	merging->snapshot_has = base->kind == MANIFEST_SNAPSHOT && base->cut == stretch->cut;
 	merging->counted = 0;
 	memset(merging->epochs, 0, sizeof(merging->epochs));
 	for (uint32_t i = 0; i < stretch->files; i++) {

@@ -59,7 +59,8 @@ static void print_all(const struct tool *tool)
 {
 	char text[RECOVERY_TIME_MAX];
 	const struct recovery *recovery = &tool->recovery;
-	printf(MANIFEST_NAME ": fine, %" PRIu32 " lines of data\n", tool->manifest.count);
+	printf(MANIFEST_NAME ": fine, %" PRIu32 " %s\n", tool->manifest.count,
+	       tool->manifest.count == 1 ? "item" : "items");
 	if (recovery->committed.epoch == EPOCH_NONE)
 		printf(COMMITS_NAME ": none\n");
 	else

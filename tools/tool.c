@@ -118,16 +118,20 @@ bool tool_open(struct tool *tool)
 	}
 	error = manifest_read(tool->dir, &tool->manifest, &tool->manifest_line);
 	tool->manifest_damaged = error == -EINVAL;
-	if (error && !tool->manifest_damaged) {
+	if (error && error != -EINVAL && error != -ENOENT) {
 		tool_fail(tool, "Can't read " MANIFEST_NAME " in %s: %s", tool->path,
 			  strerror(-error));
 		return false;
 	}
+	if (tool->manifest_damaged)
+		return true;
 	if (!recovery_begin(&tool->recovery, tool->dir, &tool->manifest)) {
 		tool_fail(tool, "%s", tool->recovery.error);
 		return false;
 	}
-	return true;
+	if (error)
+		tool_fail(tool, "There are no data in %s: no " MANIFEST_NAME, tool->path);
+	return !error;
 }
 
 void tool_close(struct tool *tool)
