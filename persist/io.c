@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Zeros that are written at once. */
+#define ZEROS_BYTES (64 * 1024)
+
 _Atomic(io_fault_fn) io_fault;
 
 /* `len`: of a write. */
@@ -84,6 +87,40 @@ int io_open_new(int dir, const char *name, int *fd)
 	return *fd < 0 ? -errno : 0;
 }
 
+int io_open_end(int dir, const char *name, int *fd, uint64_t *len)
+{
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
+	*fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	off_t end = *fd < 0 ? -1 : lseek(*fd, 0, SEEK_END);
+	if (end >= 0) {
+		*len = (uint64_t)end;
+		return 0;
+	}
+	error = -errno;
+	if (*fd >= 0)
+		close(*fd);
+	return error;
+}
+
+int io_write_zeros(int fd, uint64_t offset, size_t len)
+{
+	static const char zeros[ZEROS_BYTES];
+	while (len > 0) {
+		size_t part = len < sizeof(zeros) ? len : sizeof(zeros);
+		int error = fault_of(IO_WRITE, &part);
+		ssize_t n = error ? 0 : pwrite(fd, zeros, part, (off_t)offset);
+		if (error || (n < 0 && errno != EINTR))
+			return error ? error : -errno;
+		if (n > 0) {
+			offset += (uint64_t)n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
 int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset)
 {
 	size_t written;
@@ -148,6 +185,14 @@ int io_replace(int dir, const char *name, const char *bytes, size_t len)
 	if (error)
 		unlinkat(dir, temporary, 0);
 	return error;
+}
+
+int io_cut(int fd, uint64_t len)
+{
+	int error = fault(IO_TRUNCATE);
+	if (error)
+		return error;
+	return ftruncate(fd, (off_t)len) ? -errno : 0;
 }
 
 int io_truncate(int dir, const char *name, uint64_t len)

@@ -44,6 +44,12 @@ int io_write(int fd, const char *bytes, size_t len, size_t *written);
 int io_open_new(int dir, const char *name, int *fd);
 int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset);
 
+/* Opens for writing behind what stands in the file, *len bytes; makes it when it isn't there. */
+int io_open_end(int dir, const char *name, int *fd, uint64_t *len);
+
+/* Writes zeros anywhere in a file. Where the next io_write() goes doesn't change. */
+int io_write_zeros(int fd, uint64_t offset, size_t len);
+
 /* Makes a file's content last; of a directory its names. */
 int io_sync(int fd);
 
@@ -62,6 +68,7 @@ int io_replace(int dir, const char *name, const char *bytes, size_t len);
 
 /* Cuts a file. */
 int io_truncate(int dir, const char *name, uint64_t len);
+int io_cut(int fd, uint64_t len);
 
 int io_unlink(int dir, const char *name);
 

@@ -6,6 +6,7 @@
  */
 #include "persist/merge.h"
 
+#include "persist/segment.h"
 #include "proto/crc16.h"
 #include "proto/mem.h"
 #include "proto/number.h"
@@ -394,6 +395,7 @@ bool merge(struct merge_source *sources, uint32_t count, uint64_t epoch_limit,
 	merger->epoch_limit = epoch_limit;
 	for (uint32_t i = 0; i < count; i++) {
 		assert(sources[i].worker == i);
+		sources[i].len = segment_trimmed(sources[i].bytes, sources[i].len);
 		merger->cursors[i].source = &sources[i];
 	}
 	int64_t taken, round = 1;

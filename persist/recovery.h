@@ -78,7 +78,10 @@ struct recovery {
 	char error[RECOVERY_ERROR_MAX];
 };
 
-/* Reads COMMITS. The manifest stays the caller's, unchanged until the end. False: error says why. */
+/*
+ * Reads COMMITS. The manifest stays the caller's, unchanged until the end; an empty one where there is none. False:
+ * error says why: also when journals have data and no manifest names them.
+ */
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest);
 void recovery_end(struct recovery *recovery);
 

@@ -15,11 +15,31 @@ void segment_name(const struct segment_id *id, char out[SEGMENT_NAME_MAX])
 		 id->cut, id->worker);
 }
 
-static int open_file(int dir, const struct segment_id *id, int *fd)
+static int open_file(int dir, const struct segment_id *id, int *fd, uint64_t *len)
 {
 	char name[SEGMENT_NAME_MAX];
 	segment_name(id, name);
-	return io_open_append(dir, name, false, fd);
+	return io_open_end(dir, name, fd, len);
+}
+
+/* The zeros behind what is written go. Where that fails they stay, and do no harm. */
+static void trim(const struct segment *segment)
+{
+	if (segment->zeros_end > segment->len)
+		(void)io_cut(segment->fd, segment->len);
+}
+
+/*
+ * Sees to it that zeros stand behind what is written. Without space for them it goes on without them, and
+ * tries again when so much more has been written.
+ */
+static void write_ahead(struct segment *segment)
+{
+	if (segment->len + SEGMENT_AHEAD_BYTES / 2 < segment->zeros_end)
+		return;
+	uint64_t from = segment->len > segment->zeros_end ? segment->len : segment->zeros_end;
+	(void)io_write_zeros(segment->fd, from, SEGMENT_AHEAD_BYTES);
+	segment->zeros_end = from + SEGMENT_AHEAD_BYTES;
 }
 
 int segment_make(int dir, const struct segment_id *id)
@@ -38,15 +58,17 @@ int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 {
 	*segment = (struct segment){.dir = dir, .journal = journal, .id = *id, .fd = -1};
 	pthread_mutex_init(&segment->mutex, NULL);
-	return open_file(dir, id, &segment->fd);
+	return open_file(dir, id, &segment->fd, &segment->len);
 }
 
 void segment_close(struct segment *segment)
 {
 	for (uint32_t i = 0; i < segment->old_count; i++)
 		close(segment->old[i]);
-	if (segment->fd >= 0)
+	if (segment->fd >= 0) {
+		trim(segment);
 		close(segment->fd);
+	}
 	segment->fd = -1;
 	segment->old_count = 0;
 	pthread_mutex_destroy(&segment->mutex);
@@ -56,20 +78,24 @@ void segment_close(struct segment *segment)
 static int next_file(struct segment *segment)
 {
 	int fd, error = 0;
+	uint64_t len;
 	struct segment_id id = segment->id;
 	id.cut = atomic_load_explicit(&segment->journal->cut, memory_order_relaxed);
 	pthread_mutex_lock(&segment->mutex);
 	if (segment->old_count == SEGMENT_OLD_MAX)
 		error = -EAGAIN;
 	else
-		error = open_file(segment->dir, &id, &fd);
+		error = open_file(segment->dir, &id, &fd, &len);
 	if (!error) {
+		trim(segment);
 		if (segment->stale)
 			close(segment->fd);
 		else
 			segment->old[segment->old_count++] = segment->fd;
 		segment->fd = fd;
 		segment->id = id;
+		segment->len = len;
+		segment->zeros_end = 0;
 		segment->stale = false;
 		segment->journal->segment_at = SIZE_MAX;
 		atomic_store_explicit(&segment->entered, id.cut, memory_order_release);
@@ -87,7 +113,7 @@ static bool may_turn(struct segment *segment)
 	       atomic_load_explicit(segment->turned, memory_order_acquire) >= cut;
 }
 
-int segment_write(struct segment *segment)
+int segment_write(struct segment *segment, bool ahead)
 {
 	struct journal *journal = segment->journal;
 	int error = 0;
@@ -102,8 +128,11 @@ int segment_write(struct segment *segment)
 			journal->len < journal->segment_at ? journal->len : journal->segment_at;
 		size_t written;
 		error = io_write(segment->fd, journal->buf, part, &written);
+		segment->len += written;
 		journal_wrote(journal, written);
 	}
+	if (ahead && !error)
+		write_ahead(segment);
 	atomic_store_explicit(&segment->error, error, memory_order_relaxed);
 	return error;
 }
