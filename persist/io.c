@@ -5,23 +5,50 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-int (*io_fault)(enum io_call call, size_t *len);
+/* Zeros that are written at once. */
+#define ZEROS_BYTES (64 * 1024)
+
+_Atomic(io_fault_fn) io_fault;
+
+/* `len`: of a write. */
+static int fault_of(enum io_call call, size_t *len)
+{
+	io_fault_fn ask = atomic_load_explicit(&io_fault, memory_order_relaxed);
+	return ask ? ask(call, len) : 0;
+}
 
 static int fault(enum io_call call)
 {
-	return io_fault ? io_fault(call, NULL) : 0;
+	return fault_of(call, NULL);
 }
 
 int io_open_dir(const char *path, int *dir)
 {
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *dir < 0 ? -errno : 0;
+}
+
+int io_lock(int dir, const char *name, bool alone, int *fd)
+{
+	*fd = openat(dir, name, alone ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return errno == ENOENT && !alone ? 0 : -errno;
+	if (flock(*fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+		return 0;
+	int error = -errno;
+	close(*fd);
+	*fd = -1;
+	return error;
 }
 
 int io_open_append(int dir, const char *name, bool fresh, int *fd)
@@ -39,7 +66,7 @@ int io_write(int fd, const char *bytes, size_t len, size_t *written)
 	*written = 0;
 	while (*written < len) {
 		size_t part = len - *written;
-		int error = io_fault ? io_fault(IO_WRITE, &part) : 0;
+		int error = fault_of(IO_WRITE, &part);
 		ssize_t n = part > 0 ? write(fd, bytes + *written, part) : 0;
 		if (n > 0)
 			*written += (size_t)n;
@@ -58,6 +85,40 @@ int io_open_new(int dir, const char *name, int *fd)
 		return error;
 	*fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	return *fd < 0 ? -errno : 0;
+}
+
+int io_open_end(int dir, const char *name, int *fd, uint64_t *len)
+{
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
+	*fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	off_t end = *fd < 0 ? -1 : lseek(*fd, 0, SEEK_END);
+	if (end >= 0) {
+		*len = (uint64_t)end;
+		return 0;
+	}
+	error = -errno;
+	if (*fd >= 0)
+		close(*fd);
+	return error;
+}
+
+int io_write_zeros(int fd, uint64_t offset, size_t len)
+{
+	static const char zeros[ZEROS_BYTES];
+	while (len > 0) {
+		size_t part = len < sizeof(zeros) ? len : sizeof(zeros);
+		int error = fault_of(IO_WRITE, &part);
+		ssize_t n = error ? 0 : pwrite(fd, zeros, part, (off_t)offset);
+		if (error || (n < 0 && errno != EINTR))
+			return error ? error : -errno;
+		if (n > 0) {
+			offset += (uint64_t)n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
 }
 
 int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset)
@@ -86,14 +147,23 @@ int io_unlink(int dir, const char *name)
 	return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-static int rename_lastingly(int dir, const char *from, const char *to)
+void io_sync_begin(int fd, uint64_t offset, uint64_t len)
+{
+	sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
+int io_rename(int dir, const char *from, const char *to)
 {
 	int error = fault(IO_RENAME);
 	if (error)
 		return error;
-	if (renameat(dir, from, dir, to))
-		return -errno;
-	return io_sync(dir);
+	return renameat(dir, from, dir, to) ? -errno : 0;
+}
+
+static int rename_lastingly(int dir, const char *from, const char *to)
+{
+	int error = io_rename(dir, from, to);
+	return error ? error : io_sync(dir);
 }
 
 int io_replace(int dir, const char *name, const char *bytes, size_t len)
@@ -115,6 +185,14 @@ int io_replace(int dir, const char *name, const char *bytes, size_t len)
 	if (error)
 		unlinkat(dir, temporary, 0);
 	return error;
+}
+
+int io_cut(int fd, uint64_t len)
+{
+	int error = fault(IO_TRUNCATE);
+	if (error)
+		return error;
+	return ftruncate(fd, (off_t)len) ? -errno : 0;
 }
 
 int io_truncate(int dir, const char *name, uint64_t len)

@@ -1,6 +1,7 @@
 /* Doing effects again (replay.h). */
 #include "persist/replay.h"
 
+#include "persist/helper.h"
 #include "proto/crc16.h"
 #include "proto/mem.h"
 #include "shard/execute.h"
@@ -9,13 +10,16 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <urcu/urcu-qsbr.h>
 
 /* Pieces handed to a thread at a time, and how many such handfuls may wait for it. */
 #define HANDFUL 256
 #define HANDFULS_MAX 32
-/* Bytes replaced and not freed yet. */
-#define RETIRED_MAX (4u << 20)
+/* As much of a command's name as an error shows. */
+#define REPLAY_NAME_MAX 64
+/* ... and of a reply. */
+#define REPLAY_REPLY_MAX 150
 /* Arguments of an effect that there is room for at first. */
 #define ARGS_FIRST 64
 
@@ -34,9 +38,9 @@ struct handful {
 /* What does effects: a thread, or the caller for units on all slots. */
 struct actor {
 	struct replay *replay;
-	struct shard *shard;
-	struct grace grace;
+	struct helper helper;
 	struct reply reply;
+	const char *at; /* the effect being done */
 	struct slice *argv;
 	struct key *keys;
 	struct slot **slots;
@@ -60,16 +64,23 @@ struct replay {
 	_Atomic bool failed;
 	pthread_mutex_t error_mutex;
 	char error[REPLAY_ERROR_MAX];
+	const char *error_at;
 };
 
 /* --- doing one effect --- */
 
-static void fail(struct replay *replay, struct slice name, struct slice reason)
+/* The effect that the actor is at could not be done. */
+static void fail(struct actor *actor, struct slice reason)
 {
+	struct replay *replay = actor->replay;
+	struct slice name = actor->argv[0];
 	pthread_mutex_lock(&replay->error_mutex);
-	if (!atomic_load(&replay->failed))
-		snprintf(replay->error, sizeof(replay->error), "%.*s: %.*s", (int)name.len, name.ptr,
+	if (!atomic_load(&replay->failed)) {
+		snprintf(replay->error, sizeof(replay->error), "%.*s: %.*s",
+			 (int)(name.len < REPLAY_NAME_MAX ? name.len : REPLAY_NAME_MAX), name.ptr,
 			 (int)reason.len, reason.ptr);
+		replay->error_at = actor->at;
+	}
 	atomic_store(&replay->failed, true);
 	pthread_mutex_unlock(&replay->error_mutex);
 }
@@ -85,13 +96,21 @@ static void make_room(struct actor *actor, uint32_t argc)
 	actor->positions = mem_realloc(actor->positions, actor->room * sizeof(*actor->positions));
 }
 
+/* The first line of a reply, or what an error shows of it. */
+static struct slice reply_line(const struct reply *reply)
+{
+	size_t len = reply->len < REPLAY_REPLY_MAX ? reply->len : REPLAY_REPLY_MAX;
+	const char *end = memchr(reply->buf, '\r', len);
+	return (struct slice){reply->buf, end ? (size_t)(end - reply->buf) : len};
+}
+
 /* The command of the effect in argv; NULL after failing. */
 static const struct command *resolve(struct actor *actor, uint32_t argc)
 {
 	const struct command *cmd = command_resolve(actor->argv, argc, &actor->reply);
 	if (cmd && key_handlers[cmd->id])
 		return cmd;
-	fail(actor->replay, actor->argv[0], SLICE("no such command on keys"));
+	fail(actor, SLICE("no such command on keys"));
 	return NULL;
 }
 
@@ -111,13 +130,12 @@ static void run(struct actor *actor, const struct command *cmd, uint32_t argc, u
 		.key_count = count > 0 ? (uint32_t)count : 0,
 		.reply = &actor->reply,
 		.ks = ks,
-		.shard = actor->shard,
+		.shard = actor->helper.shard,
 	};
 	while (!execute_holding(&ctx, slots ? actor->slots : NULL, slots))
 		; /* a holder that only looks */
 	if (actor->reply.errors)
-		fail(actor->replay, actor->argv[0],
-		     (struct slice){actor->reply.buf, actor->reply.len < 100 ? actor->reply.len : 100});
+		fail(actor, reply_line(&actor->reply));
 	reply_reset(&actor->reply, SIZE_MAX);
 	actor->reply.errors = 0;
 }
@@ -127,7 +145,7 @@ static void act(struct actor *actor, const struct piece *piece)
 {
 	uint32_t db = piece->db, argc;
 	for (size_t at = 0; at < piece->len && !atomic_load(&actor->replay->failed);) {
-		const char *bytes = piece->bytes + at;
+		const char *bytes = actor->at = piece->bytes + at;
 		ptrdiff_t taken = merge_effect(bytes, piece->len - at, actor->argv, actor->room, &argc);
 		assert(taken > 0);
 		if (argc > actor->room) {
@@ -139,7 +157,7 @@ static void act(struct actor *actor, const struct piece *piece)
 		    number_parse(actor->argv[1], &number) && number < actor->replay->ks->databases) {
 			db = (uint32_t)number;
 		} else if (db >= actor->replay->ks->databases) {
-			fail(actor->replay, actor->argv[0], SLICE("there are more databases in the journal"));
+			fail(actor, SLICE("there are more databases in it than here"));
 		} else {
 			const struct command *cmd = resolve(actor, argc);
 			if (cmd)
@@ -148,20 +166,6 @@ static void act(struct actor *actor, const struct piece *piece)
 		atomic_fetch_add_explicit(&actor->effects, 1, memory_order_relaxed);
 		at += (size_t)taken;
 	}
-}
-
-/* Frees what effects have replaced, when it has become much. */
-static void collect(struct actor *actor)
-{
-	struct retire *retire = &actor->shard->retire;
-	if (retire->bytes < RETIRED_MAX)
-		return;
-	retire_stamp(retire, &actor->grace);
-	atomic_fetch_add(&actor->grace.started, 1);
-	urcu_qsbr_synchronize_rcu();
-	atomic_store(&actor->grace.completed, atomic_load(&actor->grace.started));
-	while (retire_collect(retire, &actor->grace, SIZE_MAX))
-		;
 }
 
 /* --- threads --- */
@@ -180,7 +184,7 @@ static void *actor_main(void *arg)
 		pthread_mutex_unlock(&actor->mutex);
 		for (uint32_t i = 0; i < handful->count; i++)
 			act(actor, &handful->pieces[i]);
-		collect(actor);
+		helper_collect(&actor->helper);
 		mem_free(handful, sizeof(*handful));
 		pthread_mutex_lock(&actor->mutex);
 		actor->waiting--;
@@ -231,8 +235,7 @@ static struct actor *actor_of(struct replay *replay, uint16_t slot)
 static void actor_init(struct replay *replay, struct actor *actor, uint32_t i, int64_t now)
 {
 	actor->replay = replay;
-	actor->shard = shard_new(replay->ks, (uint16_t)i);
-	actor->shard->replay_ms = now;
+	helper_init(&actor->helper, replay->ks, i, now);
 	reply_init(&actor->reply, 2);
 	make_room(actor, ARGS_FIRST);
 	pthread_mutex_init(&actor->mutex, NULL);
@@ -265,9 +268,9 @@ bool replay_drain(struct replay *replay)
 		while (actor->waiting > 0)
 			pthread_cond_wait(&actor->changed, &actor->mutex);
 		pthread_mutex_unlock(&actor->mutex);
-		shard_absorb(replay->ks->shards[0], actor->shard);
+		helper_absorb(&actor->helper);
 	}
-	shard_absorb(replay->ks->shards[0], replay->actors[replay->count].shard);
+	helper_absorb(&replay->actors[replay->count].helper);
 	return !atomic_load(&replay->failed);
 }
 
@@ -278,7 +281,7 @@ static void give_parts(struct replay *replay, const struct merge_record *record)
 	struct actor *own = &replay->actors[replay->count];
 	uint32_t argc, key;
 	for (size_t at = 0; at < record->len;) {
-		piece.bytes = record->bytes + at;
+		piece.bytes = own->at = record->bytes + at;
 		ptrdiff_t taken = merge_effect(piece.bytes, record->len - at, own->argv, own->room, &argc);
 		assert(taken > 0);
 		if (argc > own->room) {
@@ -296,7 +299,7 @@ static void give_parts(struct replay *replay, const struct merge_record *record)
 		if (!cmd)
 			return;
 		if (command_keys(cmd, own->argv, argc, &key, 1) < 1) {
-			fail(replay, own->argv[0], SLICE("an effect without a key"));
+			fail(own, SLICE("an effect without a key"));
 			return;
 		}
 		struct slice name = own->argv[key];
@@ -323,6 +326,11 @@ const char *replay_error(const struct replay *replay)
 	return replay->error;
 }
 
+const char *replay_error_at(const struct replay *replay)
+{
+	return replay->error_at;
+}
+
 uint64_t replay_effects(const struct replay *replay)
 {
 	uint64_t sum = 0;
@@ -333,7 +341,7 @@ uint64_t replay_effects(const struct replay *replay)
 
 static void actor_deinit(struct replay *replay, struct actor *actor)
 {
-	shard_free(actor->shard);
+	helper_deinit(&actor->helper);
 	reply_deinit(&actor->reply);
 	mem_free_unsized(actor->argv);
 	mem_free_unsized(actor->keys);

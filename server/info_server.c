@@ -204,64 +204,6 @@ void info_memory(const struct info *info)
 
 /* --- what there isn't --- */
 
-static void loading_lines(const struct info *info)
-{
-	struct persistence *persistence = &info->server->persistence;
-	ull total = atomic_load(&persistence->loading_total);
-	ull done = atomic_load(&persistence->loading_done);
-	bool loading = persistence_loading(persistence);
-	info_line(info, "loading:%d", loading);
-	if (!loading)
-		return;
-	info_line(info, "loading_start_time:%lld",
-		  (long long)atomic_load(&persistence->loading_since) / 1000);
-	info_line(info, "loading_total_bytes:%llu", total);
-	info_line(info, "loading_loaded_bytes:%llu", done);
-	info_line(info, "loading_loaded_perc:%.2f", total ? 100. * (double)done / (double)total : 0.);
-}
-
-/* What the journals hold, and how far they are safe. */
-static void journal_lines(const struct info *info)
-{
-	const struct flusher *flusher = &info->server->flusher;
-	ull appended = 0, durable = 0;
-	info_line(info, "aof_enabled:%d", (int)config_int(&info->server->config.appendonly));
-	info_line(info, "aof_last_write_status:%s", flusher_trouble(flusher) ? "err" : "ok");
-	if (persistence_loading(&info->server->persistence) || !flusher->syncers)
-		return;
-	for (uint32_t i = 0; i < info->server->worker_count; i++) {
-		appended += atomic_load(&info->server->ks->shards[i]->journal.appended);
-		durable += atomic_load(&flusher->syncers[i].durable);
-	}
-	info_line(info, "journal_appended_bytes:%llu", appended);
-	info_line(info, "journal_lag_bytes:%llu", appended - durable);
-	info_line(info, "durable_epoch:%llu", (ull)atomic_load(&flusher->durable_epoch));
-	info_line(info, "durable_time_ms:%lld", (long long)atomic_load(&flusher->durable_ms));
-}
-
-void info_persistence(const struct info *info)
-{
-	struct totals t;
-	totals_read(info->server, &t);
-	loading_lines(info);
-	info_text(info, "async_loading:0\r\ncurrent_cow_peak:0\r\n"
-			"current_cow_size:0\r\ncurrent_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\n"
-			"current_save_keys_processed:0\r\ncurrent_save_keys_total:0\r\n");
-	info_line(info, "rdb_changes_since_last_save:%llu", (ull)t.dirty);
-	info_text(info, "rdb_bgsave_in_progress:0\r\n");
-	info_line(info, "rdb_last_save_time:%lld", (long long)info->server->start_ms / 1000);
-	info_text(info, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\n"
-			"rdb_current_bgsave_time_sec:-1\r\nrdb_saves:0\r\nrdb_last_cow_size:0\r\n"
-			"rdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\n"
-			"aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
-			"aof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\n"
-			"aof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\n"
-			"aof_rewrites_consecutive_failures:0\r\n"
-			"aof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\n"
-			"module_fork_last_cow_size:0\r\n");
-	journal_lines(info);
-}
-
 /* The history of changes begins with the process: its id is the run's. */
 void info_replication(const struct info *info)
 {

@@ -2,7 +2,6 @@
 #include "server/persistence.h"
 
 #include "persist/io.h"
-#include "proto/mem.h"
 #include "server/log.h"
 #include "server/server.h"
 
@@ -14,142 +13,63 @@
 
 /* --- loading --- */
 
-/* One stretch of journals being loaded. */
-struct loading {
-	struct persistence *persistence;
-	struct replay *replay;
-	struct merge_source sources[SHARDS_MAX];
-	struct io_map maps[SHARDS_MAX];
-	uint64_t epoch_limit;
-	uint64_t epoch_last; /* of all */
-};
-
-static void segment_name_of(const struct stretch *stretch, uint32_t worker,
-			    char name[SEGMENT_NAME_MAX])
+static bool say_recovery_error(const struct persistence *persistence)
 {
-	struct segment_id id = {stretch->run, stretch->cut, worker};
-	segment_name(&id, name);
+	log_write(LOG_WARNING, "%s", persistence->recovery.error);
+	log_write(LOG_WARNING,
+		  "\"sherd check\" says what is wrong with " DATA_DIR ", and what can be done");
+	return false;
 }
 
-static bool map_all(struct loading *loading, const struct stretch *stretch)
+/* Journals lose what isn't good at their end. */
+static bool cut_journals(struct persistence *persistence)
 {
-	int dir = loading->persistence->dir;
-	for (uint32_t i = 0; i < stretch->workers; i++) {
-		char name[SEGMENT_NAME_MAX];
-		segment_name_of(stretch, i, name);
-		int error = io_map(dir, name, &loading->maps[i]);
+	const struct recovery *recovery = &persistence->recovery;
+	for (uint32_t i = 0; i < recovery->file_count; i++) {
+		const struct recovery_file *file = &recovery->files[i];
+		if (file->state != FILE_CUT)
+			continue;
+		log_write(LOG_WARNING,
+			  "Cut %" PRIu64 " bytes %s off the journal %s at byte %" PRIu64,
+			  file->bytes - file->good, recovery_cut_words(file), file->name,
+			  file->good);
+		int error = io_truncate(persistence->dir, file->name, file->good);
 		if (error) {
-			log_write(LOG_WARNING, "Can't read the journal %s: %s", name, strerror(-error));
+			log_write(LOG_WARNING, "Can't cut the journal %s: %s", file->name,
+				  strerror(-error));
 			return false;
 		}
-		loading->sources[i] = (struct merge_source){
-			.worker = i, .bytes = loading->maps[i].bytes, .len = loading->maps[i].len};
-		atomic_fetch_add(&loading->persistence->loading_total, loading->maps[i].len);
 	}
 	return true;
 }
 
-static bool take(void *arg, const struct merge_record *record)
-{
-	struct loading *loading = arg;
-	atomic_fetch_add_explicit(&loading->persistence->loading_done, record->len,
-				  memory_order_relaxed);
-	return replay_record(loading->replay, record);
-}
-
-static const char *const end_words[] = {
-	[MERGE_BEYOND] = "of epochs that were not committed",
-	[MERGE_TORN] = "of a record that is not whole",
-	[MERGE_ORPHAN] = "that follow on what was never written",
-};
-
-/* What came of one journal: cuts off what isn't good. False: damage. */
-static bool settle(struct loading *loading, const struct stretch *stretch, uint32_t worker)
-{
-	const struct merge_source *source = &loading->sources[worker];
-	char name[SEGMENT_NAME_MAX];
-	segment_name_of(stretch, worker, name);
-	if (source->epoch_last > loading->epoch_last)
-		loading->epoch_last = source->epoch_last;
-	if (source->end == MERGE_WHOLE)
-		return true;
-	if (source->end == MERGE_DAMAGED || !stretch->open) {
-		log_write(LOG_WARNING, "The journal %s is damaged at byte %zu of %zu", name,
-			  source->taken, source->len);
-		return false;
-	}
-	log_write(LOG_WARNING, "Cut %zu bytes %s off the journal %s at byte %zu",
-		  source->len - source->taken, end_words[source->end], name, source->taken);
-	int error = io_truncate(loading->persistence->dir, name, source->taken);
-	if (error)
-		log_write(LOG_WARNING, "Can't cut the journal %s: %s", name, strerror(-error));
-	return !error;
-}
-
-static bool load_stretch(struct loading *loading, const struct stretch *stretch)
-{
-	uint64_t limit = stretch->open ? loading->epoch_limit : EPOCH_NO_LIMIT;
-	if (!map_all(loading, stretch))
-		return false;
-	bool good = merge(loading->sources, stretch->workers, limit, take, loading);
-	good &= replay_drain(loading->replay);
-	if (!good)
-		log_write(LOG_WARNING, "A record of the journals could not be done again: %s",
-			  replay_error(loading->replay));
-	for (uint32_t i = 0; i < stretch->workers && good; i++)
-		good = settle(loading, stretch, i);
-	for (uint32_t i = 0; i < stretch->workers; i++)
-		io_unmap(&loading->maps[i]);
-	return good;
-}
-
-/* Does all journals again; *epoch is the last one ever seen. */
+/* Brings the data back, or in; *epoch is the last one ever seen. */
 static bool load_all(struct persistence *persistence, uint64_t *epoch)
 {
 	struct server *server = persistence->server;
-	struct manifest *manifest = &persistence->manifest;
-	char boot[MANIFEST_BOOT_MAX];
-	struct commit last;
-	int error = commits_last(persistence->dir, &last);
-	if (error) {
-		log_write(LOG_WARNING, "Can't read " COMMITS_NAME ": %s", strerror(-error));
-		return false;
-	}
-	manifest_boot(boot);
-	bool same_boot = strcmp(boot, manifest->boot) == 0 && strcmp(boot, "-") != 0;
-	struct loading *loading = mem_zalloc(sizeof(*loading));
-	loading->persistence = persistence;
-	loading->epoch_limit = same_boot ? EPOCH_NO_LIMIT : last.epoch;
-	loading->epoch_last = last.epoch;
-	loading->replay =
-		replay_begin(server->ks, server->worker_count, clock_now(&server->clock));
-	bool good = true;
-	for (uint32_t i = 0; i < manifest->count && good; i++)
-		good = load_stretch(loading, &manifest->stretches[i]);
-	replay_end(loading->replay);
-	*epoch = loading->epoch_last;
-	mem_free(loading, sizeof(*loading));
-	return good;
+	struct recovery *recovery = &persistence->recovery;
+	if (persistence->import != IMPORT_NOTHING)
+		return import_run(persistence, persistence->import, epoch);
+	if (!recovery_load(recovery, server->ks, server->worker_count, clock_now(&server->clock)))
+		return say_recovery_error(persistence);
+	*epoch = recovery->epoch_last;
+	return cut_journals(persistence);
 }
 
 /* --- a new run --- */
-
-static uint64_t last_run(const struct manifest *manifest)
-{
-	uint64_t run = 0;
-	for (uint32_t i = 0; i < manifest->count; i++)
-		if (manifest->stretches[i].run > run)
-			run = manifest->stretches[i].run;
-	return run;
-}
 
 /* Old stretches are whole now; this run's is added. */
 static int write_manifest(struct persistence *persistence, uint64_t run)
 {
 	struct manifest *manifest = &persistence->manifest;
-	struct stretch stretch = {run, 0, persistence->server->worker_count, true};
+	struct manifest_item stretch = {
+		.kind = MANIFEST_STRETCH,
+		.run = run,
+		.files = persistence->server->worker_count,
+		.open = true,
+	};
 	for (uint32_t i = 0; i < manifest->count; i++)
-		manifest->stretches[i].open = false;
+		manifest->items[i].open = false;
 	manifest_add(manifest, &stretch);
 	manifest_boot(manifest->boot);
 	return manifest_write(persistence->dir, manifest);
@@ -170,7 +90,7 @@ static int make_segments(struct persistence *persistence, uint64_t run)
 static bool begin_run(struct persistence *persistence, uint64_t epoch)
 {
 	struct server *server = persistence->server;
-	uint64_t run = last_run(&persistence->manifest) + 1;
+	uint64_t run = manifest_last_run(&persistence->manifest) + 1;
 	struct commits commits;
 	struct commit first = {epoch, clock_now(&server->clock)};
 	int error = make_segments(persistence, run);
@@ -178,12 +98,28 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 		error = commits_open(&commits, persistence->dir, &first);
 	if (!error)
 		error = write_manifest(persistence, run);
-	atomic_store(&server->ks->epochs.now, epoch + 1);
 	if (!error)
 		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
+	uint32_t removed = error ? 0 : manifest_tidy(persistence->dir, &persistence->manifest);
+	if (removed > 0)
+		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that no snapshot needs", removed);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;
+}
+
+/* From now on what is written is journaled; with appendonly no it isn't. */
+static bool go_on(struct persistence *persistence, uint64_t epoch)
+{
+	struct server *server = persistence->server;
+	atomic_store(&server->ks->epochs.now, epoch + 1);
+	if (!config_int(&server->config.appendonly))
+		return true;
+	if (!begin_run(persistence, epoch))
+		return false;
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		server->ks->shards[i]->journal.on = true;
+	return true;
 }
 
 static void *loader_main(void *arg)
@@ -193,7 +129,7 @@ static void *loader_main(void *arg)
 	uint64_t epoch;
 	pthread_setname_np(pthread_self(), "loader");
 	int64_t start = clock_wall_us();
-	if (!load_all(persistence, &epoch) || !begin_run(persistence, epoch)) {
+	if (!load_all(persistence, &epoch) || !go_on(persistence, epoch)) {
 		atomic_store(&persistence->failed, true);
 		server_stop(server);
 		return NULL;
@@ -201,10 +137,8 @@ static void *loader_main(void *arg)
 	int64_t keys = 0;
 	for (uint32_t db = 0; db < server->ks->databases; db++)
 		keys += keyspace_keys(server->ks, db);
-	log_write(LOG_NOTICE, "DB loaded from append only file: %.3f seconds, %" PRId64 " keys",
+	log_write(LOG_NOTICE, "DB loaded: %.3f seconds, %" PRId64 " keys",
 		  (double)(clock_wall_us() - start) / 1e6, keys);
-	for (uint32_t i = 0; i < server->worker_count; i++)
-		server->ks->shards[i]->journal.on = true;
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);
 	return NULL;
 }
@@ -225,20 +159,42 @@ static int open_manifest(struct persistence *persistence)
 	return error;
 }
 
+int persistence_open(struct persistence *persistence)
+{
+	int error = io_open_dir(DATA_DIR, &persistence->dir);
+	if (error) {
+		log_write(LOG_WARNING, "Can't open the directory " DATA_DIR ": %s",
+			  strerror(-error));
+		return error;
+	}
+	error = io_lock(persistence->dir, LOCK_NAME, true, &persistence->lock);
+	if (error == -EWOULDBLOCK)
+		log_write(LOG_WARNING, "Another process uses the directory " DATA_DIR
+				       ": a server, or one of sherd's tools");
+	else if (error)
+		log_write(LOG_WARNING, "Can't lock the directory " DATA_DIR ": %s",
+			  strerror(-error));
+	return error;
+}
+
 int persistence_start(struct persistence *persistence, struct server *server)
 {
 	persistence->server = server;
-	persistence->dir = -1;
-	if (!config_int(&server->config.appendonly))
+	persistence->dir = persistence->lock = -1;
+	bool own = access(DATA_DIR "/" MANIFEST_NAME, F_OK) == 0;
+	persistence->import = own ? IMPORT_NOTHING : import_find(&server->config);
+	if (!own && persistence->import == IMPORT_NOTHING &&
+	    !config_int(&server->config.appendonly))
 		return 0;
-	int error = io_open_dir(DATA_DIR, &persistence->dir);
-	if (error) {
-		log_write(LOG_WARNING, "Can't open the directory " DATA_DIR ": %s", strerror(-error));
-		return error;
-	}
-	error = open_manifest(persistence);
+	int error = persistence_open(persistence);
+	if (!error)
+		error = open_manifest(persistence);
 	if (error)
 		return error;
+	if (!recovery_begin(&persistence->recovery, persistence->dir, &persistence->manifest)) {
+		say_recovery_error(persistence);
+		return -EIO;
+	}
 	atomic_store(&persistence->loading_since, clock_now(&server->clock));
 	atomic_store(&persistence->loading, true);
 	persistence->started = true;
@@ -250,7 +206,10 @@ void persistence_stop(struct persistence *persistence)
 	if (persistence->started)
 		pthread_join(persistence->loader, NULL);
 	flusher_stop(&persistence->server->flusher);
+	recovery_end(&persistence->recovery);
 	manifest_free(&persistence->manifest);
+	if (persistence->lock >= 0)
+		close(persistence->lock);
 	if (persistence->dir >= 0)
 		close(persistence->dir);
 }

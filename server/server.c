@@ -1,6 +1,7 @@
 /* The server's life (server.h). */
 #include "server/server.h"
 
+#include "persist/fault.h"
 #include "proto/mem.h"
 #include "server/log.h"
 
@@ -30,6 +31,7 @@ static void stop(struct server *server)
 	if (server->stopping)
 		return;
 	server->stopping = true;
+	snapshotter_cancel_all(&server->snapshotter);
 	acceptor_stop(&server->acceptor);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
@@ -53,7 +55,11 @@ static void on_signal(uv_signal_t *handle, int number)
 	signal(SIGINT, on_insisting);
 	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
 		  number == SIGINT ? "SIGINT" : "SIGTERM");
-	stop(handle->data);
+	struct server *server = handle->data;
+	if (snapshotter_has_points(server) && !persistence_loading(&server->persistence))
+		snapshotter_leave(&server->snapshotter, NULL, false);
+	else
+		stop(server);
 }
 
 static void random_bytes(void *out, size_t len)
@@ -156,6 +162,7 @@ static void close_all(struct server *server)
 {
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		pthread_join(server->workers[i].thread, NULL);
+	snapshotter_stop(&server->snapshotter);
 	persistence_stop(&server->persistence);
 	reclaimer_stop(&server->reclaimer);
 	for (uint32_t i = 0; i < server->worker_count; i++)
@@ -173,9 +180,22 @@ static void say_ready(struct server *server)
 		  file ? file : "none");
 }
 
+/* What the start does with files can be made to fail, too, where DEBUG is enabled. */
+static void inject_faults(const struct config *config)
+{
+	const char *rule = getenv(FAULT_VARIABLE);
+	if (!rule || config_int(&config->enable_debug_command) == PROTECTED_NO)
+		return;
+	if (fault_set_text(rule))
+		log_write(LOG_WARNING, "Calls on files will fail: " FAULT_VARIABLE "=%s", rule);
+	else
+		log_write(LOG_WARNING, FAULT_VARIABLE " is not a rule: %s", rule);
+}
+
 int server_run(struct server *server)
 {
 	struct hash_seed seed;
+	inject_faults(&server->config);
 	clock_init(&server->clock);
 	random_bytes(&seed, sizeof(seed));
 	make_run_id(server);
@@ -195,8 +215,11 @@ int server_run(struct server *server)
 		log_write(LOG_WARNING, "Can't start the threads");
 		return 1;
 	}
-	if (persistence_start(&server->persistence, server))
-		return 1;
+	if (snapshotter_start(&server->snapshotter, server) ||
+	    persistence_start(&server->persistence, server)) {
+		atomic_store(&server->persistence.failed, true);
+		server_stop(server);
+	}
 	mem_purge_in_background();
 	sample_start(server);
 	say_ready(server);

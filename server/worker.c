@@ -69,8 +69,10 @@ static void flush_replies(struct worker *worker)
 static void write_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
-	/* While data is loaded `on` is the loader's; nothing stands in the journal then. */
-	if (journal->len == 0 || !journal->on)
+	if (!journal->on)
+		return;
+	journal_follow(worker->shard);
+	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
 		return;
 	flusher_write(&worker->server->flusher, worker->id);
 	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |
@@ -231,8 +233,7 @@ static void cron(struct worker *worker)
 	worker->cron_due = false;
 	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
 	drop_paused(worker);
-	if (worker->paused && !server_paused(server, 0, worker->now) &&
-	    atomic_load(&server->pause_until) <= worker->now)
+	if (worker->paused && !server_paused(server, CMD_WRITE, worker->now))
 		worker_resume_paused(worker);
 	struct conns_sum sum = {0};
 	struct conn *next;
@@ -327,13 +328,17 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
 	/* who holds the slot, or writes what is waited for, may be waiting for this core */
-	bool gated = gate_waits(&worker->gate) && !flusher_wakes(&worker->server->flusher);
+	bool gated = gate_waits(&worker->gate) && !flusher_wakes(&worker->server->flusher) &&
+		     !flusher_trouble(&worker->server->flusher);
 	bool patient = worker->unwatching || blocked_busy(worker) || gated;
 	if (worker->ready_later.first || patient)
 		sched_yield();
 	blocked_arm(worker);
 	bool work = worker->busy || patient || worker->ready.first || worker->ready_later.first ||
-		    worker->flush_first || worker->cron_due || !mailbox_sleep(&worker->mailbox);
+		    worker->flush_first || worker->cron_due;
+	if (gate_waits(&worker->gate))
+		work |= gate_before_sleep(worker, !work);
+	work = work || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
 		uv_idle_start(&worker->idle, worker_on_idle);

@@ -86,12 +86,13 @@ struct journal {
 	uint32_t db;        /* the database selected at the end of buf */
 	uint64_t all_seen;  /* the last #AL written to this segment */
 	size_t segment_at;  /* from here on buf belongs to the next segment; SIZE_MAX: nothing does */
-	bool on;            /* effects are wanted */
+	_Atomic bool on;    /* effects are wanted; stored at start and when that changes */
 	/* this worker stores, any thread reads */
 	_Atomic uint64_t appended;    /* bytes of all records ever */
 	_Atomic uint64_t written;     /* ... and of those that a killed process keeps */
 	_Atomic uint64_t epoch;       /* of the last record */
 	_Atomic uint64_t epoch_start; /* `appended` before its first record */
+	_Atomic uint64_t segment_start; /* `appended` before the generation's first record: stored before `cut` */
 	_Atomic uint64_t cut;         /* the generation of the last record */
 	_Atomic uint64_t records;     /* ... since its beginning */
 	/* this worker only: up to which byte of each journal replies tell of; 0: of nothing */
@@ -130,6 +131,12 @@ void effects_take_back(struct journal *journal, struct effects *kept);
  * releases them. `now`: unix ms, for people who want to go back to a time.
  */
 void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t count, int64_t now);
+
+/*
+ * The end of a tick: goes on in the generation of now, with or without a record in it. So when a grace period
+ * has passed since a cut, and a tick after it, all journals are on its far side.
+ */
+void journal_follow(struct shard *shard);
 
 /* What came of a write(): `bytes` from the front of buf are in the file. */
 void journal_wrote(struct journal *journal, size_t bytes);

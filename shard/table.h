@@ -126,6 +126,12 @@ size_t table_memory(const struct table *t);
 struct entry *table_put(struct table *t, const struct hash_seed *seed, uint64_t hash,
 			struct entry *e, struct retire *r);
 
+/*
+ * Makes room for about so many entries in a table that is empty; does nothing to another. Whoever loads
+ * knows how many are to come, and spares the growing.
+ */
+void table_reserve(struct table *t, uint64_t entries, const struct retire *r);
+
 /* Takes the key's entry out and returns it (to be retired by the caller), or NULL. */
 struct entry *table_remove(struct table *t, const struct hash_seed *seed, uint64_t hash,
 			   struct slice key, struct retire *r);

@@ -332,6 +332,47 @@ void table_grow(struct table *t, const struct hash_seed *seed, uint64_t hash, st
 		block_split(t, seed, hash, block, r);
 }
 
+/* --- reserving --- */
+
+/*
+ * Hashes spread unevenly: a block gets so many entries more than the mean, in percent, before most blocks
+ * would have to grow all the same.
+ */
+#define RESERVE_SPREAD 8
+
+/* A directory of that depth, each place with a block of its own, in an empty table. */
+static void directory_begin(struct table *t, uint32_t depth, uint32_t buckets,
+			    const struct retire *r)
+{
+	struct directory *dir = directory_new(depth, 0, r);
+
+	dir->deepest = 1u << depth;
+	for (uint64_t i = 0; i < 1ull << depth; i++)
+		atomic_init(&dir->places[i], block_word(block_new(buckets, depth, r)));
+	directory_publish(t, dir);
+}
+
+void table_reserve(struct table *t, uint64_t entries, const struct retire *r)
+{
+	uint64_t wanted = entries + entries / 100 * RESERVE_SPREAD;
+	uint32_t depth = 0;
+
+	if (word_load(&t->root))
+		return;
+	while (depth < TABLE_DEPTH_MAX && wanted >> depth > block_limit(TABLE_BLOCK_BUCKETS_MAX))
+		depth++;
+	uint64_t each = wanted >> depth;
+	if (each > block_limit(TABLE_BLOCK_BUCKETS_MAX))
+		each = block_limit(TABLE_BLOCK_BUCKETS_MAX);
+	uint32_t buckets = buckets_for((uint32_t)each, 100);
+	if (buckets > TABLE_BLOCK_BUCKETS_MAX)
+		buckets = TABLE_BLOCK_BUCKETS_MAX;
+	if (depth > 0)
+		directory_begin(t, depth, buckets, r);
+	else
+		word_store(&t->root, block_word(block_new(buckets, 0, r)));
+}
+
 /* --- shrinking --- */
 
 /* The block that shares all but the last bit of this one's range; NULL when that range is split. */

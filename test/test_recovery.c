@@ -243,6 +243,12 @@ static void test_epoch_limit(void **state)
 	store_deinit(&again);
 
 	memset(j.bytes[0] + good, 0, j.len[0] - good);
+	recover(&again, &j, EPOCH_NO_LIMIT, sources); /* zeros ahead */
+	assert_string_equal(store_run(&again, "GET b"), "$1\r\n3\r\n");
+	assert_int_equal(sources[0].end, MERGE_WHOLE);
+	store_deinit(&again);
+
+	j.bytes[0][j.len[0] - 1] = '\n'; /* a hole */
 	recover(&again, &j, 1, sources);
 	assert_string_equal(store_run(&again, "GET b"), "$1\r\n3\r\n");
 	assert_int_equal(sources[0].end, MERGE_BEYOND);
