@@ -55,14 +55,14 @@ static void measure_ends(struct list *list, size_t length, uint64_t count)
 	double start = now_ns();
 
 	for (uint64_t i = 0; i < count; i++)
-		list_push(list, LIST_FRONT, element);
+		list_push(list, LIST_FRONT, element, NULL);
 	row("push in front", start, count);
 	printf("    %-28s %8.2f bytes\n", "memory an element", (double)list_memory(list) / count);
 	start = now_ns();
 	for (uint64_t i = 0; i < count; i++) {
 		sink += list_get(list, list_count(list) - 1).item.text.len;
-		list_pop(list, LIST_BACK);
-		list_push(list, LIST_FRONT, element);
+		list_pop(list, LIST_BACK, NULL);
+		list_push(list, LIST_FRONT, element, NULL);
 	}
 	row("look at back, pop, push", start, count);
 }
@@ -78,11 +78,11 @@ static void measure_middle(struct list *list, size_t length, uint64_t count)
 	row("look anywhere", start, PLACES);
 	start = now_ns();
 	for (int i = 0; i < PLACES; i++)
-		list_replace(list, random_next() % count, element);
+		list_replace(list, random_next() % count, element, NULL);
 	row("replace anywhere", start, PLACES);
 	start = now_ns();
 	for (int i = 0; i < PLACES; i++)
-		list_insert(list, random_next() % count, element);
+		list_insert(list, random_next() % count, element, NULL);
 	row("insert anywhere", start, PLACES);
 	start = now_ns();
 	list_iter_init(&iter, list, 0, LIST_BACK);
@@ -90,7 +90,7 @@ static void measure_middle(struct list *list, size_t length, uint64_t count)
 		sink += each.item.text.len;
 	row("read all", start, list_count(list));
 	start = now_ns();
-	uint64_t removed = list_remove_equal(list, LIST_FRONT, element.item, UINT64_MAX, NULL);
+	uint64_t removed = list_remove_equal(list, LIST_FRONT, element.item, UINT64_MAX, NULL, NULL);
 	row("remove those (of all read)", start, list_count(list) + removed);
 }
 

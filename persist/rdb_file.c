@@ -94,7 +94,7 @@ void rdb_file_key(struct rdb_file *file, const struct entry *e, int64_t idle_sec
 		  int64_t frequency)
 {
 	struct rdb_out *out = &file->out;
-	uint8_t type = rdb_type_of(e);
+	uint8_t type = rdb_type_at(e, file->cut);
 
 	if (rdb_type_version(type) > file->version)
 		file->version = rdb_type_version(type);
@@ -112,7 +112,7 @@ void rdb_file_key(struct rdb_file *file, const struct entry *e, int64_t idle_sec
 	}
 	rdb_write_byte(out, type);
 	rdb_write_string(out, entry_key(e));
-	rdb_encode(e, type, out);
+	rdb_encode_at(e, file->cut, type, out);
 }
 
 /* The header with the version that it took. */

@@ -29,6 +29,7 @@ struct rdb_file {
 	struct rdb_out out;
 	int fd;
 	bool checksum;
+	uint64_t cut;     /* values are written as of this cut; EPOCH_NONE at first: as they are */
 	uint32_t version; /* that what was written needs */
 	uint64_t bytes;   /* in the file, without the header */
 	uint64_t sum;     /* ... of them */
@@ -43,8 +44,8 @@ void rdb_file_database(struct rdb_file *file, uint32_t db);
 /* So many keys of it are to come: a hint for who reads. */
 void rdb_file_sizes(struct rdb_file *file, uint64_t keys, uint64_t expires);
 /*
- * A key. When it was used last, or how often (LFU counter): -1 is left out. Under RCU; for
- * owner-only values nobody else may touch it.
+ * A key. When it was used last, or how often (LFU counter): -1 is left out. As rdb_encode_at()
+ * says, under RCU, of owner-only values by the holder, or as of a cut by its snapshot.
  */
 void rdb_file_key(struct rdb_file *file, const struct entry *e, int64_t idle_seconds,
 		  int64_t frequency);

@@ -396,10 +396,12 @@ void cmd_client_pause(struct conn *conn, struct ctx *ctx)
 	bool going_on = atomic_load(&server->pause_until) > ctx->now;
 	if (going_on && atomic_load(&server->pause_until) > until)
 		until = atomic_load(&server->pause_until);
-	if (going_on && atomic_load(&server->pause_mode) > mode)
-		mode = atomic_load(&server->pause_mode);
+	if (going_on && (atomic_load(&server->pause_mode) & PAUSE_ALL))
+		mode = PAUSE_ALL;
 	atomic_store(&server->pause_until, until);
-	atomic_store(&server->pause_mode, mode);
+	atomic_fetch_or(&server->pause_mode, mode);
+	if (mode == PAUSE_WRITE)
+		atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_ALL);
 	reply_ok(ctx->reply);
 }
 
@@ -417,7 +419,7 @@ void cmd_client_unpause(struct conn *conn, struct ctx *ctx)
 {
 	struct server *server = conn->worker->server;
 	atomic_store(&server->pause_until, 0);
-	atomic_store(&server->pause_mode, PAUSE_NONE);
+	atomic_fetch_and(&server->pause_mode, ~(uint32_t)(PAUSE_WRITE | PAUSE_ALL));
 	gather_start(gather_new(conn, 0, unpause_run, ok_finish));
 }
 

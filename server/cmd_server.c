@@ -1,5 +1,5 @@
 /*
- * TIME, LOLWUT, SHUTDOWN, and COMMAND with its subcommands, which the command table answers itself;
+ * TIME, LOLWUT, and COMMAND with its subcommands, which the command table answers itself;
  * the HELP of commands whose other subcommands work on keys.
  */
 #include "server/handlers.h"
@@ -65,56 +65,6 @@ void cmd_lolwut(struct conn *conn, struct ctx *ctx)
 	reply_raw(&art, version, sizeof(version) - 1);
 	reply_verbatim(ctx->reply, "txt", (struct slice){art.buf, art.len});
 	reply_deinit(&art);
-}
-
-/* --- SHUTDOWN --- */
-
-enum shutdown_option {
-	SHUTDOWN_NOSAVE = 1,
-	SHUTDOWN_SAVE = 2,
-	SHUTDOWN_NOW = 4,
-	SHUTDOWN_FORCE = 8,
-	SHUTDOWN_ABORT = 16,
-};
-
-/* One option; 0 when it is none. */
-static uint32_t shutdown_parse(struct slice arg)
-{
-	static const struct {
-		const char *name;
-		uint32_t option;
-	} options[] = {
-		{"nosave", SHUTDOWN_NOSAVE}, {"save", SHUTDOWN_SAVE},   {"now", SHUTDOWN_NOW},
-		{"force", SHUTDOWN_FORCE},   {"abort", SHUTDOWN_ABORT},
-	};
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		if (slice_is(arg, options[i].name))
-			return options[i].option;
-	return 0;
-}
-
-/* A server that shuts down closes its connections at once, so ABORT always comes too late. */
-void cmd_shutdown(struct conn *conn, struct ctx *ctx)
-{
-	uint32_t given = 0;
-	bool ok = true;
-	for (uint32_t i = 1; i < ctx->argc; i++) {
-		uint32_t option = shutdown_parse(ctx->argv[i]);
-		ok &= option != 0;
-		given |= option;
-	}
-	ok &= !(given & SHUTDOWN_ABORT) || given == SHUTDOWN_ABORT;
-	ok &= !(given & SHUTDOWN_SAVE) || !(given & SHUTDOWN_NOSAVE);
-	if (!ok) {
-		reply_error(ctx->reply, error_syntax);
-		return;
-	}
-	if (given & SHUTDOWN_ABORT) {
-		reply_error(ctx->reply, "ERR No shutdown in progress.");
-		return;
-	}
-	server_stop(conn->worker->server);
-	conn_close_after(conn);
 }
 
 /* --- COMMAND --- */

@@ -109,9 +109,19 @@ static const char *check_file_name(const char *text)
 	return text[0] && !strchr(text, '/') ? NULL : "this can't be a path, just a filename";
 }
 
-static const char *check_empty(const char *text)
+/* Pairs of seconds (from 1 on) and changes (from 0 on). */
+static const char *check_save(const char *text)
 {
-	return text[0] == 0 ? NULL : "snapshots are not available in this version";
+	struct args args = {0};
+	char *scratch = NULL;
+	int64_t n;
+	bool ok = strlen(text) < CONFIG_SAVE_MAX && args_split(text, strlen(text), &args, &scratch);
+	ok &= args.count % 2 == 0;
+	for (uint32_t i = 0; ok && i < args.count; i++)
+		ok = number_parse(args.v[i], &n) && n >= (i % 2 == 0) && n <= INT32_MAX;
+	args_deinit(&args);
+	mem_free_unsized(scratch);
+	return ok ? NULL : "Invalid save parameters";
 }
 
 static const char *check_no_events(const char *text)
@@ -325,6 +335,21 @@ static void store_output_limits(struct config *config, const char *text)
 	atomic_store(&config->output_limit_normal_seconds, limits[OUTPUT_NORMAL].seconds);
 }
 
+/* The numbers alone. */
+static void store_save(struct config *config, const char *text)
+{
+	struct args args = {0};
+	char *scratch = NULL, whole[CONFIG_SAVE_MAX] = "";
+	size_t n = 0;
+	args_split(text, strlen(text), &args, &scratch);
+	for (uint32_t i = 0; i < args.count; i++)
+		n += (size_t)snprintf(whole + n, sizeof(whole) - n, "%s%.*s", i ? " " : "",
+				      (int)args.v[i].len, args.v[i].ptr);
+	args_deinit(&args);
+	mem_free_unsized(scratch);
+	store_string(config, &config->save, copy_text(slice_of(whole)));
+}
+
 /* `dir` is the working directory's path, however it was named. */
 static void store_dir(struct config *config)
 {
@@ -365,6 +390,14 @@ void config_begin_change(struct config *config)
 void config_end_change(struct config *config)
 {
 	pthread_mutex_unlock(&config->change);
+}
+
+uint64_t config_maxmemory(struct config *config)
+{
+	char text[64];
+	uint64_t bytes;
+	config_string_copy(config, &config->maxmemory, text, sizeof(text));
+	return number_parse_memory(slice_of(text), &bytes) ? bytes : 0;
 }
 
 /* --- values --- */
@@ -485,6 +518,8 @@ bool config_set(struct config *config, const struct config_option *o, struct sli
 		store_output_limits(config, text);
 	else if (field == &config->dir)
 		store_dir(config);
+	else if (field == &config->save)
+		store_save(config, text);
 	else {
 		store_string(config, field, text);
 		return true;

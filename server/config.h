@@ -46,6 +46,8 @@ enum maxmemory_policy {
 /* The most that proto-max-bulk-len may be: SETRANGE and SETBIT make strings of any length out of a few
  * bytes, and memory that can't be had ends the process. */
 #define STRING_LIMIT_MAX (4ll << 30)
+/* Save points as text: the longest. */
+#define CONFIG_SAVE_MAX 1024
 /* What is wrong with a value, in words. */
 #define CONFIG_ERROR_MAX 256
 
@@ -71,6 +73,7 @@ struct config {
 	_Atomic int64_t output_limit_normal_hard;
 	_Atomic int64_t output_limit_normal_soft;
 	_Atomic int64_t output_limit_normal_seconds;
+	bool save_given; /* a line has said `save`: the next ones add to it. While loading only */
 	char *file; /* absolute path of the configuration file; NULL without; constant after start */
 	pthread_mutex_t mutex;
 	pthread_mutex_t change; /* held by CONFIG SET and REWRITE: one at a time reads and writes it all */
@@ -91,6 +94,9 @@ char *config_string_dup(struct config *config, const struct config_string *field
 /* Terminated; cut to fit. */
 void config_string_copy(struct config *config, const struct config_string *field, char *out,
 			size_t size);
+
+/* maxmemory in bytes; 0: none. Any thread. */
+uint64_t config_maxmemory(struct config *config);
 
 void config_init(struct config *config);
 void config_deinit(struct config *config);

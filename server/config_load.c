@@ -31,6 +31,23 @@ static int fail(const struct source *source, struct slice line, const char *reas
 
 static int load_file(struct config *config, const char *path, unsigned depth);
 
+/* The first line with save points takes the default's place, the next ones add to it; "" takes all away. */
+static void add_save(struct config *config, struct reply *value)
+{
+	char before[CONFIG_SAVE_MAX];
+	config_string_copy(config, &config->save, before, sizeof(before));
+	if (config->save_given && value->len > 0 && before[0]) {
+		struct reply whole;
+		reply_init(&whole, 2);
+		reply_raw(&whole, before, strlen(before));
+		reply_raw(&whole, " ", 1);
+		reply_raw(&whole, value->buf, value->len);
+		reply_deinit(value);
+		*value = whole;
+	}
+	config->save_given = true;
+}
+
 /* Sets one option from the words of a line. */
 static int load_words(struct config *config, const struct source *source, struct slice line,
 		      const struct slice *words, uint32_t count)
@@ -55,6 +72,8 @@ static int load_words(struct config *config, const struct source *source, struct
 			reply_raw(&value, " ", 1);
 		reply_raw(&value, words[i].ptr, words[i].len);
 	}
+	if (option == config_find(SLICE("save")))
+		add_save(config, &value);
 	struct slice text = {value.len ? value.buf : "", value.len};
 	bool ok = config_set(config, option, text, error);
 	reply_deinit(&value);

@@ -100,6 +100,9 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 		error = write_manifest(persistence, run);
 	if (!error)
 		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
+	uint32_t removed = error ? 0 : manifest_tidy(persistence->dir, &persistence->manifest);
+	if (removed > 0)
+		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that no snapshot needs", removed);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;
@@ -156,8 +159,7 @@ static int open_manifest(struct persistence *persistence)
 	return error;
 }
 
-/* Opens the directory and locks it, until the process ends. */
-static int open_dir(struct persistence *persistence)
+int persistence_open(struct persistence *persistence)
 {
 	int error = io_open_dir(DATA_DIR, &persistence->dir);
 	if (error) {
@@ -184,7 +186,7 @@ int persistence_start(struct persistence *persistence, struct server *server)
 	if (!own && persistence->import == IMPORT_NOTHING &&
 	    !config_int(&server->config.appendonly))
 		return 0;
-	int error = open_dir(persistence);
+	int error = persistence_open(persistence);
 	if (!error)
 		error = open_manifest(persistence);
 	if (error)

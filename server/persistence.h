@@ -42,6 +42,12 @@ struct persistence {
 /* Opens the data directory and begins to load. 0, or a negative errno after logging. Main thread. */
 int persistence_start(struct persistence *persistence, struct server *server);
 
+/*
+ * Opens the data directory, making it when there is none, and locks it until the process ends. The same
+ * results. The thread that loads, or makes snapshots.
+ */
+int persistence_open(struct persistence *persistence);
+
 /* Waits for the loader, closes. The workers have ended. */
 void persistence_stop(struct persistence *persistence);
 

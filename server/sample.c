@@ -76,6 +76,7 @@ static void sample_on_timer(uv_timer_t *timer)
 	struct server *server = timer->data;
 	clock_follow(&server->clock);
 	take(server);
+	snapshotter_cron(&server->snapshotter);
 }
 
 void sample_start(struct server *server)

@@ -514,6 +514,13 @@ static bool needs_disk(const struct conn *conn, const struct command *cmd)
 	return (cmd->flags & CMD_WRITE) || cmd->id == CMD_ping;
 }
 
+static const char error_bgsave[] =
+	"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+	"disk. Commands that may modify the data set are disabled, because this instance is "
+	"configured to report errors during writes if RDB snapshotting fails "
+	"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
+	"error.";
+
 /* What is wrong with the request, if anything: replies the error. */
 static bool refused(struct worker *worker, struct conn *conn, const struct request *request,
 		    struct reply *reply)
@@ -537,6 +544,8 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		reply_error(reply, "NOAUTH Authentication required.");
 	else if (conn->multi && (cmd->flags & CMD_NO_MULTI))
 		reply_error(reply, "ERR Command not allowed inside a transaction");
+	else if (snapshotter_stops_writes(worker->server) && needs_disk(conn, cmd))
+		reply_error(reply, error_bgsave);
 	else if (needs_disk(conn, cmd) && flusher_trouble(&worker->server->flusher))
 		reply_errorf(reply, "MISCONF Errors writing to the AOF file: %s",
 			     strerror(-flusher_trouble(&worker->server->flusher)));
@@ -804,6 +813,9 @@ static void open_letter(struct worker *worker, uintptr_t letter)
 		mem_free(arrival, sizeof(*arrival));
 		break;
 	}
+	case MAIL_SAVED:
+		snapshotter_answer(worker, what);
+		break;
 	case MAIL_SERVED:
 		blocked_served(worker, what);
 		break;

@@ -31,6 +31,7 @@ static void stop(struct server *server)
 	if (server->stopping)
 		return;
 	server->stopping = true;
+	snapshotter_cancel_all(&server->snapshotter);
 	acceptor_stop(&server->acceptor);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
@@ -54,7 +55,11 @@ static void on_signal(uv_signal_t *handle, int number)
 	signal(SIGINT, on_insisting);
 	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
 		  number == SIGINT ? "SIGINT" : "SIGTERM");
-	stop(handle->data);
+	struct server *server = handle->data;
+	if (snapshotter_has_points(server) && !persistence_loading(&server->persistence))
+		snapshotter_leave(&server->snapshotter, NULL, false);
+	else
+		stop(server);
 }
 
 static void random_bytes(void *out, size_t len)
@@ -157,6 +162,7 @@ static void close_all(struct server *server)
 {
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		pthread_join(server->workers[i].thread, NULL);
+	snapshotter_stop(&server->snapshotter);
 	persistence_stop(&server->persistence);
 	reclaimer_stop(&server->reclaimer);
 	for (uint32_t i = 0; i < server->worker_count; i++)
@@ -209,7 +215,8 @@ int server_run(struct server *server)
 		log_write(LOG_WARNING, "Can't start the threads");
 		return 1;
 	}
-	if (persistence_start(&server->persistence, server)) {
+	if (snapshotter_start(&server->snapshotter, server) ||
+	    persistence_start(&server->persistence, server)) {
 		atomic_store(&server->persistence.failed, true);
 		server_stop(server);
 	}

@@ -17,6 +17,7 @@
 #include "server/persistence.h"
 #include "server/reclaimer.h"
 #include "server/sample.h"
+#include "server/snapshotter.h"
 #include "server/worker.h"
 #include "shard/keyspace.h"
 
@@ -29,8 +30,9 @@
 
 enum pause_mode {
 	PAUSE_NONE,
-	PAUSE_WRITE, /* commands that write wait */
-	PAUSE_ALL,   /* all wait */
+	PAUSE_WRITE = 1,    /* commands that write wait until pause_until */
+	PAUSE_ALL = 2,      /* all wait until then */
+	PAUSE_SHUTDOWN = 4, /* commands that write wait for the end of the server, or of its plan */
 };
 
 struct server {
@@ -46,13 +48,14 @@ struct server {
 	/* any thread */
 	_Atomic uint64_t next_slowlog_id;
 	_Atomic uint64_t rejected; /* connections refused for maxclients; the acceptor stores */
-	_Atomic uint32_t pause_mode; /* enum pause_mode; stored after pause_until */
+	_Atomic uint32_t pause_mode; /* of enum pause_mode, all that hold; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
 	_Atomic bool warned_of_http; /* the log has its line about it */
 	_Atomic uint32_t quiet; /* workers that have stopped and wait for the others */
 	struct reclaimer reclaimer;
 	struct flusher flusher;
 	struct persistence persistence;
+	struct snapshotter snapshotter;
 	struct samples samples;
 	/* main thread only */
 	uint64_t next_conn_id;
@@ -77,10 +80,14 @@ void server_stop(struct server *server);
 static inline bool server_paused(const struct server *server, uint32_t cmd_flags, int64_t now)
 {
 	uint32_t mode = atomic_load_explicit(&server->pause_mode, memory_order_acquire);
-	if (mode == PAUSE_NONE ||
-	    atomic_load_explicit(&server->pause_until, memory_order_relaxed) <= now)
+	if (mode == PAUSE_NONE)
 		return false;
-	return mode == PAUSE_ALL || (cmd_flags & (CMD_WRITE | CMD_MAY_REPLICATE));
+	bool write = cmd_flags & (CMD_WRITE | CMD_MAY_REPLICATE);
+	if (write && (mode & PAUSE_SHUTDOWN))
+		return true;
+	if (atomic_load_explicit(&server->pause_until, memory_order_relaxed) <= now)
+		return false;
+	return (mode & PAUSE_ALL) || (write && (mode & PAUSE_WRITE));
 }
 
 /* Clients connected now, over all workers. Any thread. */

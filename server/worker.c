@@ -233,8 +233,7 @@ static void cron(struct worker *worker)
 	worker->cron_due = false;
 	worker->sweep_slices = SLOT_COUNT / SWEEP_SLOTS;
 	drop_paused(worker);
-	if (worker->paused && !server_paused(server, 0, worker->now) &&
-	    atomic_load(&server->pause_until) <= worker->now)
+	if (worker->paused && !server_paused(server, CMD_WRITE, worker->now))
 		worker_resume_paused(worker);
 	struct conns_sum sum = {0};
 	struct conn *next;

@@ -158,12 +158,17 @@ static void packed_walk(const struct entry *e, int64_t now, hash_visit *visit, v
 	}
 }
 
+void hash_dict_walk(const struct dict *dict, int64_t now, hash_visit *visit, void *arg)
+{
+	dict_walk(dict, element_visit, &(struct element_visit){now, visit, arg});
+}
+
 void hash_walk(const struct entry *e, int64_t now, hash_visit *visit, void *arg)
 {
 	const struct dict *dict = entry_dict(e);
 
 	if (dict)
-		dict_walk(dict, element_visit, &(struct element_visit){now, visit, arg});
+		hash_dict_walk(dict, now, visit, arg);
 	else
 		packed_walk(e, now, visit, arg);
 }

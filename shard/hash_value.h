@@ -46,6 +46,9 @@ bool hash_find(const struct shard *shard, const struct entry *e, struct slice na
 typedef void hash_visit(void *arg, const struct hash_field *field);
 void hash_walk(const struct entry *e, int64_t now, hash_visit *visit, void *arg);
 
+/* The same for the fields of a large hash, wherever its dict is from. */
+void hash_dict_walk(const struct dict *dict, int64_t now, hash_visit *visit, void *arg);
+
 /* The same for about `count` of them from a cursor on (dict_scan); a packed hash shows all at once. */
 uint64_t hash_scan(const struct entry *e, uint64_t cursor, size_t count, int64_t now,
 		   hash_visit *visit, void *arg);

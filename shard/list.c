@@ -10,6 +10,27 @@
 
 #include <assert.h>
 
+/* --- as it is, or was --- */
+
+static bool is_noted(const struct list *list, uint64_t cut)
+{
+	return cut != EPOCH_NONE && atomic_load_explicit(&list->cut, memory_order_acquire) == cut;
+}
+
+/*
+ * Who finds no note after it has loaded what is there has not loaded anything that was stored
+ * after one: for that it would see the note as well.
+ */
+struct list_view list_at(const struct list *list, uint64_t cut)
+{
+	struct list_view now;
+
+	now.root.child = atomic_load_explicit(&list->root, memory_order_acquire);
+	now.root.count = atomic_load_explicit(&list->count, memory_order_acquire);
+	now.height = atomic_load_explicit(&list->height, memory_order_acquire);
+	return is_noted(list, cut) ? list->at_cut : now;
+}
+
 /* --- memory --- */
 
 struct list *list_new(void)
@@ -17,41 +38,43 @@ struct list *list_new(void)
 	return mem_zalloc(sizeof(struct list));
 }
 
-struct list *list_new_packed(const char *lp)
+struct list *list_new_packed(const char *lp, const struct retire *r)
 {
 	struct list *list = list_new();
+	struct list_change change = {.list = list, .epoch = list_epoch(r)};
 	if (listpack_count(lp) > 0)
-		list->root = list_leaf_add(list, list_leaf_packed(lp));
+		change.now.root = list_leaf_add(&change, list_leaf_packed(lp, change.epoch));
+	list_change_end(&change);
 	return list;
 }
 
 /* Frees from the back, up to *budget leaves; true when all of it is gone. */
-static bool free_below(struct list *list, struct list_ref *self, uint32_t height, size_t *budget)
+static bool free_below(struct list_change *change, struct list_ref *self, uint32_t height,
+		       size_t *budget)
 {
 	if (*budget == 0)
 		return false;
 	if (height == 0) {
-		list_leaf_drop(list, self->child);
+		list_leaf_drop(change, self->child);
 		--*budget;
 		return true;
 	}
 	struct list_node *node = self->child;
 	while (node->used > 0) {
-		if (!free_below(list, &node->refs[node->used - 1], height - 1, budget))
+		if (!free_below(change, &node->refs[node->used - 1], height - 1, budget))
 			return false;
 		node->used--;
 	}
-	list_node_free(list, node);
+	list_node_free(change, node);
 	return true;
 }
 
 bool list_free_slice(struct list *list, uint64_t *at, size_t *budget)
 {
-	if (list->root.child) {
-		if (!free_below(list, &list->root, list->height, budget))
-			return false;
-		list->root = (struct list_ref){NULL, 0};
-	}
+	struct list_change change = {.list = list, .now = list_at(list, EPOCH_NONE)};
+	if (change.now.root.child &&
+	    !free_below(&change, &change.now.root, change.now.height, budget))
+		return false;
 	assert(list->memory == 0 && list->bytes == 0);
 	mem_free(list, sizeof(*list));
 	return true;
@@ -65,12 +88,12 @@ void list_free(struct list *list)
 		list_free_slice(list, &at, &budget);
 }
 
-static struct list_ref copy_below(struct list *copy, const struct list_ref *self, uint32_t height,
-				  struct shard *shard)
+static struct list_ref copy_below(struct list_change *copy, const struct list_ref *self,
+				  uint32_t height, struct shard *shard)
 {
 	if (height == 0) {
 		turn_step(shard);
-		return list_leaf_add(copy, list_leaf_copy(self->child));
+		return list_leaf_add(copy, list_leaf_copy(self->child, copy->epoch));
 	}
 	const struct list_node *node = self->child;
 	struct list_node *new = list_node_new(copy, node->used);
@@ -81,11 +104,16 @@ static struct list_ref copy_below(struct list *copy, const struct list_ref *self
 
 struct list *list_copy(const struct list *list, struct shard *shard)
 {
-	struct list *copy = list_new();
-	copy->height = list->height;
-	if (list->root.child)
-		copy->root = copy_below(copy, &list->root, list->height, shard);
-	return copy;
+	struct list_view from = list_at(list, EPOCH_NONE);
+	struct list_change copy = {
+		.list = list_new(),
+		.now.height = from.height,
+		.epoch = list_epoch(shard ? &shard->retire : NULL),
+	};
+	if (from.root.child)
+		copy.now.root = copy_below(&copy, &from.root, from.height, shard);
+	list_change_end(&copy);
+	return copy.list;
 }
 
 size_t list_memory(const struct list *list)
@@ -96,11 +124,11 @@ size_t list_memory(const struct list *list)
 /* --- finding --- */
 
 /* The leaf in which the index is; *index becomes that within the leaf. */
-static const struct list_ref *find_leaf(const struct list *list, uint64_t *index)
+static const struct list_ref *find_leaf(const struct list_view *view, uint64_t *index)
 {
-	const struct list_ref *self = &list->root;
+	const struct list_ref *self = &view->root;
 	assert(*index < self->count);
-	for (uint32_t height = list->height; height > 0; height--) {
+	for (uint32_t height = view->height; height > 0; height--) {
 		const struct list_node *node = self->child;
 		self = &node->refs[list_node_find(node, self->count, index)];
 	}
@@ -115,19 +143,26 @@ static size_t leaf_seek(const void *leaf, uint64_t index)
 
 struct list_element list_get(const struct list *list, uint64_t index)
 {
-	const struct list_ref *self = find_leaf(list, &index);
+	struct list_view now = list_at(list, EPOCH_NONE);
+	const struct list_ref *self = find_leaf(&now, &index);
 	return list_leaf_get(self->child, leaf_seek(self->child, index));
 }
 
 /* --- iterating --- */
 
+void list_iter_init_view(struct list_iter *iter, struct list_view view, uint64_t index,
+			 enum list_side towards)
+{
+	*iter = (struct list_iter){.view = view,
+				   .towards = towards,
+				   .count = view.root.count,
+				   .index = index};
+}
+
 void list_iter_init(struct list_iter *iter, const struct list *list, uint64_t index,
 		    enum list_side towards)
 {
-	*iter = (struct list_iter){.list = list,
-				   .towards = towards,
-				   .count = list_count(list),
-				   .index = index};
+	list_iter_init_view(iter, list_at(list, EPOCH_NONE), index, towards);
 }
 
 /* The next element is number `index` of the listpack's `count`. */
@@ -149,7 +184,7 @@ void list_iter_init_packed(struct list_iter *iter, const char *lp, uint64_t inde
 static void iter_enter_leaf(struct list_iter *iter)
 {
 	uint64_t index = iter->index;
-	const struct list_ref *self = find_leaf(iter->list, &index);
+	const struct list_ref *self = find_leaf(&iter->view, &index);
 
 	if (list_leaf_is_alone(self->child)) {
 		iter->lp = NULL;

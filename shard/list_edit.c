@@ -104,9 +104,14 @@ static void edit_change(struct list_edit *edit)
 
 /* --- changes --- */
 
+static struct retire *edit_retire(const struct list_edit *edit)
+{
+	return &edit->ctx->shard->retire;
+}
+
 static void edit_make_list(struct list_edit *edit)
 {
-	edit->list = list_new_packed(edit->packed);
+	edit->list = list_new_packed(edit->packed, edit_retire(edit));
 	edit->fresh = true;
 }
 
@@ -130,7 +135,7 @@ void list_edit_insert(struct list_edit *edit, uint64_t index, struct list_elemen
 			return;
 		edit_make_list(edit);
 	}
-	list_insert(edit->list, index, element);
+	list_insert(edit->list, index, element, edit_retire(edit));
 }
 
 void list_edit_push(struct list_edit *edit, enum list_side side, struct list_element element)
@@ -149,7 +154,7 @@ void list_edit_replace(struct list_edit *edit, uint64_t index, struct list_eleme
 			edit_make_list(edit);
 	}
 	if (!done)
-		list_replace(edit->list, index, element);
+		list_replace(edit->list, index, element, edit_retire(edit));
 	edit_shrunk(edit);
 }
 
@@ -159,7 +164,7 @@ static void retire_cut(struct list_edit *edit, struct list *cut)
 	struct entry_spec spec = {.expire = EXPIRE_NEVER, .type = ENTRY_LIST};
 
 	if (cut)
-		retire_entry(&edit->ctx->shard->retire, entry_new_owner_only(&spec, cut));
+		retire_entry(edit_retire(edit), entry_new_owner_only(&spec, cut));
 }
 
 void list_edit_cut(struct list_edit *edit, enum list_side side, uint64_t count)
@@ -170,9 +175,9 @@ void list_edit_cut(struct list_edit *edit, enum list_side side, uint64_t count)
 		return;
 	edit_change(edit);
 	if (edit->list && count == 1) {
-		list_pop(edit->list, side);
+		list_pop(edit->list, side, edit_retire(edit));
 	} else if (edit->list) {
-		retire_cut(edit, list_cut(edit->list, side, count));
+		retire_cut(edit, list_cut(edit->list, side, count, edit_retire(edit)));
 	} else if (side == LIST_FRONT) {
 		size_t to = listpack_seek(lp, (int64_t)count);
 		listpack_splice(lp, lp, listpack_first(lp), to ? to : listpack_end(lp), NULL, 0);
@@ -186,9 +191,9 @@ void list_edit_cut(struct list_edit *edit, enum list_side side, uint64_t count)
 uint64_t list_edit_remove_equal(struct list_edit *edit, enum list_side side,
 				struct listpack_item item, uint64_t max)
 {
-	uint64_t removed =
-		edit->list ? list_remove_equal(edit->list, side, item, max, edit->ctx->shard)
-			   : list_packed_remove_equal(edit->packed, side, item, max);
+	uint64_t removed = edit->list ? list_remove_equal(edit->list, side, item, max,
+							  edit_retire(edit), edit->ctx->shard)
+				      : list_packed_remove_equal(edit->packed, side, item, max);
 
 	if (removed > 0) { /* no reader has seen it yet: the structure is the holder's */
 		edit_change(edit);

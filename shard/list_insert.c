@@ -40,7 +40,7 @@ static uint32_t split_at(const struct list_node *node, uint32_t at, uint32_t tot
 }
 
 /* Puts fresh children into the node at self; what it has no room for goes to `beside`. */
-static void insert_children(struct list *list, struct list_ref *self, uint32_t at,
+static void insert_children(struct list_change *change, struct list_ref *self, uint32_t at,
 			    const struct fresh *fresh, struct fresh *beside)
 {
 	struct list_node *node = self->child;
@@ -55,19 +55,19 @@ static void insert_children(struct list *list, struct list_ref *self, uint32_t a
 	memcpy(all + at, fresh->refs, fresh->count * sizeof(*all));
 	memcpy(all + at + fresh->count, node->refs + at, (node->used - at) * sizeof(*all));
 	uint32_t left = total <= LIST_CHILDREN_MAX ? total : split_at(node, at, total);
-	list_node_free(list, node);
-	*self = list_node_with(list, all, left);
+	list_node_free(change, node);
+	*self = list_node_with(change, all, left);
 	if (left < total)
-		fresh_add(beside, list_node_with(list, all + left, total - left));
+		fresh_add(beside, list_node_with(change, all + left, total - left));
 }
 
 /* The size of a new chunk beside a leaf. Next to large elements few others may come. */
-static size_t next_chunk_size(const struct list *list, const void *leaf)
+static size_t next_chunk_size(const struct list_change *change, const void *leaf)
 {
 	size_t size = LIST_CHUNK_MIN;
 	if (list_leaf_is_alone(leaf))
 		return size;
-	while (size < LIST_CHUNK && size < list->bytes / CHUNK_PART)
+	while (size < LIST_CHUNK && size < change->list->bytes / CHUNK_PART)
 		size *= 2;
 	return size;
 }
@@ -76,11 +76,12 @@ static size_t next_chunk_size(const struct list *list, const void *leaf)
  * A new leaf at an end of the leaf at self, which is full, or beside which the element stands
  * alone.
  */
-static void insert_at_edge(struct list *list, struct list_ref *self, enum list_side side,
+static void insert_at_edge(struct list_change *change, struct list_ref *self, enum list_side side,
 			   struct list_element element, struct fresh *beside)
 {
-	size_t size = next_chunk_size(list, self->child);
-	struct list_ref new = list_leaf_add(list, list_leaf_new(element, size, side));
+	size_t size = next_chunk_size(change, self->child);
+	struct list_ref new =
+		list_leaf_add(change, list_leaf_new(element, size, side, change->epoch));
 	if (side == LIST_FRONT) {
 		fresh_add(beside, *self);
 		*self = new;
@@ -90,38 +91,39 @@ static void insert_at_edge(struct list *list, struct list_ref *self, enum list_s
 }
 
 /* The same in the middle of a chunk, which is split: the smaller half has room. */
-static void insert_splitting(struct list *list, struct list_ref *self, uint64_t index,
+static void insert_splitting(struct list_change *change, struct list_ref *self, uint64_t index,
 			     struct list_element element, struct fresh *beside)
 {
-	list_leaf_change_begin(list, self);
+	list_chunk_change_begin(change, self);
 	void *right = list_chunk_split(self->child, index);
 	if (list_leaf_wants_alone(element.item)) {
-		list_leaf_change_end(list, self);
-		fresh_add(beside, list_leaf_add(list, list_leaf_new(element, 0, LIST_BACK)));
+		list_chunk_change_end(change, self);
+		fresh_add(beside, list_leaf_add(change, list_leaf_new(element, 0, LIST_BACK,
+								      change->epoch)));
 	} else {
 		bool to_left = list_leaf_bytes(self->child) < list_leaf_bytes(right);
 		bool fits = to_left ? list_chunk_insert(&self->child, index, element.item)
 				    : list_chunk_insert(&right, 0, element.item);
 		assert(fits);
-		list_leaf_change_end(list, self);
+		list_chunk_change_end(change, self);
 	}
-	fresh_add(beside, list_leaf_add(list, right));
+	fresh_add(beside, list_leaf_add(change, right));
 }
 
-static void insert_in_leaf(struct list *list, struct list_ref *self, uint64_t index,
+static void insert_in_leaf(struct list_change *change, struct list_ref *self, uint64_t index,
 			   struct list_element element, struct fresh *beside)
 {
 	if (!list_leaf_is_alone(self->child) && !list_leaf_wants_alone(element.item)) {
-		list_leaf_change_begin(list, self);
+		list_chunk_change_begin(change, self);
 		bool done = list_chunk_insert(&self->child, index, element.item);
-		list_leaf_change_end(list, self);
+		list_chunk_change_end(change, self);
 		if (done)
 			return;
 	}
 	if (index == 0 || index == self->count)
-		insert_at_edge(list, self, index == 0 ? LIST_FRONT : LIST_BACK, element, beside);
+		insert_at_edge(change, self, index == 0 ? LIST_FRONT : LIST_BACK, element, beside);
 	else
-		insert_splitting(list, self, index, element, beside);
+		insert_splitting(change, self, index, element, beside);
 }
 
 /* Whether the last leaf below has room for the element behind what it has. */
@@ -155,90 +157,100 @@ static uint32_t find_place(const struct list_ref *self, uint32_t height, uint64_
 	return i;
 }
 
-static void insert_below(struct list *list, struct list_ref *self, uint32_t height, uint64_t index,
-			 struct list_element element, struct fresh *beside)
+static void insert_below(struct list_change *change, struct list_ref *self, uint32_t height,
+			 uint64_t index, struct list_element element, struct fresh *beside)
 {
 	if (height == 0) {
-		insert_in_leaf(list, self, index, element, beside);
+		insert_in_leaf(change, self, index, element, beside);
 		return;
 	}
-	struct list_node *node = self->child;
+	struct list_node *node = list_node_open(change, self);
 	uint32_t i = find_place(self, height, &index, element.item);
 	struct fresh fresh = {.count = 0};
-	insert_below(list, &node->refs[i], height - 1, index, element, &fresh);
+	insert_below(change, &node->refs[i], height - 1, index, element, &fresh);
 	self->count++;
 	if (fresh.count > 0)
-		insert_children(list, self, i + 1, &fresh, beside);
+		insert_children(change, self, i + 1, &fresh, beside);
 }
 
 /* A node above the root for what came to stand beside it. */
-static void grow_root(struct list *list, const struct fresh *fresh)
+static void grow_root(struct list_change *change, const struct fresh *fresh)
 {
-	struct list_ref old = list->root;
+	struct list_view *now = &change->now;
+	struct list_ref old = now->root;
 
-	assert(list->height < LIST_HEIGHT_MAX);
-	list->root = list_node_with(list, &old, 1);
+	assert(now->height < LIST_HEIGHT_MAX);
+	now->root = list_node_with(change, &old, 1);
 	struct fresh none = {.count = 0};
-	insert_children(list, &list->root, 1, fresh, &none);
-	list->root.count += list_refs_count(fresh->refs, fresh->count);
-	list->height++;
+	insert_children(change, &now->root, 1, fresh, &none);
+	now->root.count += list_refs_count(fresh->refs, fresh->count);
+	now->height++;
 	assert(none.count == 0);
 }
 
-void list_insert(struct list *list, uint64_t index, struct list_element element)
+void list_insert(struct list *list, uint64_t index, struct list_element element, struct retire *r)
 {
-	assert(index <= list->root.count);
-	if (!list->root.child) {
-		list->root = list_leaf_add(list, list_leaf_new(element, 0, LIST_BACK));
-		return;
-	}
+	struct list_change change = list_change_begin(list, r);
+	struct list_view *now = &change.now;
 	struct fresh fresh = {.count = 0};
-	insert_below(list, &list->root, list->height, index, element, &fresh);
+
+	assert(index <= now->root.count);
+	if (now->root.child)
+		insert_below(&change, &now->root, now->height, index, element, &fresh);
+	else
+		now->root =
+			list_leaf_add(&change, list_leaf_new(element, 0, LIST_BACK, change.epoch));
 	if (fresh.count > 0)
-		grow_root(list, &fresh);
+		grow_root(&change, &fresh);
+	list_change_end(&change);
 }
 
 /* --- replacing --- */
 
-static void replace_in_leaf(struct list *list, struct list_ref *self, uint64_t index,
+static void replace_in_leaf(struct list_change *change, struct list_ref *self, uint64_t index,
 			    struct list_element element, struct fresh *beside)
 {
 	if (self->count == 1) {
-		struct list_ref new = list_leaf_add(list, list_leaf_new(element, 0, LIST_BACK));
-		list_leaf_drop(list, self->child);
+		struct list_ref new =
+			list_leaf_add(change, list_leaf_new(element, 0, LIST_BACK, change->epoch));
+		list_leaf_drop(change, self->child);
 		*self = new;
 		return;
 	}
-	list_leaf_change_begin(list, self);
+	list_chunk_change_begin(change, self);
 	bool done = !list_leaf_wants_alone(element.item) &&
 		    list_chunk_replace(&self->child, index, element.item);
 	if (!done)
 		list_chunk_remove(self->child, index);
-	list_leaf_change_end(list, self);
+	list_chunk_change_end(change, self);
 	if (!done)
-		insert_in_leaf(list, self, index, element, beside);
+		insert_in_leaf(change, self, index, element, beside);
 }
 
-static void replace_below(struct list *list, struct list_ref *self, uint32_t height, uint64_t index,
-			  struct list_element element, struct fresh *beside)
+static void replace_below(struct list_change *change, struct list_ref *self, uint32_t height,
+			  uint64_t index, struct list_element element, struct fresh *beside)
 {
 	if (height == 0) {
-		replace_in_leaf(list, self, index, element, beside);
+		replace_in_leaf(change, self, index, element, beside);
 		return;
 	}
-	struct list_node *node = self->child;
+	struct list_node *node = list_node_open(change, self);
 	uint32_t i = list_node_find(node, self->count, &index);
 	struct fresh fresh = {.count = 0};
-	replace_below(list, &node->refs[i], height - 1, index, element, &fresh);
+	replace_below(change, &node->refs[i], height - 1, index, element, &fresh);
 	if (fresh.count > 0)
-		insert_children(list, self, i + 1, &fresh, beside);
+		insert_children(change, self, i + 1, &fresh, beside);
 }
 
-void list_replace(struct list *list, uint64_t index, struct list_element element)
+void list_replace(struct list *list, uint64_t index, struct list_element element, struct retire *r)
 {
-	assert(index < list->root.count);
+	struct list_change change = list_change_begin(list, r);
+	struct list_view *now = &change.now;
 	struct fresh fresh = {.count = 0};
-	replace_below(list, &list->root, list->height, index, element, &fresh);
+
+	assert(index < now->root.count);
+	replace_below(&change, &now->root, now->height, index, element, &fresh);
 	if (fresh.count > 0)
-		grow_root(list, &fresh);
+		grow_root(&change, &fresh);
+	list_change_end(&change);
 }

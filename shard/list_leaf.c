@@ -23,11 +23,6 @@ static void *leaf_of_blob(struct blob *blob)
 	return (void *)((uintptr_t)blob + LIST_LEAF_ALONE);
 }
 
-static size_t chunk_size(const struct list_chunk *chunk)
-{
-	return sizeof(*chunk) + chunk->room;
-}
-
 /* The size of a chunk for a listpack of so many bytes. */
 static size_t size_for(size_t bytes)
 {
@@ -38,11 +33,11 @@ static size_t size_for(size_t bytes)
 	return size;
 }
 
-static struct list_chunk *chunk_new(size_t size)
+static struct list_chunk *chunk_new(size_t size, uint64_t born)
 {
 	struct list_chunk *chunk = mem_alloc(size);
 
-	*chunk = (struct list_chunk){.room = size - sizeof(*chunk)};
+	*chunk = (struct list_chunk){.born = born, .room = size - sizeof(*chunk)};
 	return chunk;
 }
 
@@ -61,9 +56,10 @@ static size_t chunk_free_bytes(const struct list_chunk *chunk, enum list_side si
 }
 
 /* A chunk of that size with this listpack in it, the free bytes on that side. */
-static struct list_chunk *chunk_with(const char *lp, size_t size, enum list_side side)
+static struct list_chunk *chunk_with(const char *lp, size_t size, enum list_side side,
+				     uint64_t born)
 {
-	struct list_chunk *chunk = chunk_new(size);
+	struct list_chunk *chunk = chunk_new(size, born);
 	size_t bytes = listpack_bytes(lp);
 
 	chunk->start = start_for(chunk, bytes, side);
@@ -83,7 +79,17 @@ static void chunk_push(struct list_chunk *chunk, enum list_side side, struct lis
 		listpack_splice(lp, lp, end, end, &item, 1);
 }
 
-void *list_leaf_new(struct list_element element, size_t size, enum list_side side)
+struct list_chunk *list_chunk_copy(const struct list_chunk *chunk, uint64_t born)
+{
+	struct list_chunk *copy = chunk_new(list_chunk_size(chunk), born);
+	const char *lp = list_leaf_listpack(chunk);
+
+	copy->start = chunk->start;
+	memcpy(copy->bytes + copy->start, lp, listpack_bytes(lp));
+	return copy;
+}
+
+void *list_leaf_new(struct list_element element, size_t size, enum list_side side, uint64_t born)
 {
 	if (list_leaf_wants_alone(element.item)) {
 		struct blob *blob = element.blob;
@@ -95,14 +101,15 @@ void *list_leaf_new(struct list_element element, size_t size, enum list_side sid
 		return leaf_of_blob(blob);
 	}
 	size_t needed = size_for(LISTPACK_BYTES_MIN + listpack_item_bytes(element.item));
-	struct list_chunk *chunk = chunk_with(LISTPACK_EMPTY, size > needed ? size : needed, side);
+	struct list_chunk *chunk =
+		chunk_with(LISTPACK_EMPTY, size > needed ? size : needed, side, born);
 	chunk_push(chunk, side, element.item);
 	return chunk;
 }
 
-void *list_leaf_packed(const char *lp)
+void *list_leaf_packed(const char *lp, uint64_t born)
 {
-	return chunk_with(lp, size_for(2 * listpack_bytes(lp)), LIST_BACK);
+	return chunk_with(lp, size_for(2 * listpack_bytes(lp)), LIST_BACK, born);
 }
 
 void list_leaf_free(void *leaf)
@@ -110,15 +117,15 @@ void list_leaf_free(void *leaf)
 	if (list_leaf_is_alone(leaf))
 		blob_unref(list_leaf_blob(leaf));
 	else
-		mem_free(leaf, chunk_size(leaf));
+		mem_free(leaf, list_chunk_size(leaf));
 }
 
-void *list_leaf_copy(const void *leaf)
+void *list_leaf_copy(const void *leaf, uint64_t born)
 {
 	if (list_leaf_is_alone(leaf))
 		return leaf_of_blob(blob_ref(list_leaf_blob(leaf)));
 	const char *lp = list_leaf_listpack(leaf);
-	return chunk_with(lp, size_for(listpack_bytes(lp)), LIST_BACK);
+	return chunk_with(lp, size_for(listpack_bytes(lp)), LIST_BACK, born);
 }
 
 uint64_t list_leaf_count(const void *leaf)
@@ -137,7 +144,7 @@ size_t list_leaf_memory(const void *leaf)
 {
 	if (list_leaf_is_alone(leaf))
 		return mem_class(sizeof(struct blob) + list_leaf_blob(leaf)->len);
-	return chunk_size(leaf);
+	return list_chunk_size(leaf);
 }
 
 /* What make_room() will do for so many bytes. */
@@ -176,7 +183,7 @@ static bool make_room(void **leaf, enum list_side side, size_t needed)
 		memmove(chunk->bytes + chunk->start, lp, bytes);
 		return true;
 	case ROOM_GROW:
-		*leaf = chunk_with(lp, size_for(bytes + needed), side);
+		*leaf = chunk_with(lp, size_for(bytes + needed), side, chunk->born);
 		list_leaf_free(chunk);
 		return true;
 	default:
@@ -243,24 +250,36 @@ void *list_chunk_split(void *leaf, uint64_t index)
 	size_t at = listpack_seek(lp, index), end = listpack_end(lp);
 
 	assert(at > listpack_first(lp) && at < end);
-	struct list_chunk *right = chunk_new(size_for(LISTPACK_BYTES_MIN + end - at));
+	struct list_chunk *right = chunk_new(size_for(LISTPACK_BYTES_MIN + end - at),
+					     ((struct list_chunk *)leaf)->born);
 	listpack_insert_range(right->bytes, LISTPACK_EMPTY, LISTPACK_HEADER, lp, at, end);
 	listpack_splice(lp, lp, at, end, NULL, 0);
 	return right;
 }
 
-bool list_chunk_merge(void **leaf, const void *other)
+bool list_leaf_merges(const void *leaf, const void *other)
+{
+	return !list_leaf_is_alone(leaf) && !list_leaf_is_alone(other) &&
+	       list_leaf_bytes(leaf) + list_leaf_bytes(other) <=
+		       LIST_CHUNK / 2 - LISTPACK_BYTES_MIN;
+}
+
+void list_chunk_merge(void **leaf, const void *other)
 {
 	const char *right = list_leaf_listpack(other);
-	size_t added = listpack_bytes(right) - LISTPACK_BYTES_MIN;
-
-	if (listpack_bytes(list_leaf_listpack(*leaf)) + added > LIST_CHUNK / 2 ||
-	    !make_room(leaf, LIST_BACK, added))
-		return false;
+	bool fits = make_room(leaf, LIST_BACK, list_leaf_bytes(other));
 	char *lp = list_leaf_listpack(*leaf);
+
+	assert(fits);
 	listpack_insert_range(lp, lp, listpack_end(lp), right, listpack_first(right),
 			      listpack_end(right));
-	return true;
+}
+
+bool list_chunk_has(const void *leaf, struct listpack_item item)
+{
+	const char *lp = list_leaf_listpack(leaf);
+
+	return listpack_find(lp, listpack_first(lp), item, 0) > 0;
 }
 
 static uint64_t count_equal(const char *lp, struct listpack_item item)

@@ -5,7 +5,7 @@
  * moving the elements between:
  *
  *	+------+------+-------+------------+----------------------+-----------+
- *	| mark | room | start |    free    |       listpack       |   free    |
+ *	| born | room | start |    free    |       listpack       |   free    |
  *	+------+------+-------+------------+----------------------+-----------+
  *	                      |<-- start ->|                                  |
  *	                      |<-------------------- room ------------------->|
@@ -36,7 +36,7 @@
 #define LIST_ALONE_MIN (LIST_CHUNK / 4)
 
 struct list_chunk {
-	uint64_t mark; /* epoch of the last change */
+	uint64_t born; /* the epoch when it was made (list.h) */
 	uint32_t room;
 	uint32_t start;
 	char bytes[];
@@ -71,12 +71,12 @@ static inline bool list_leaf_wants_alone(struct listpack_item item)
  * A leaf with one element; a chunk is `size` bytes large if it can be, and expects more elements on
  * that side.
  */
-void *list_leaf_new(struct list_element element, size_t size, enum list_side side);
+void *list_leaf_new(struct list_element element, size_t size, enum list_side side, uint64_t born);
 /* A chunk with the elements of a listpack, all small, and room for as many more. */
-void *list_leaf_packed(const char *lp);
+void *list_leaf_packed(const char *lp, uint64_t born);
 void list_leaf_free(void *leaf);
 /* The same elements; a blob is shared, a chunk no larger than it must be. */
-void *list_leaf_copy(const void *leaf);
+void *list_leaf_copy(const void *leaf, uint64_t born);
 
 uint64_t list_leaf_count(const void *leaf);
 /* What its elements take in a listpack. */
@@ -100,7 +100,15 @@ static inline struct list_element list_leaf_get(const void *leaf, size_t at)
 /* Whether list_chunk_insert() would take `bytes` more at that end of the leaf. */
 bool list_leaf_accepts(const void *leaf, enum list_side side, size_t bytes);
 
-/* --- chunks; those that grow may move: the pointer is changed --- */
+/* --- chunks; those that grow may move: the pointer is changed. What comes of one is born with it --- */
+
+/* The same chunk once more, just as it is. */
+struct list_chunk *list_chunk_copy(const struct list_chunk *chunk, uint64_t born);
+/* Its bytes of memory. */
+static inline size_t list_chunk_size(const struct list_chunk *chunk)
+{
+	return sizeof(*chunk) + chunk->room;
+}
 
 /* Puts an element, which doesn't want to be alone, in; false: it is full. */
 bool list_chunk_insert(void **chunk, uint64_t index, struct listpack_item item);
@@ -111,8 +119,12 @@ void list_chunk_remove(void *chunk, uint64_t index);
 void list_chunk_drop(void *chunk, enum list_side side, uint64_t count);
 /* The elements from the index on move to a new chunk, which is returned. 0 < index < count. */
 void *list_chunk_split(void *chunk, uint64_t index);
-/* Appends the elements of another one, if all of them take no more than half of a chunk then. */
-bool list_chunk_merge(void **chunk, const void *other);
+/* Whether one of its elements is equal to it. */
+bool list_chunk_has(const void *chunk, struct listpack_item item);
+/* Whether two leaves are chunks whose elements take no more than half of one. */
+bool list_leaf_merges(const void *leaf, const void *other);
+/* Appends the elements of such another one. */
+void list_chunk_merge(void **chunk, const void *other);
 /*
  * Up to `max` elements equal to `item` go, from that side on; returns how many. May be left empty.
  */

@@ -13,25 +13,27 @@
 #include <string.h>
 
 /* A root with one child is none. */
-static void shrink_root(struct list *list)
+static void shrink_root(struct list_change *change)
 {
-	while (list->height > 0) {
-		struct list_node *node = list->root.child;
+	struct list_view *now = &change->now;
+
+	while (now->height > 0) {
+		struct list_node *node = now->root.child;
 		if (node->used > 1)
 			return;
-		list->root = node->refs[0];
-		list->height--;
-		list_node_free(list, node);
+		now->root = node->refs[0];
+		now->height--;
+		list_node_free(change, node);
 	}
 }
 
 /* Frees what is at self, which has no elements any more. */
-static void free_emptied(struct list *list, struct list_ref *self, uint32_t height)
+static void free_emptied(struct list_change *change, struct list_ref *self, uint32_t height)
 {
 	if (height == 0)
-		list_leaf_drop(list, self->child);
+		list_leaf_drop(change, self->child);
 	else
-		list_node_free(list, self->child);
+		list_node_free(change, self->child);
 }
 
 static uint32_t edge_child(const struct list_node *node, enum list_side side, uint32_t nth)
@@ -39,52 +41,56 @@ static uint32_t edge_child(const struct list_node *node, enum list_side side, ui
 	return side == LIST_FRONT ? nth : node->used - 1 - nth;
 }
 
-static void pop_below(struct list *list, struct list_ref *self, uint32_t height,
+static void pop_below(struct list_change *change, struct list_ref *self, uint32_t height,
 		      enum list_side side)
 {
 	if (height > 0) {
-		struct list_node *node = self->child;
+		struct list_node *node = list_node_open(change, self);
 		uint32_t i = edge_child(node, side, 0);
-		pop_below(list, &node->refs[i], height - 1, side);
+		pop_below(change, &node->refs[i], height - 1, side);
 		self->count--;
 		if (node->refs[i].count == 0) {
-			free_emptied(list, &node->refs[i], height - 1);
+			free_emptied(change, &node->refs[i], height - 1);
 			list_node_change(node, i, 1, NULL, 0);
 		}
 	} else if (self->count > 1) {
-		list_leaf_change_begin(list, self);
+		list_chunk_change_begin(change, self);
 		list_chunk_drop(self->child, side, 1);
-		list_leaf_change_end(list, self);
+		list_chunk_change_end(change, self);
 	} else {
 		self->count = 0;
 	}
 }
 
 /* After elements were taken away. */
-static void settle_root(struct list *list)
+static void settle_root(struct list_change *change)
 {
-	if (list->root.count > 0) {
-		shrink_root(list);
+	struct list_view *now = &change->now;
+
+	if (now->root.count > 0) {
+		shrink_root(change);
 		return;
 	}
-	if (list->root.child)
-		free_emptied(list, &list->root, list->height);
-	list->root.child = NULL;
-	list->height = 0;
+	free_emptied(change, &now->root, now->height);
+	now->root.child = NULL;
+	now->height = 0;
 }
 
-void list_pop(struct list *list, enum list_side side)
+void list_pop(struct list *list, enum list_side side, struct retire *r)
 {
-	assert(list->root.count > 0);
-	pop_below(list, &list->root, list->height, side);
-	settle_root(list);
+	struct list_change change = list_change_begin(list, r);
+
+	assert(change.now.root.count > 0);
+	pop_below(&change, &change.now.root, change.now.height, side);
+	settle_root(&change);
+	list_change_end(&change);
 }
 
 /*
  * The first or last `count` elements, not all, go: leaves and nodes as a whole to a tree of the
  * same height, which is returned.
  */
-static struct list_ref cut_below(struct list *list, struct list_ref *self, uint32_t height,
+static struct list_ref cut_below(struct list_change *change, struct list_ref *self, uint32_t height,
 				 enum list_side side, uint64_t count)
 {
 	struct list_ref cut[LIST_CHILDREN_MAX + 1];
@@ -93,18 +99,18 @@ static struct list_ref cut_below(struct list *list, struct list_ref *self, uint3
 
 	assert(count < self->count);
 	if (height == 0) {
-		list_leaf_change_begin(list, self);
+		list_chunk_change_begin(change, self);
 		list_chunk_drop(self->child, side, count);
-		list_leaf_change_end(list, self);
+		list_chunk_change_end(change, self);
 		return part;
 	}
-	struct list_node *node = self->child;
+	struct list_node *node = list_node_open(change, self);
 	self->count -= count;
 	for (;; whole++) {
 		struct list_ref *child = &node->refs[edge_child(node, side, whole)];
 		if (child->count > count) {
 			if (count > 0)
-				part = cut_below(list, child, height - 1, side, count);
+				part = cut_below(change, child, height - 1, side, count);
 			break;
 		}
 		count -= child->count;
@@ -117,7 +123,7 @@ static struct list_ref cut_below(struct list *list, struct list_ref *self, uint3
 	if (parts)
 		cut[side == LIST_BACK ? 0 : whole] = part;
 	list_node_change(node, first, whole, NULL, 0);
-	return list_node_with(list, cut, whole + parts);
+	return list_node_with(change, cut, whole + parts);
 }
 
 /* Adds up what is below. */
@@ -134,105 +140,116 @@ static void measure(const struct list_ref *self, uint32_t height, struct list *s
 		measure(&node->refs[i], height - 1, sums);
 }
 
-/* The sums of what was one list are shared out: the smaller part is looked through. */
-static void share_sums(struct list *list, struct list *cut)
+/* Takes the first or last `count` elements out of the tree: all, or what goes of them as a whole. */
+static struct list_view cut_off(struct list_change *change, enum list_side side, uint64_t count)
 {
-	bool cut_is_less = cut->root.count < list->root.count;
-	struct list *less = cut_is_less ? cut : list;
-	struct list *more = cut_is_less ? list : cut;
-	struct list sums = {.height = 0};
+	struct list_view cut = change->now;
 
-	measure(&less->root, less->height, &sums);
-	more->memory = list->memory - sums.memory;
-	more->bytes = list->bytes - sums.bytes;
-	less->memory = sums.memory;
-	less->bytes = sums.bytes;
+	if (count == cut.root.count)
+		change->now = (struct list_view){.height = 0};
+	else
+		cut.root = cut_below(change, &change->now.root, change->now.height, side, count);
+	return cut;
 }
 
-struct list *list_cut(struct list *list, enum list_side side, uint64_t count)
+/* The sums of what was one list are shared out: the smaller part is looked through. */
+static void share_sums(const struct list_change *change, const struct list_change *cut)
 {
-	assert(count <= list->root.count);
+	bool cut_is_less = cut->now.root.count < change->now.root.count;
+	const struct list_change *less = cut_is_less ? cut : change;
+	const struct list_change *more = cut_is_less ? change : cut;
+	struct list sums = {.bytes = 0};
+
+	if (less->now.root.child)
+		measure(&less->now.root, less->now.height, &sums);
+	more->list->bytes = change->list->bytes - sums.bytes;
+	more->list->memory = change->list->memory - sums.memory;
+	less->list->bytes = sums.bytes;
+	less->list->memory = sums.memory;
+}
+
+struct list *list_cut(struct list *list, enum list_side side, uint64_t count, struct retire *r)
+{
+	assert(count <= list_count(list));
 	if (count == 0)
 		return NULL;
-	struct list cut = *list;
-	if (count < list->root.count) {
-		cut.root = cut_below(list, &list->root, list->height, side, count);
-		if (!cut.root.child)
-			return NULL;
-		share_sums(list, &cut);
+	struct list_change change = list_change_begin(list, r);
+	struct list_change cut = change;
+	cut.now = cut_off(&change, side, count);
+	cut.list = cut.now.root.child ? list_new() : NULL;
+	if (cut.list) {
+		share_sums(&change, &cut);
 		shrink_root(&cut);
-		shrink_root(list);
-	} else {
-		*list = (struct list){.height = 0};
+		shrink_root(&change);
+		list_change_end(&cut);
 	}
-	struct list *result = list_new();
-	*result = cut;
-	return result;
+	list_change_end(&change);
+	return cut.list;
 }
 
 /* Makes one leaf of child `left` and the next, if they are small chunks. */
-static bool merge_children(struct list *list, struct list_node *node, uint32_t left)
+static void merge_children(struct list_change *change, struct list_node *node, uint32_t left)
 {
 	struct list_ref *ref = &node->refs[left];
-	if (list_leaf_is_alone(ref[0].child) || list_leaf_is_alone(ref[1].child))
-		return false;
-	list_leaf_change_begin(list, ref);
-	bool merged = list_chunk_merge(&ref->child, ref[1].child);
-	list_leaf_change_end(list, ref);
-	if (!merged)
-		return false;
-	list_leaf_drop(list, ref[1].child);
+	if (!list_leaf_merges(ref[0].child, ref[1].child))
+		return;
+	list_chunk_change_begin(change, ref);
+	list_chunk_merge(&ref->child, ref[1].child);
+	list_chunk_change_end(change, ref);
+	list_leaf_drop(change, ref[1].child);
 	list_node_change(node, left + 1, 1, NULL, 0);
-	return true;
 }
 
-static uint64_t remove_equal_in_leaf(struct list *list, struct list_ref *self, enum list_side side,
-				     struct listpack_item item, uint64_t max)
+static uint64_t remove_equal_in_leaf(struct list_change *change, struct list_ref *self,
+				     enum list_side side, struct listpack_item item, uint64_t max)
 {
 	if (list_leaf_is_alone(self->child)) {
 		bool equal = listpack_item_equal(list_leaf_get(self->child, 0).item, item);
 		self->count -= equal;
 		return equal;
 	}
-	list_leaf_change_begin(list, self);
+	if (!list_chunk_has(self->child, item))
+		return 0;
+	list_chunk_change_begin(change, self);
 	uint64_t removed = list_chunk_remove_equal(self->child, side, item, max);
-	list_leaf_change_end(list, self);
+	list_chunk_change_end(change, self);
 	return removed;
 }
 
 /* After elements of child i were removed: it is freed, or made one with a neighbour. */
-static void settle_child(struct list *list, struct list_node *node, uint32_t i, uint32_t height)
+static void settle_child(struct list_change *change, struct list_node *node, uint32_t i,
+			 uint32_t height)
 {
 	if (node->refs[i].count == 0) {
-		free_emptied(list, &node->refs[i], height);
+		free_emptied(change, &node->refs[i], height);
 		list_node_change(node, i, 1, NULL, 0);
 	} else if (height == 0) {
 		if (i + 1 < node->used)
-			merge_children(list, node, i);
+			merge_children(change, node, i);
 		if (i > 0)
-			merge_children(list, node, i - 1);
+			merge_children(change, node, i - 1);
 	}
 }
 
-static uint64_t remove_equal_below(struct list *list, struct list_ref *self, uint32_t height,
-				   enum list_side side, struct listpack_item item, uint64_t max,
-				   struct shard *shard)
+static uint64_t remove_equal_below(struct list_change *change, struct list_ref *self,
+				   uint32_t height, enum list_side side, struct listpack_item item,
+				   uint64_t max, struct shard *shard)
 {
 	if (height == 0) {
 		turn_step(shard);
-		return remove_equal_in_leaf(list, self, side, item, max);
+		return remove_equal_in_leaf(change, self, side, item, max);
 	}
-	struct list_node *node = self->child;
+	struct list_node *node = list_node_open(change, self);
 	uint64_t removed = 0;
 	uint32_t behind = 0; /* children done that are still there */
 	while (removed < max && behind < node->used) {
 		uint32_t used = node->used;
 		uint32_t i = edge_child(node, side, behind);
-		uint64_t n = remove_equal_below(list, &node->refs[i], height - 1, side, item,
+		uint64_t n = remove_equal_below(change, &node->refs[i], height - 1, side, item,
 						max - removed, shard);
 		removed += n;
 		if (n > 0)
-			settle_child(list, node, i, height - 1);
+			settle_child(change, node, i, height - 1);
 		behind += 1;
 		behind -= used - node->used;
 	}
@@ -241,12 +258,16 @@ static uint64_t remove_equal_below(struct list *list, struct list_ref *self, uin
 }
 
 uint64_t list_remove_equal(struct list *list, enum list_side side, struct listpack_item item,
-			   uint64_t max, struct shard *shard)
+			   uint64_t max, struct retire *r, struct shard *shard)
 {
-	if (!list->root.child)
+	struct list_change change = list_change_begin(list, r);
+	struct list_view *now = &change.now;
+
+	if (!now->root.child)
 		return 0;
 	uint64_t removed =
-		remove_equal_below(list, &list->root, list->height, side, item, max, shard);
-	settle_root(list);
+		remove_equal_below(&change, &now->root, now->height, side, item, max, shard);
+	settle_root(&change);
+	list_change_end(&change);
 	return removed;
 }

@@ -32,6 +32,16 @@ void list_read(struct list_iter *iter, const struct entry *e, uint64_t index,
 		list_iter_init_packed(iter, entry_value(e).ptr, index, towards);
 }
 
+void list_read_at(struct list_iter *iter, const struct entry *e, uint64_t cut)
+{
+	const struct list *list = list_structure(e);
+
+	if (list)
+		list_iter_init_view(iter, list_at(list, cut), 0, LIST_BACK);
+	else
+		list_iter_init_packed(iter, entry_value(e).ptr, 0, LIST_BACK);
+}
+
 void list_reply_element(struct reply *r, struct list_element element)
 {
 	struct slice text = element.item.text;

@@ -30,6 +30,9 @@ uint64_t list_length(const struct entry *e);
 void list_read(struct list_iter *iter, const struct entry *e, uint64_t index,
 	       enum list_side towards);
 
+/* All elements as of a cut, from the first on: for a snapshot (list.h). */
+void list_read_at(struct list_iter *iter, const struct entry *e, uint64_t cut);
+
 /* Writes an element as a bulk: copied, pinned when it is a large one. */
 void list_reply_element(struct reply *r, struct list_element element);
 

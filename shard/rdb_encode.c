@@ -4,6 +4,10 @@
  * Packed values already are in Redis' formats and go out as they are. Larger ones that Redis
  * would have packed are packed for the occasion; the others are strings one after another.
  *
+ * A value as of a cut is read from what a snapshot finds (freeze.h): views of lists and ropes, and
+ * tables of elements, of sorted sets, too: their trees only know what is so now. So these go out in
+ * no order, which RDB_ZSET_2 allows.
+ *
  * A reader under RCU that a writer interferes with may write a count and then other than so many
  * elements: the command is run again then, and nobody sees them.
  */
@@ -29,29 +33,56 @@
 /* Up to so many bytes of a list's elements are packed to a node, as Redis does by default. */
 #define NODE_BYTES_MAX 8192
 
-/* Whether all of the value are bytes in its entry. */
-static bool is_packed(const struct entry *e)
+/* A value that is to be written. */
+struct value {
+	const struct entry *e;
+	uint64_t cut; /* EPOCH_NONE: as it is */
+	const struct dict
+		*dict; /* its elements; NULL: it has none, or they are found by way of `e` */
+	struct dict at_cut;
+};
+
+static const struct dict *entry_elements(const struct entry *e)
 {
-	return !(e->flags & ENTRY_STRUCTURE);
+	const struct zset *zset = entry_zset(e);
+
+	return zset ? &zset->members : entry_dict(e);
 }
 
-static void write_packed(const struct entry *e, struct rdb_out *out)
+static void value_init(struct value *v, const struct entry *e, uint64_t cut)
 {
-	rdb_write_blob(out, entry_value(e));
+	const struct dict *dict = entry_elements(e);
+
+	*v = (struct value){.e = e, .cut = cut};
+	if (cut == EPOCH_NONE || !dict)
+		return;
+	v->at_cut.table.root = dict_root_at(dict, cut);
+	v->dict = &v->at_cut;
+}
+
+/* Whether all of the value are bytes in its entry. */
+static bool is_packed(const struct value *v)
+{
+	return !(v->e->flags & ENTRY_STRUCTURE);
+}
+
+static void write_packed(const struct value *v, struct rdb_out *out)
+{
+	rdb_write_blob(out, entry_value(v->e));
 }
 
 /* --- strings --- */
 
-static uint8_t string_type(const struct entry *e)
+static uint8_t string_type(const struct value *v)
 {
 	return RDB_STRING;
 }
 
-static void string_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+static void string_encode(const struct value *v, uint8_t type, struct rdb_out *out)
 {
 	char *scratch;
 
-	rdb_write_string(out, string_bytes(e, &scratch));
+	rdb_write_string(out, string_bytes_at(v->e, v->cut, &scratch));
 	mem_free_unsized(scratch);
 }
 
@@ -92,7 +123,7 @@ static void packing_write(struct packing *p, struct rdb_out *out)
 
 /* --- lists --- */
 
-static uint8_t list_type(const struct entry *e)
+static uint8_t list_type(const struct value *v)
 {
 	return RDB_LIST_QUICKLIST_2;
 }
@@ -141,15 +172,15 @@ static void add_alone(struct node *node, struct list_element element)
 	rdb_write_blob(node->out, element.item.text);
 }
 
-static uint64_t walk_nodes(const struct entry *e, struct rdb_out *out)
+static uint64_t walk_nodes(const struct value *v, struct rdb_out *out)
 {
 	struct node node = {.out = out, .bytes_max = NODE_BYTES_MAX, .bytes = LISTPACK_BYTES_MIN};
 	struct list_element element;
 	struct list_iter reader, before;
 
-	if (entry_encoding(e) == ENCODING_LISTPACK)
+	if (entry_encoding(v->e) == ENCODING_LISTPACK)
 		node.bytes_max = PACK_BYTES_MAX; /* Redis would have one node */
-	list_read(&reader, e, 0, LIST_BACK);
+	list_read_at(&reader, v->e, v->cut);
 	for (before = reader; list_iter_next(&reader, &element); before = reader) {
 		size_t bytes = listpack_item_bytes(element.item);
 		if (bytes > node.bytes_max - LISTPACK_BYTES_MIN) {
@@ -166,25 +197,30 @@ static uint64_t walk_nodes(const struct entry *e, struct rdb_out *out)
 	return node.count;
 }
 
-static void list_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+static void list_encode(const struct value *v, uint8_t type, struct rdb_out *out)
 {
-	if (is_packed(e)) {
+	if (is_packed(v)) {
 		rdb_write_length(out, 1);
 		rdb_write_length(out, RDB_NODE_LISTPACK);
-		write_packed(e, out);
+		write_packed(v, out);
 		return;
 	}
-	rdb_write_length(out, walk_nodes(e, NULL));
-	walk_nodes(e, out);
+	rdb_write_length(out, walk_nodes(v, NULL));
+	walk_nodes(v, out);
 }
 
 /* --- sets --- */
 
-static uint8_t set_type(const struct entry *e)
+static struct set set_of_value(const struct value *v)
 {
-	struct set set = set_of(e);
+	return v->dict ? (struct set){.dict = v->dict} : set_of(v->e);
+}
 
-	if (entry_encoding(e) != ENCODING_INTSET)
+static uint8_t set_type(const struct value *v)
+{
+	struct set set = set_of_value(v);
+
+	if (entry_encoding(v->e) != ENCODING_INTSET)
 		return RDB_SET; /* listpacks are a later version's */
 	return set_count(&set) <= PACK_BYTES_MAX / sizeof(int64_t) ? RDB_SET_INTSET : RDB_SET;
 }
@@ -238,15 +274,15 @@ static void write_intset(const struct set *set, struct rdb_out *out)
 	mem_free(integers.list, room);
 }
 
-static void set_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+static void set_encode(const struct value *v, uint8_t type, struct rdb_out *out)
 {
-	struct set set = set_of(e);
+	struct set set = set_of_value(v);
 
 	if (type == RDB_SET) {
 		rdb_write_length(out, set_count(&set));
 		set_walk(&set, write_member, out);
-	} else if (is_packed(e)) {
-		write_packed(e, out);
+	} else if (is_packed(v)) {
+		write_packed(v, out);
 	} else {
 		write_intset(&set, out);
 	}
@@ -262,13 +298,21 @@ static void note_earliest(void *arg, const struct hash_field *field)
 		*earliest = field->expire;
 }
 
+static void walk_fields(const struct value *v, hash_visit *visit, void *arg)
+{
+	if (v->dict)
+		hash_dict_walk(v->dict, INT64_MIN, visit, arg);
+	else
+		hash_walk(v->e, INT64_MIN, visit, arg);
+}
+
 /* EXPIRE_NEVER: version 10 knows all of it. */
-static int64_t earliest_of(const struct entry *e)
+static int64_t earliest_of(const struct value *v)
 {
 	int64_t earliest = EXPIRE_NEVER;
 
-	if (e->flags & ENTRY_FIELD_TTL)
-		hash_walk(e, INT64_MIN, note_earliest, &earliest);
+	if (v->e->flags & ENTRY_FIELD_TTL)
+		walk_fields(v, note_earliest, &earliest);
 	return earliest;
 }
 
@@ -278,25 +322,25 @@ static void pack_field(void *arg, const struct hash_field *field)
 	pack(arg, listpack_item_of(field->value));
 }
 
-static bool is_small_hash(const struct entry *e)
+static bool is_small_hash(const struct value *v)
 {
-	enum entry_encoding encoding = entry_encoding(e);
+	enum entry_encoding encoding = entry_encoding(v->e);
 	struct packing packing = {.bytes = LISTPACK_BYTES_MIN};
 
 	if (encoding != ENCODING_LISTPACK && encoding != ENCODING_LISTPACKEX)
 		return false;
-	if (!is_packed(e))
-		hash_walk(e, INT64_MIN, pack_field, &packing);
+	if (!is_packed(v))
+		walk_fields(v, pack_field, &packing);
 	return packing.bytes <= PACK_BYTES_MAX;
 }
 
-static uint8_t hash_type(const struct entry *e)
+static uint8_t hash_type(const struct value *v)
 {
-	bool small = is_small_hash(e);
+	bool small = is_small_hash(v);
 
-	if (earliest_of(e) == EXPIRE_NEVER)
+	if (earliest_of(v) == EXPIRE_NEVER)
 		return small ? RDB_HASH_LISTPACK : RDB_HASH;
-	return small && is_packed(e) ? RDB_HASH_LISTPACKEX : RDB_HASH_FIELDS;
+	return small && is_packed(v) ? RDB_HASH_LISTPACKEX : RDB_HASH_FIELDS;
 }
 
 struct field_writing {
@@ -315,36 +359,36 @@ static void write_field(void *arg, const struct hash_field *field)
 	rdb_write_string(w->out, field->value);
 }
 
-static void write_fields(const struct entry *e, struct rdb_out *out, int64_t earliest)
+static void write_fields(const struct value *v, struct rdb_out *out, int64_t earliest)
 {
-	rdb_write_length(out, hash_length(e, INT64_MIN));
-	hash_walk(e, INT64_MIN, write_field, &(struct field_writing){out, earliest});
+	rdb_write_length(out, v->dict ? dict_count(v->dict) : hash_length(v->e, INT64_MIN));
+	walk_fields(v, write_field, &(struct field_writing){out, earliest});
 }
 
-static void write_pairs(const struct entry *e, struct rdb_out *out)
+static void write_pairs(const struct value *v, struct rdb_out *out)
 {
 	struct packing packing = {.bytes = LISTPACK_BYTES_MIN};
 
-	hash_walk(e, INT64_MIN, pack_field, &packing);
+	walk_fields(v, pack_field, &packing);
 	packing_fill(&packing);
-	hash_walk(e, INT64_MIN, pack_field, &packing);
+	walk_fields(v, pack_field, &packing);
 	packing_write(&packing, out);
 }
 
-static void hash_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+static void hash_encode(const struct value *v, uint8_t type, struct rdb_out *out)
 {
 	int64_t earliest = EXPIRE_NEVER;
 
 	if (type == RDB_HASH_LISTPACKEX || type == RDB_HASH_FIELDS) {
-		earliest = earliest_of(e);
+		earliest = earliest_of(v);
 		rdb_write_u64(out, (uint64_t)earliest);
 	}
 	if (type == RDB_HASH || type == RDB_HASH_FIELDS)
-		write_fields(e, out, earliest);
-	else if (is_packed(e) && (type == RDB_HASH_LISTPACKEX || !(e->flags & ENTRY_FIELD_TTL)))
-		write_packed(e, out);
+		write_fields(v, out, earliest);
+	else if (is_packed(v) && (type == RDB_HASH_LISTPACKEX || !(v->e->flags & ENTRY_FIELD_TTL)))
+		write_packed(v, out);
 	else
-		write_pairs(e, out);
+		write_pairs(v, out);
 }
 
 /* --- sorted sets --- */
@@ -357,19 +401,19 @@ static void pack_scored(void *arg, const struct zset_element *element)
 	pack(arg, zset_score_item(element->score, room));
 }
 
-static void walk_zset(const struct entry *e, zset_visit *visit, void *arg)
+static void walk_zset(const struct value *v, zset_visit *visit, void *arg)
 {
-	zset_value_walk(e, 0, UINT64_MAX, false, visit, arg);
+	zset_value_walk(v->e, 0, UINT64_MAX, false, visit, arg);
 }
 
-static uint8_t zset_type(const struct entry *e)
+static uint8_t zset_type(const struct value *v)
 {
 	struct packing packing = {.bytes = LISTPACK_BYTES_MIN};
 
-	if (entry_encoding(e) != ENCODING_LISTPACK)
+	if (entry_encoding(v->e) != ENCODING_LISTPACK || v->dict)
 		return RDB_ZSET_2;
-	if (!is_packed(e))
-		walk_zset(e, pack_scored, &packing);
+	if (!is_packed(v))
+		walk_zset(v, pack_scored, &packing);
 	return packing.bytes <= PACK_BYTES_MAX ? RDB_ZSET_LISTPACK : RDB_ZSET_2;
 }
 
@@ -379,19 +423,33 @@ static void write_scored(void *arg, const struct zset_element *element)
 	rdb_write_double(arg, element->score);
 }
 
-static void zset_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+static void write_element(void *arg, struct entry *element)
+{
+	rdb_write_string(arg, entry_key(element));
+	rdb_write_double(arg, zset_entry_score(element));
+}
+
+static void write_scores(const struct value *v, struct rdb_out *out)
+{
+	rdb_write_length(out, v->dict ? dict_count(v->dict) : zset_value_count(v->e));
+	if (v->dict)
+		dict_walk(v->dict, write_element, out);
+	else
+		walk_zset(v, write_scored, out);
+}
+
+static void zset_encode(const struct value *v, uint8_t type, struct rdb_out *out)
 {
 	struct packing packing = {.bytes = LISTPACK_BYTES_MIN};
 
 	if (type == RDB_ZSET_2) {
-		rdb_write_length(out, zset_value_count(e));
-		walk_zset(e, write_scored, out);
-	} else if (is_packed(e)) {
-		write_packed(e, out);
+		write_scores(v, out);
+	} else if (is_packed(v)) {
+		write_packed(v, out);
 	} else {
-		walk_zset(e, pack_scored, &packing);
+		walk_zset(v, pack_scored, &packing);
 		packing_fill(&packing);
-		walk_zset(e, pack_scored, &packing);
+		walk_zset(v, pack_scored, &packing);
 		packing_write(&packing, out);
 	}
 }
@@ -399,17 +457,20 @@ static void zset_encode(const struct entry *e, uint8_t type, struct rdb_out *out
 /* --- all types --- */
 
 static const struct {
-	uint8_t (*type)(const struct entry *e);
-	void (*encode)(const struct entry *e, uint8_t type, struct rdb_out *out);
+	uint8_t (*type)(const struct value *v);
+	void (*encode)(const struct value *v, uint8_t type, struct rdb_out *out);
 } types[ENTRY_TYPE_COUNT] = {
 	[ENTRY_STRING] = {string_type, string_encode}, [ENTRY_LIST] = {list_type, list_encode},
 	[ENTRY_SET] = {set_type, set_encode},          [ENTRY_ZSET] = {zset_type, zset_encode},
 	[ENTRY_HASH] = {hash_type, hash_encode},
 };
 
-uint8_t rdb_type_of(const struct entry *e)
+uint8_t rdb_type_at(const struct entry *e, uint64_t cut)
 {
-	return types[entry_type(e)].type(e);
+	struct value v;
+
+	value_init(&v, e, cut);
+	return types[entry_type(e)].type(&v);
 }
 
 uint32_t rdb_type_version(uint8_t type)
@@ -417,9 +478,12 @@ uint32_t rdb_type_version(uint8_t type)
 	return type >= RDB_HASH_FIELDS_OLD ? RDB_VERSION_FIELDS : RDB_VERSION;
 }
 
-void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+void rdb_encode_at(const struct entry *e, uint64_t cut, uint8_t type, struct rdb_out *out)
 {
-	types[entry_type(e)].encode(e, type, out);
+	struct value v;
+
+	value_init(&v, e, cut);
+	types[entry_type(e)].encode(&v, type, out);
 }
 
 struct counting {

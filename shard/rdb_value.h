@@ -15,14 +15,27 @@
 #include "shard/ctx.h"
 #include "shard/rdb.h"
 
-/* --- writing: any thread under RCU; of owner-only values the holder --- */
+/*
+ * --- writing: any thread under RCU; of owner-only values the holder ---
+ *
+ * Each also for a value as of a cut: a snapshot, once the slot is ready and until it has passed
+ * (freeze.h); the entry is the one that stood there then.
+ */
 
 /* As which type the value is written. */
-uint8_t rdb_type_of(const struct entry *e);
+uint8_t rdb_type_at(const struct entry *e, uint64_t cut);
+static inline uint8_t rdb_type_of(const struct entry *e)
+{
+	return rdb_type_at(e, EPOCH_NONE);
+}
 /* The version of RDB that has it. */
 uint32_t rdb_type_version(uint8_t type);
-/* The value as that type, the one that rdb_type_of() gave. The type itself is not written. */
-void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out);
+/* The value as that type, the one that it was said to be written as. The type itself is not written. */
+void rdb_encode_at(const struct entry *e, uint64_t cut, uint8_t type, struct rdb_out *out);
+static inline void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
+{
+	rdb_encode_at(e, EPOCH_NONE, type, out);
+}
 
 /* The bytes that takes, strings compressed. */
 size_t rdb_size(const struct entry *e);

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct blob;
 struct entry;
 
 struct retired {
@@ -97,18 +98,16 @@ void retire_deinit(struct retire *r);
 void retire_memory(struct retire *r, void *ptr, size_t size);
 /* The same of a node that was born then: one made after the cut is nothing to a snapshot. */
 void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born);
+/* A reference to a blob. */
+void retire_blob(struct retire *r, struct blob *blob);
 /* The same of what no snapshot looks at. */
 void retire_memory_unseen(struct retire *r, void *ptr, size_t size);
 /* An entry with all that hangs off it. */
 void retire_entry(struct retire *r, struct entry *e);
 /* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
-/*
- * An entry taken out of a table of which the snapshot going on, if the unit has a cut, sees what this root
- * word leads to. If that isn't it, it came after the cut: a hot key that is written again and again, and it need
- * not be kept. (A structure that hangs off it may be older.) `hash` is its key's.
- */
-void retire_entry_seen_in(struct retire *r, struct entry *e, uint64_t root, uint64_t hash);
+/* An entry with all that hangs off it, none of which the snapshot going on looks at any more. */
+void retire_entry_unseen(struct retire *r, struct entry *e);
 /*
  * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each
  * counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are the caller may tell:

@@ -28,31 +28,44 @@ size_t string_length(const struct entry *e)
 
 struct slice string_bytes(const struct entry *e, char **scratch)
 {
+	return string_bytes_at(e, EPOCH_NONE, scratch);
+}
+
+struct slice string_bytes_at(const struct entry *e, uint64_t cut, char **scratch)
+{
 	const struct rope *rope = string_rope(e);
 	*scratch = NULL;
 	if (!rope)
 		return entry_value(e);
-	size_t len = rope_length(rope);
-	*scratch = mem_alloc(len);
-	rope_read(rope, 0, len, *scratch);
-	return (struct slice){*scratch, len};
+	struct rope_view view = rope_at(rope, cut);
+	*scratch = mem_alloc(view.len);
+	rope_read(&view, 0, view.len, *scratch);
+	return (struct slice){*scratch, view.len};
 }
 
 struct slice string_piece(const struct entry *e, size_t offset)
 {
 	const struct rope *rope = string_rope(e);
-	if (rope)
-		return rope_piece(rope, offset);
+	if (rope) {
+		struct rope_view now = rope_at(rope, EPOCH_NONE);
+		return rope_piece(&now, offset);
+	}
 	struct slice all = entry_value(e);
 	assert(offset < all.len);
 	return (struct slice){all.ptr + offset, all.len - offset};
+}
+
+static void read_now(const struct rope *rope, size_t offset, size_t len, char *out)
+{
+	struct rope_view now = rope_at(rope, EPOCH_NONE);
+	rope_read(&now, offset, len, out);
 }
 
 void string_read(const struct entry *e, size_t offset, size_t len, char *out)
 {
 	const struct rope *rope = string_rope(e);
 	if (rope) {
-		rope_read(rope, offset, len, out);
+		read_now(rope, offset, len, out);
 		return;
 	}
 	struct slice all = entry_value(e);
@@ -68,12 +81,12 @@ static void reply_rope(struct reply *r, const struct rope *rope, size_t offset, 
 {
 	if (len < REPLY_PIN_MIN) {
 		char part[REPLY_PIN_MIN];
-		rope_read(rope, offset, len, part);
+		read_now(rope, offset, len, part);
 		reply_bulk(r, part, len);
 		return;
 	}
 	struct blob *copy = blob_new(len);
-	rope_read(rope, offset, len, copy->bytes);
+	read_now(rope, offset, len, copy->bytes);
 	reply_bulk_pin(r, (struct slice){copy->bytes, len}, blob_unref, copy);
 }
 
@@ -111,10 +124,11 @@ static struct entry_spec spec_after(const struct ctx *ctx, uint32_t k, const str
 void string_edit_begin(struct ctx *ctx, uint32_t k, struct entry *e, size_t len,
 		       struct string_edit *edit)
 {
-	*edit = (struct string_edit){.rope = e ? string_rope(e) : NULL};
+	struct retire *r = &ctx->shard->retire;
+	*edit = (struct string_edit){.rope = e ? string_rope(e) : NULL, .retire = r};
 	if (edit->rope) {
 		ctx_open(ctx, k);
-		rope_grow(edit->rope, len);
+		rope_grow(edit->rope, len, r);
 		return;
 	}
 	struct slice old = e ? entry_value(e) : (struct slice){NULL, 0};
@@ -123,7 +137,7 @@ void string_edit_begin(struct ctx *ctx, uint32_t k, struct entry *e, size_t len,
 	struct entry_spec spec = spec_after(ctx, k, e, len);
 	struct blob *blob = e ? entry_blob(e) : NULL;
 	if (len >= ENTRY_BLOB_MIN) {
-		edit->rope = blob ? rope_over(blob, len) : rope_new(len);
+		edit->rope = blob ? rope_over(blob, len, r) : rope_new(len, r);
 		edit->fresh = entry_new_owner_only(&spec, edit->rope);
 	} else {
 		edit->fresh = entry_new(&spec);
@@ -137,7 +151,7 @@ void string_edit_begin(struct ctx *ctx, uint32_t k, struct entry *e, size_t len,
 void string_edit_read(const struct string_edit *edit, size_t offset, size_t len, char *out)
 {
 	if (edit->rope)
-		rope_read(edit->rope, offset, len, out);
+		read_now(edit->rope, offset, len, out);
 	else
 		memcpy(out, edit->bytes + offset, len);
 }
@@ -147,7 +161,7 @@ void string_edit_write(struct string_edit *edit, size_t offset, struct slice byt
 	if (bytes.len == 0)
 		return;
 	if (edit->rope)
-		rope_write(edit->rope, offset, bytes);
+		rope_write(edit->rope, offset, bytes, edit->retire);
 	else
 		memcpy(edit->bytes + offset, bytes.ptr, bytes.len);
 }

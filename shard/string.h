@@ -22,6 +22,8 @@ size_t string_length(const struct entry *e);
  * else it is NULL. Valid as long as the entry.
  */
 struct slice string_bytes(const struct entry *e, char **scratch);
+/* The same as of a cut: for a snapshot (rope.h). */
+struct slice string_bytes_at(const struct entry *e, uint64_t cut, char **scratch);
 
 /*
  * The bytes from `offset` (within the string) on, where they stand: all of them, of a rope
@@ -50,6 +52,7 @@ void string_write(struct ctx *ctx, uint32_t k, struct entry *e, size_t offset, s
  */
 struct string_edit {
 	struct rope *rope; /* NULL: it is `bytes` */
+	struct retire *retire;
 	char *bytes;
 	struct entry *fresh; /* not put yet; NULL: the rope at the key is changed in place */
 };

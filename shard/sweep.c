@@ -45,7 +45,7 @@ static void remove_key(struct sweep *sweep, struct entry *e)
 	count_down(&shard->counts[sweep->db].keys);
 	if (e->flags & ENTRY_EXPIRES)
 		count_down(&shard->counts[sweep->db].expires);
-	freeze_retire_entry(shard, sweep->slot, sweep->db, hash, e);
+	freeze_retire_entry(shard, sweep->slot, hash, e);
 }
 
 static void replace_entry(struct sweep *sweep, struct entry *e)
@@ -58,7 +58,7 @@ static void replace_entry(struct sweep *sweep, struct entry *e)
 	freeze_table(shard, sweep->slot, sweep->db);
 	struct entry *old =
 		table_put(slot_table(sweep->slot, sweep->db), seed, hash, e, &shard->retire);
-	freeze_retire_entry(shard, sweep->slot, sweep->db, hash, old);
+	freeze_retire_entry(shard, sweep->slot, hash, old);
 }
 
 /* Fields of a hash have expired; the last one takes the key with it. */

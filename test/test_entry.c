@@ -191,7 +191,7 @@ static void test_blob_is_shared(void **state)
 /* The structure moves to the new entry: the old one must leave it alone. */
 static void test_owner_only_moves(void **state)
 {
-	struct rope *rope = rope_new(100000);
+	struct rope *rope = rope_new(100000, NULL);
 	struct entry_spec spec = {.key = SLICE("k"),
 				  .expire = EXPIRE_NEVER,
 				  .type = ENTRY_STRING,

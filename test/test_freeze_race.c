@@ -19,10 +19,10 @@
 
 #define WRITERS 3
 #define STRINGS 3
-#define HASHES 2
-#define FIELDS 1500 /* more than a listpack takes */
-#define STABLE 200  /* keys of each writer that are always there */
-#define CHURN 900
+#define HASHES  2
+#define FIELDS  1500 /* more than a listpack takes */
+#define STABLE  200  /* keys of each writer that are always there */
+#define CHURN   900
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define SNAPSHOTS 20
 #else

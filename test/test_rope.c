@@ -1,13 +1,9 @@
-/* Ropes against a plain buffer; and that what was never written takes no memory. */
-#include "check.h"
+/*
+ * Ropes against a plain buffer; and that what was never written takes no memory. test_rope_freeze.c does
+ * it with snapshots.
+ */
+#include "rope_model.h"
 
-#include "proto/mem.h"
-#include "shard/rope.h"
-
-#include <string.h>
-
-/* What a random test's ropes grow to: some leaves and a piece. */
-#define MODEL_MAX   (5 * ROPE_LEAF + 123)
 #define MODEL_STEPS 4000
 
 static void check_equal(const struct rope *rope, const char *model, size_t len)
@@ -15,7 +11,7 @@ static void check_equal(const struct rope *rope, const char *model, size_t len)
 	char *copy = mem_alloc(len + 1);
 
 	assert_int_equal(rope_length(rope), len);
-	rope_read(rope, 0, len, copy);
+	read_now(rope, 0, len, copy);
 	assert_memory_equal(copy, model, len);
 	mem_free(copy, len + 1);
 }
@@ -44,11 +40,11 @@ static void test_writes(void **state)
 
 	memset(bytes, 'x', sizeof(bytes));
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct rope *rope = rope_new(rows[i].len);
+		struct rope *rope = rope_new(rows[i].len, NULL);
 		memset(model, 0, sizeof(model));
 		memcpy(model + rows[i].offset, bytes, rows[i].count);
 		print_message("# %s\n", rows[i].label);
-		rope_write(rope, rows[i].offset, (struct slice){bytes, rows[i].count});
+		rope_write(rope, rows[i].offset, (struct slice){bytes, rows[i].count}, NULL);
 		check_equal(rope, model, rows[i].len_after);
 		assert_int_equal(rope->present, rows[i].leaves_after);
 		rope_free(rope);
@@ -58,15 +54,15 @@ static void test_writes(void **state)
 static void test_zeros_take_no_leaf(void **state)
 {
 	static const char zeros[3 * ROPE_LEAF];
-	struct rope *rope = rope_new(0);
+	struct rope *rope = rope_new(0, NULL);
 
-	rope_write(rope, 100, (struct slice){zeros, sizeof(zeros)});
+	rope_write(rope, 100, (struct slice){zeros, sizeof(zeros)}, NULL);
 	assert_int_equal(rope_length(rope), 100 + sizeof(zeros));
 	assert_int_equal(rope->present, 0);
-	rope_write(rope, 200, SLICE("ab"));
-	rope_write(rope, 200, (struct slice){zeros, 1});
+	rope_write(rope, 200, SLICE("ab"), NULL);
+	rope_write(rope, 200, (struct slice){zeros, 1}, NULL);
 	char out[3];
-	rope_read(rope, 199, 3, out);
+	read_now(rope, 199, 3, out);
 	assert_memory_equal(out, "\0\0b", 3);
 	assert_int_equal(rope->present, 1);
 	rope_free(rope);
@@ -76,14 +72,14 @@ static void test_zeros_take_no_leaf(void **state)
 static void test_sparse(void **state)
 {
 	size_t len = (size_t)512 << 20;
-	struct rope *rope = rope_new(0);
+	struct rope *rope = rope_new(0, NULL);
 	size_t absent = 0;
 
-	rope_write(rope, len - 1, SLICE("\1"));
+	rope_write(rope, len - 1, SLICE("\1"), NULL);
 	assert_int_equal(rope_length(rope), len);
 	assert_true(rope_memory(rope) < 1 << 20);
 	for (size_t at = 0; at < len;) {
-		struct slice piece = rope_piece(rope, at);
+		struct slice piece = piece_now(rope, at);
 		assert_int_equal(piece.len, ROPE_LEAF);
 		absent += piece.ptr == NULL;
 		at += piece.len;
@@ -95,23 +91,13 @@ static void test_sparse(void **state)
 
 static void test_memory_follows_leaves(void **state)
 {
-	struct rope *rope = rope_new(8 * ROPE_LEAF);
+	struct rope *rope = rope_new(8 * ROPE_LEAF, NULL);
 	size_t before = rope_memory(rope);
 
 	for (size_t i = 0; i < 8; i += 2)
-		rope_write(rope, i * ROPE_LEAF + 1, SLICE("x"));
+		rope_write(rope, i * ROPE_LEAF + 1, SLICE("x"), NULL);
 	assert_int_equal(rope_memory(rope), before + 4 * mem_class(ROPE_LEAF));
 	rope_free(rope);
-}
-
-/* A blob of which the caller has a reference, with bytes that differ from leaf to leaf. */
-static struct blob *some_blob(size_t len)
-{
-	struct blob *blob = blob_new(len);
-
-	for (size_t i = 0; i < len; i++)
-		blob->bytes[i] = (char)(1 + i / 7 % 250 + i / ROPE_LEAF);
-	return blob;
 }
 
 /* Over a blob only what is written, one leaf more, and the piece at its end are copied. */
@@ -140,7 +126,7 @@ static void test_over_a_blob(void **state)
 	memset(bytes, 'x', sizeof(bytes));
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct blob *blob = some_blob(rows[i].blob);
-		struct rope *rope = rope_over(blob, rows[i].len);
+		struct rope *rope = rope_over(blob, rows[i].len, NULL);
 		size_t len = rows[i].len > rows[i].blob ? rows[i].len : rows[i].blob;
 		memset(model, 0, sizeof(model));
 		memcpy(model, blob->bytes, rows[i].blob);
@@ -148,7 +134,7 @@ static void test_over_a_blob(void **state)
 		memcpy(model + rows[i].offset, bytes, rows[i].count);
 		if (rows[i].offset + rows[i].count > len)
 			len = rows[i].offset + rows[i].count;
-		rope_write(rope, rows[i].offset, (struct slice){bytes, rows[i].count});
+		rope_write(rope, rows[i].offset, (struct slice){bytes, rows[i].count}, NULL);
 		check_equal(rope, model, len);
 		if (rope->present != rows[i].leaves)
 			fail_msg("%s: %zu leaves", rows[i].label, rope->present);
@@ -163,7 +149,7 @@ static void test_blob_goes(void **state)
 {
 	enum { LEAVES = 50 };
 	struct blob *blob = some_blob(LEAVES * ROPE_LEAF + 3);
-	struct rope *rope = rope_over(blob, 0);
+	struct rope *rope = rope_over(blob, 0, NULL);
 	char *model = mem_alloc(blob->len);
 
 	(void)state;
@@ -172,7 +158,7 @@ static void test_blob_goes(void **state)
 	size_t with_base = rope_memory(rope);
 	for (int i = 0; i < LEAVES; i++) {
 		assert_int_equal(blob->refs, 2);
-		rope_write(rope, 3 * ROPE_LEAF + i, SLICE("y"));
+		rope_write(rope, 3 * ROPE_LEAF + i, SLICE("y"), NULL);
 		model[3 * ROPE_LEAF + i] = 'y';
 		if (rope->present == LEAVES + 1)
 			break;
@@ -185,68 +171,11 @@ static void test_blob_goes(void **state)
 	blob_unref(blob);
 }
 
-/* An offset likely to stand at a border of leaves. */
-static size_t random_offset(struct check_random *random, size_t max)
-{
-	size_t offset = check_random_below(random, max + 1);
-
-	if (check_random_below(random, 2))
-		offset = offset / ROPE_LEAF * ROPE_LEAF + check_random_below(random, 5) - 2;
-	return offset > max ? max : offset;
-}
-
-static void step_write(struct check_random *random, struct rope *rope, char *model, size_t *len)
-{
-	static char bytes[2 * ROPE_LEAF];
-	size_t max = *len + 3 * ROPE_LEAF > MODEL_MAX ? MODEL_MAX : *len + 3 * ROPE_LEAF;
-	size_t offset = random_offset(random, max);
-	size_t count =
-		check_random_below(random, check_random_below(random, 2) ? 20 : sizeof(bytes));
-
-	if (count > MODEL_MAX - offset)
-		count = MODEL_MAX - offset;
-	memset(bytes, check_random_below(random, 4) ? (int)check_random_next(random) : 0, count);
-	rope_write(rope, offset, (struct slice){bytes, count});
-	memcpy(model + offset, bytes, count);
-	if (offset + count > *len)
-		*len = offset + count;
-}
-
-static void step_read(struct check_random *random, const struct rope *rope, const char *model,
-		      size_t len)
-{
-	static char out[MODEL_MAX];
-	size_t offset = random_offset(random, len);
-	size_t count = check_random_below(random, len - offset + 1);
-
-	rope_read(rope, offset, count, out);
-	assert_memory_equal(out, model + offset, count);
-	if (offset == len)
-		return;
-	struct slice piece = rope_piece(rope, offset);
-	assert_true(piece.len > 0 && piece.len <= len - offset);
-	for (size_t i = 0; i < piece.len; i++)
-		assert_int_equal(piece.ptr ? piece.ptr[i] : 0, model[offset + i]);
-}
-
-/* Zeros, or over a blob that nobody else holds. */
-static struct rope *start_rope(struct check_random *random, char *model, size_t len)
-{
-	memset(model, 0, MODEL_MAX);
-	if (check_random_below(random, 2))
-		return rope_new(len);
-	struct blob *blob = some_blob(check_random_below(random, len + 1));
-	struct rope *rope = rope_over(blob, len);
-	memcpy(model, blob->bytes, blob->len);
-	blob_unref(blob);
-	return rope;
-}
-
 static void test_model(void **state)
 {
 	struct check_random random = check_random_start();
 	static char model[MODEL_MAX];
-	struct rope *rope = rope_new(0);
+	struct rope *rope = rope_new(0, NULL);
 	size_t len = 0;
 
 	for (int i = 0; i < MODEL_STEPS; i++) {
@@ -254,11 +183,11 @@ static void test_model(void **state)
 		case 0:
 			rope_free(rope);
 			len = check_random_below(&random, MODEL_MAX / 2);
-			rope = start_rope(&random, model, len);
+			rope = start_rope(&random, model, len, NULL);
 			break;
 		case 1: {
 			size_t to = check_random_below(&random, MODEL_MAX);
-			rope_grow(rope, to);
+			rope_grow(rope, to, NULL);
 			len = to > len ? to : len;
 			break;
 		}
@@ -274,7 +203,7 @@ static void test_model(void **state)
 			step_read(&random, rope, model, len);
 			break;
 		default:
-			step_write(&random, rope, model, &len);
+			step_write(&random, rope, model, &len, NULL);
 		}
 	}
 	check_equal(rope, model, len);

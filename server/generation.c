@@ -1,0 +1,166 @@
+/* Generations (generation.h). */
+#include "server/generation.h"
+
+#include "persist/io.h"
+#include "server/log.h"
+#include "server/server.h"
+#include "shard/freeze.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How often it is looked whether the journals are so far. */
+#define LOOK_NS 1000000
+
+/* False: it was cancelled. */
+static bool wait_a_little(const _Atomic bool *cancelled)
+{
+	nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+	return !atomic_load(cancelled);
+}
+
+/* Writes it in place of the one there is, and takes it over. */
+static int replace_manifest(struct persistence *persistence, struct manifest *manifest)
+{
+	manifest_boot(manifest->boot);
+	int error = manifest_write(persistence->dir, manifest);
+	if (error) {
+		log_write(LOG_WARNING, "Can't write " MANIFEST_NAME ": %s", strerror(-error));
+		manifest_free(manifest);
+		return error;
+	}
+	manifest_free(&persistence->manifest);
+	persistence->manifest = *manifest;
+	return 0;
+}
+
+/* --- the cut --- */
+
+/* The journals of this run in the generation to come. */
+static int add_stretch(struct server *server, uint64_t cut)
+{
+	struct persistence *persistence = &server->persistence;
+	struct manifest_item stretch = {
+		.kind = MANIFEST_STRETCH,
+		.run = server->flusher.run,
+		.cut = cut,
+		.files = server->worker_count,
+		.open = true,
+	};
+	struct manifest manifest;
+	manifest_copy(&persistence->manifest, &manifest);
+	manifest_add(&manifest, &stretch);
+	return replace_manifest(persistence, &manifest);
+}
+
+static int cut_journals(struct server *server, uint64_t *cut)
+{
+	struct flusher *flusher = &server->flusher;
+	flusher_lock(flusher);
+	*cut = atomic_load(&server->ks->epochs.now);
+	int error = flusher_make_segments(flusher, *cut);
+	if (!error)
+		error = add_stretch(server, *cut);
+	if (!error)
+		freeze_begin(server->ks, *cut);
+	flusher_unlock(flusher);
+	return error;
+}
+
+int generation_begin(struct server *server, const _Atomic bool *cancelled, uint64_t *cut)
+{
+	struct flusher *flusher = &server->flusher;
+	int error = 0;
+	if (server->persistence.dir < 0)
+		error = persistence_open(&server->persistence);
+	if (error)
+		return error;
+	if (flusher_off(flusher)) {
+		*cut = atomic_load(&server->ks->epochs.now);
+		freeze_begin(server->ks, *cut);
+		return 0;
+	}
+	while (!flusher_settled(flusher))
+		if (!wait_a_little(cancelled))
+			return -ECANCELED;
+	return cut_journals(server, cut);
+}
+
+/* --- its end --- */
+
+/* What can't be removed now the next start removes. */
+static void remove_item(int dir, const struct manifest_item *item)
+{
+	for (uint32_t i = 0; i < item->files; i++) {
+		char name[MANIFEST_FILE_MAX];
+		manifest_file(item, i, name);
+		int error = io_unlink(dir, name);
+		if (error)
+			log_write(LOG_WARNING, "Can't remove %s: %s", name, strerror(-error));
+	}
+}
+
+/* Files that no generation kept needs any more. */
+static void remove_files(int dir, const struct manifest *dropped)
+{
+	for (uint32_t i = 0; i < dropped->count; i++)
+		remove_item(dir, &dropped->items[i]);
+}
+
+/* The manifest could not be replaced, or that may not last: does the one that is there name the snapshot? */
+static bool is_listed(int dir, const struct manifest_item *snapshot)
+{
+	struct manifest manifest;
+	uint32_t line;
+	bool listed = manifest_read(dir, &manifest, &line) != 0;
+	for (uint32_t i = 0; i < manifest.count; i++)
+		listed |= manifest.items[i].kind == MANIFEST_SNAPSHOT &&
+			  manifest.items[i].cut == snapshot->cut;
+	manifest_free(&manifest);
+	return listed;
+}
+
+/* This run's stretches before the cut are whole, unless a sync has failed. */
+static void close_stretches(const struct server *server, struct manifest *manifest, uint64_t cut)
+{
+	if (atomic_load(&server->flusher.sync_error))
+		return;
+	for (uint32_t i = 0; i < manifest->count; i++)
+		if (manifest->items[i].cut < cut)
+			manifest->items[i].open = false;
+}
+
+static int list_snapshot(struct server *server, const struct manifest_item *snapshot)
+{
+	struct persistence *persistence = &server->persistence;
+	struct manifest manifest, dropped;
+	manifest_copy(&persistence->manifest, &manifest);
+	close_stretches(server, &manifest, snapshot->cut);
+	manifest_place(&manifest, snapshot);
+	manifest_drop(&manifest, (uint32_t)config_int(&server->config.generations_to_keep),
+		      &dropped);
+	int error = replace_manifest(persistence, &manifest);
+	if (!error)
+		remove_files(persistence->dir, &dropped);
+	else if (!is_listed(persistence->dir, snapshot))
+		remove_item(persistence->dir, snapshot);
+	manifest_free(&dropped);
+	return error;
+}
+
+int generation_end(struct server *server, const _Atomic bool *cancelled,
+		   const struct manifest_item *snapshot)
+{
+	struct flusher *flusher = &server->flusher;
+	while (!flusher_off(flusher) && !flusher_committed(flusher, snapshot->cut))
+		if (!wait_a_little(cancelled)) {
+			remove_item(server->persistence.dir, snapshot);
+			return -ECANCELED;
+		}
+	int error = list_snapshot(server, snapshot);
+	if (!error && !flusher_off(flusher))
+		flusher_renewed(flusher, snapshot->cut);
+	return error;
+}

@@ -1,0 +1,533 @@
+/*
+ * The snapshotter (snapshotter.h).
+ *
+ * The happy path: snapshotter_ask() leaves a wish; snapshotter_main() takes it; make() cuts, writes and lists the
+ * snapshot; note() says what came of it, and whoever waits gets mail.
+ */
+#include "server/snapshotter.h"
+
+#include "proto/mem.h"
+#include "server/conn.h"
+#include "server/generation.h"
+#include "server/log.h"
+#include "server/serve.h"
+#include "server/server.h"
+#include "server/totals.h"
+#include "shard/freeze.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t now_s(void)
+{
+	return clock_wall_us() / 1000000;
+}
+
+uint64_t snapshotter_kept(const struct server *server)
+{
+	uint64_t kept = 0;
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		kept += retire_kept_bytes(&server->ks->shards[i]->retire);
+	return kept;
+}
+
+/* Changes of keys ever. */
+static uint64_t changes(const struct server *server)
+{
+	struct totals totals;
+	totals_read(server, &totals);
+	return totals.dirty;
+}
+
+uint64_t snapshotter_changes(const struct server *server)
+{
+	uint64_t now = changes(server), saved = atomic_load(&server->snapshotter.saved_dirty);
+	return now > saved ? now - saved : 0;
+}
+
+/* --- making one --- */
+
+/* When eviction goes by it, the files say when keys were used. */
+static enum snapshot_uses uses(const struct server *server)
+{
+	switch (config_int(&server->config.maxmemory_policy)) {
+	case POLICY_ALLKEYS_LRU:
+	case POLICY_VOLATILE_LRU:
+		return SNAPSHOT_IDLE;
+	case POLICY_ALLKEYS_LFU:
+	case POLICY_VOLATILE_LFU:
+		return SNAPSHOT_FREQUENCY;
+	default:
+		return SNAPSHOT_NO_USES;
+	}
+}
+
+static uint64_t count_keys(const struct server *server)
+{
+	int64_t keys = 0;
+	for (uint32_t db = 0; db < server->ks->databases; db++)
+		keys += keyspace_keys(server->ks, db);
+	return keys > 0 ? (uint64_t)keys : 0;
+}
+
+/* After the cut. */
+static void prepare(struct snapshotter *snapshotter, uint64_t cut)
+{
+	struct server *server = snapshotter->server;
+	struct snapshot *snapshot = &snapshotter->snapshot;
+	struct config *config = &server->config;
+	struct mem_stats memory;
+	mem_stats_read(&memory);
+	snapshot->ks = server->ks;
+	snapshot->dir = server->persistence.dir;
+	snapshot->cut = cut;
+	snapshot->ms = clock_now(&server->clock);
+	snapshot->clock = &server->clock.now_ms;
+	snapshot->parts = server->worker_count;
+	snapshot->used_memory = memory.allocated;
+	snapshot->uses = uses(server);
+	snapshot->compress = config_int(&config->rdbcompression);
+	snapshot->checksum = config_int(&config->rdbchecksum);
+	snapshot->sync_often = config_int(&config->rdb_save_incremental_fsync);
+	atomic_store(&snapshotter->keys_total, count_keys(server));
+}
+
+/* A snapshot from its cut to its line in the manifest. 0 or a negative errno. */
+static int make(struct snapshotter *snapshotter)
+{
+	struct server *server = snapshotter->server;
+	struct snapshot *snapshot = &snapshotter->snapshot;
+	uint64_t cut;
+	int error = generation_begin(server, &snapshot->cancelled, &cut);
+	if (error)
+		return error;
+	prepare(snapshotter, cut);
+	error = snapshot_write(snapshot);
+	freeze_end(server->ks);
+	if (error)
+		return error;
+	struct manifest_item item = {
+		.kind = MANIFEST_SNAPSHOT,
+		.cut = cut,
+		.files = snapshot->parts,
+		.ms = snapshot->ms,
+	};
+	return generation_end(server, &snapshot->cancelled, &item);
+}
+
+/* Writes wait, and none is under way any more. */
+static void hold_writes(struct server *server)
+{
+	atomic_fetch_or(&server->pause_mode, PAUSE_SHUTDOWN);
+	grace_wait(&server->ks->grace);
+}
+
+/* By kind. */
+static const char *const names[] = {
+	[SAVE_RDB] = "Background saving",
+	[SAVE_AOF] = "Background append only file rewriting",
+	[SAVE_SHUTDOWN] = "Saving the final RDB snapshot before exiting",
+};
+
+static void note(struct snapshotter *snapshotter, enum save_kind kind, int error, int64_t begun_ms)
+{
+	struct save_results *results = kind == SAVE_AOF ? &snapshotter->aof : &snapshotter->rdb;
+	int64_t ms = clock_wall_us() / 1000 - begun_ms;
+	atomic_store(&results->seconds, ms / 1000);
+	atomic_store(&results->kept, atomic_load(&snapshotter->kept_peak));
+	if (error == -ECANCELED) {
+		log_write(LOG_NOTICE, "%s: cancelled", names[kind]);
+		return;
+	}
+	atomic_store(&results->failed, error != 0);
+	if (error) {
+		log_write(LOG_WARNING, "%s: error: %s", names[kind], strerror(-error));
+		return;
+	}
+	log_write(LOG_NOTICE,
+		  "%s: terminated with success: %" PRIu64 " keys, %" PRIu64
+		  " bytes in %u files, %.3f seconds",
+		  names[kind], atomic_load(&snapshotter->snapshot.keys),
+		  atomic_load(&snapshotter->snapshot.bytes), snapshotter->snapshot.parts,
+		  (double)ms / 1000);
+}
+
+/* Begins, makes and ends one. True when it is complete. */
+static bool run(struct snapshotter *snapshotter, enum save_kind kind)
+{
+	struct server *server = snapshotter->server;
+	uint64_t dirty = changes(server);
+	int64_t begun_ms = clock_wall_us() / 1000;
+	struct save_results *results = kind == SAVE_AOF ? &snapshotter->aof : &snapshotter->rdb;
+	atomic_store(&snapshotter->kept_peak, 0);
+	atomic_store(&snapshotter->begun_ms, begun_ms);
+	atomic_fetch_add(&results->count, 1);
+	log_write(LOG_NOTICE, "%s: started", names[kind]);
+	if (kind == SAVE_SHUTDOWN)
+		hold_writes(server);
+	int error = make(snapshotter);
+	note(snapshotter, kind, error, begun_ms);
+	if (!error && kind != SAVE_AOF) {
+		atomic_store(&snapshotter->saved_dirty, dirty);
+		atomic_store(&snapshotter->saved_s, now_s());
+	}
+	atomic_store(&snapshotter->begun_ms, 0);
+	return !error;
+}
+
+/* --- who waits --- */
+
+/* The waiter is its worker's again. */
+static void mail(struct snapshotter *snapshotter, struct save_waiter *waiter)
+{
+	struct mailbox *mailbox = &snapshotter->server->workers[waiter->worker].mailbox;
+	struct parcel *parcel = mem_alloc(sizeof(*parcel));
+	parcel->count = 0;
+	parcel->letters[parcel->count++] = letter_make(waiter, MAIL_SAVED);
+	if (mailbox_push(mailbox, parcel, parcel))
+		mailbox_wake(mailbox);
+}
+
+static void answer_all(struct snapshotter *snapshotter, struct save_waiter *waiters, bool ok)
+{
+	struct save_waiter *next;
+	for (struct save_waiter *waiter = waiters; waiter; waiter = next) {
+		next = waiter->next;
+		waiter->ok = ok;
+		mail(snapshotter, waiter);
+	}
+}
+
+void snapshotter_answer(struct worker *worker, struct save_waiter *waiter)
+{
+	struct op *op = waiter->op;
+	if (!waiter->shutdown && waiter->ok)
+		reply_ok(&op->reply);
+	else if (!waiter->shutdown)
+		reply_error(&op->reply, "ERR");
+	else if (!waiter->ok)
+		reply_error(&op->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+	else
+		conn_close_after(op->conn);
+	if (op->reply.errors)
+		serve_count_errors(worker, &op->reply);
+	serve_answer(worker, op);
+	mem_free(waiter, sizeof(*waiter));
+}
+
+/* --- the thread --- */
+
+static struct save_waiter *take_waiters(struct save_waiter **list)
+{
+	struct save_waiter *waiters = *list;
+	*list = NULL;
+	return waiters;
+}
+
+/* What was wished and isn't begun: it won't be. Locked. */
+static void drop_wish(struct snapshotter *snapshotter)
+{
+	snapshotter->wish = SAVE_NONE;
+	atomic_store(&snapshotter->kind, SAVE_NONE);
+	answer_all(snapshotter, take_waiters(&snapshotter->waiters), false);
+}
+
+/* The mutex is free meanwhile. */
+static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
+{
+	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
+	atomic_store(&snapshotter->tried_s, now_s());
+	pthread_mutex_unlock(&snapshotter->mutex);
+	bool done = run(snapshotter, kind);
+	pthread_mutex_lock(&snapshotter->mutex);
+	return done;
+}
+
+static void save(struct snapshotter *snapshotter)
+{
+	enum save_kind kind = snapshotter->wish;
+	bool failed = atomic_load(&snapshotter->rdb.failed);
+	snapshotter->wish = SAVE_NONE;
+	bool done = run_unlocked(snapshotter, kind);
+	if (snapshotter->waiters && !done) /* as in Redis, only background saving changes that */
+		atomic_store(&snapshotter->rdb.failed, failed);
+	atomic_store(&snapshotter->kind, SAVE_NONE);
+	answer_all(snapshotter, take_waiters(&snapshotter->waiters), done);
+}
+
+static void leave(struct snapshotter *snapshotter)
+{
+	struct server *server = snapshotter->server;
+	bool done = run_unlocked(snapshotter, SAVE_SHUTDOWN);
+	bool stays = !atomic_load(&snapshotter->leaving);
+	if (!stays && (done || snapshotter->force)) {
+		server_stop(server);
+		done = true;
+	} else {
+		atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
+		log_write(LOG_WARNING,
+			  "Errors trying to shut down the server. Check the logs for more "
+			  "information.");
+		done = false;
+	}
+	atomic_store(&snapshotter->leaving, false);
+	answer_all(snapshotter, take_waiters(&snapshotter->leavers), done);
+}
+
+static void *snapshotter_main(void *arg)
+{
+	struct snapshotter *snapshotter = arg;
+	pthread_setname_np(pthread_self(), "snapshotter");
+	pthread_mutex_lock(&snapshotter->mutex);
+	for (;;) {
+		bool leaving = atomic_load(&snapshotter->leaving);
+		if (snapshotter->wish && (leaving || snapshotter->stop))
+			drop_wish(snapshotter);
+		else if (snapshotter->wish)
+			save(snapshotter);
+		else if (leaving)
+			leave(snapshotter);
+		else if (snapshotter->stop)
+			break;
+		else
+			pthread_cond_wait(&snapshotter->wanted, &snapshotter->mutex);
+	}
+	pthread_mutex_unlock(&snapshotter->mutex);
+	return NULL;
+}
+
+int snapshotter_start(struct snapshotter *snapshotter, struct server *server)
+{
+	snapshotter->server = server;
+	pthread_mutex_init(&snapshotter->mutex, NULL);
+	pthread_cond_init(&snapshotter->wanted, NULL);
+	atomic_store(&snapshotter->saved_s, now_s());
+	atomic_store(&snapshotter->rdb.seconds, -1);
+	atomic_store(&snapshotter->aof.seconds, -1);
+	int error = -pthread_create(&snapshotter->thread, NULL, snapshotter_main, snapshotter);
+	snapshotter->started = !error;
+	return error;
+}
+
+void snapshotter_cancel_all(struct snapshotter *snapshotter)
+{
+	if (!snapshotter->started)
+		return;
+	pthread_mutex_lock(&snapshotter->mutex);
+	snapshotter->stop = true;
+	atomic_store(&snapshotter->snapshot.cancelled, true);
+	pthread_cond_signal(&snapshotter->wanted);
+	pthread_mutex_unlock(&snapshotter->mutex);
+}
+
+void snapshotter_stop(struct snapshotter *snapshotter)
+{
+	if (!snapshotter->started)
+		return;
+	snapshotter_cancel_all(snapshotter);
+	pthread_join(snapshotter->thread, NULL);
+	pthread_cond_destroy(&snapshotter->wanted);
+	pthread_mutex_destroy(&snapshotter->mutex);
+}
+
+/* --- asking --- */
+
+/* Locked; nothing is being made. */
+static void wish(struct snapshotter *snapshotter, enum save_kind kind)
+{
+	snapshotter->wish = kind;
+	atomic_store(&snapshotter->kind, kind);
+	pthread_cond_signal(&snapshotter->wanted);
+}
+
+static enum save_answer ask(struct snapshotter *snapshotter, enum save_kind kind, bool schedule,
+			    bool later)
+{
+	enum save_kind now = (enum save_kind)atomic_load(&snapshotter->kind);
+	bool busy = now != SAVE_NONE || atomic_load(&snapshotter->leaving);
+	if (now == kind)
+		return SAVE_BUSY;
+	if (later || (busy && schedule)) {
+		_Atomic bool *scheduled = kind == SAVE_AOF ? &snapshotter->scheduled_aof
+							   : &snapshotter->scheduled_rdb;
+		*scheduled = true;
+		return SAVE_SCHEDULED;
+	}
+	if (busy)
+		return SAVE_BUSY_OTHER;
+	wish(snapshotter, kind);
+	return SAVE_STARTED;
+}
+
+enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind kind,
+				 bool schedule, bool later)
+{
+	pthread_mutex_lock(&snapshotter->mutex);
+	enum save_answer answer = ask(snapshotter, kind, schedule, later);
+	pthread_mutex_unlock(&snapshotter->mutex);
+	return answer;
+}
+
+bool snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter)
+{
+	pthread_mutex_lock(&snapshotter->mutex);
+	bool free = atomic_load(&snapshotter->kind) == SAVE_NONE && !snapshotter->stop &&
+		    !atomic_load(&snapshotter->leaving);
+	if (free) {
+		snapshotter->scheduled_rdb = false;
+		waiter->next = snapshotter->waiters;
+		snapshotter->waiters = waiter;
+		wish(snapshotter, SAVE_RDB);
+	}
+	pthread_mutex_unlock(&snapshotter->mutex);
+	return free;
+}
+
+enum save_answer snapshotter_cancel(struct snapshotter *snapshotter)
+{
+	enum save_answer answer = SAVE_BUSY_OTHER;
+	pthread_mutex_lock(&snapshotter->mutex);
+	if (atomic_load(&snapshotter->kind) == SAVE_RDB) {
+		answer = SAVE_STARTED;
+		if (snapshotter->wish)
+			drop_wish(snapshotter);
+		else
+			atomic_store(&snapshotter->snapshot.cancelled, true);
+	} else if (snapshotter->scheduled_rdb) {
+		answer = SAVE_SCHEDULED;
+		snapshotter->scheduled_rdb = false;
+	}
+	pthread_mutex_unlock(&snapshotter->mutex);
+	return answer;
+}
+
+void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *waiter, bool force)
+{
+	pthread_mutex_lock(&snapshotter->mutex);
+	if (!atomic_load(&snapshotter->leaving)) {
+		snapshotter->force = false;
+		atomic_store(&snapshotter->leaving, true);
+		atomic_store(&snapshotter->snapshot.cancelled, true); /* what is being made */
+	}
+	snapshotter->force |= force;
+	if (waiter) {
+		waiter->next = snapshotter->leavers;
+		snapshotter->leavers = waiter;
+	}
+	pthread_cond_signal(&snapshotter->wanted);
+	pthread_mutex_unlock(&snapshotter->mutex);
+}
+
+bool snapshotter_stay(struct snapshotter *snapshotter)
+{
+	pthread_mutex_lock(&snapshotter->mutex);
+	bool leaving = atomic_exchange(&snapshotter->leaving, false);
+	if (leaving)
+		atomic_store(&snapshotter->snapshot.cancelled, true);
+	pthread_mutex_unlock(&snapshotter->mutex);
+	return leaving;
+}
+
+/* --- save points --- */
+
+bool snapshotter_has_points(struct server *server)
+{
+	return !config_string_empty(&server->config, &server->config.save);
+}
+
+bool snapshotter_stops_writes(struct server *server)
+{
+	return atomic_load_explicit(&server->snapshotter.rdb.failed, memory_order_relaxed) &&
+	       config_int(&server->config.stop_writes_on_bgsave_error) &&
+	       snapshotter_has_points(server);
+}
+
+/* Whether so many changes in so many seconds are a point; logs it. The text was checked when it was set. */
+static bool point_reached(struct server *server, uint64_t dirty, int64_t seconds)
+{
+	char text[CONFIG_SAVE_MAX];
+	char *at = text, *end;
+	config_string_copy(&server->config, &server->config.save, text, sizeof(text));
+	for (;;) {
+		long long after = strtoll(at, &end, 10);
+		if (end == at)
+			return false;
+		long long wanted = strtoll(end, &at, 10);
+		if (dirty < (uint64_t)wanted || seconds <= after)
+			continue;
+		log_write(LOG_NOTICE, "%lld changes in %lld seconds. Saving...", wanted, after);
+		return true;
+	}
+}
+
+/* save-on-memory: memory has come to its limit, for the first time since it was below. */
+static bool memory_reached(struct snapshotter *snapshotter)
+{
+	struct server *server = snapshotter->server;
+	int64_t percent = config_int(&server->config.save_on_memory);
+	uint64_t maxmemory = config_maxmemory(&server->config);
+	if (percent == 0 || maxmemory == 0) {
+		snapshotter->memory_above = false;
+		return false;
+	}
+	struct mem_stats memory;
+	mem_stats_read(&memory);
+	bool above = memory.allocated / 100 >= maxmemory / 10000 * (uint64_t)percent;
+	bool reached = above && !snapshotter->memory_above;
+	if (!above)
+		snapshotter->memory_above = false;
+	if (reached)
+		log_write(LOG_NOTICE, "Memory has come to %lld%% of maxmemory. Saving...",
+			  (long long)percent);
+	return reached;
+}
+
+/* A failure is not repeated at once. */
+static bool may_try(const struct snapshotter *snapshotter)
+{
+	return !atomic_load(&snapshotter->rdb.failed) ||
+	       now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S;
+}
+
+/* What is due now; SAVE_NONE: nothing. Locked. */
+static enum save_kind take_due(struct snapshotter *snapshotter)
+{
+	struct server *server = snapshotter->server;
+	if (snapshotter->scheduled_aof) {
+		snapshotter->scheduled_aof = false;
+		return SAVE_AOF;
+	}
+	if (!may_try(snapshotter))
+		return SAVE_NONE;
+	if (snapshotter->scheduled_rdb) {
+		snapshotter->scheduled_rdb = false;
+		return SAVE_RDB;
+	}
+	if (memory_reached(snapshotter)) {
+		snapshotter->memory_above = true;
+		return SAVE_RDB;
+	}
+	int64_t seconds = now_s() - atomic_load(&snapshotter->saved_s);
+	return point_reached(server, snapshotter_changes(server), seconds) ? SAVE_RDB : SAVE_NONE;
+}
+
+void snapshotter_cron(struct snapshotter *snapshotter)
+{
+	uint64_t kept = snapshotter_kept(snapshotter->server);
+	if (!snapshotter->started || persistence_loading(&snapshotter->server->persistence))
+		return;
+	if (kept > atomic_load(&snapshotter->kept_peak))
+		atomic_store(&snapshotter->kept_peak, kept);
+	pthread_mutex_lock(&snapshotter->mutex);
+	if (atomic_load(&snapshotter->kind) == SAVE_NONE && !atomic_load(&snapshotter->leaving) &&
+	    !snapshotter->stop) {
+		enum save_kind due = take_due(snapshotter);
+		if (due != SAVE_NONE)
+			wish(snapshotter, due);
+	}
+	pthread_mutex_unlock(&snapshotter->mutex);
+}
