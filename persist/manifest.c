@@ -7,7 +7,9 @@
 #include "proto/crc64.h"
 #include "proto/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +128,58 @@ void manifest_file(const struct manifest_item *item, uint32_t number, char out[M
 	else
 		snprintf(out, MANIFEST_FILE_MAX, "%s-%" PRIu64 "-%" PRIu32 ".rdb",
 			 kind_names[item->kind], item->cut, number);
+}
+
+/* --- what isn't listed --- */
+
+/* The item whose file has that name, with the file's number; false where it is something else. */
+static bool item_of(const char *name, struct manifest_item *item, uint32_t *number)
+{
+	char same[MANIFEST_FILE_MAX];
+	*item = (struct manifest_item){.kind = MANIFEST_STRETCH};
+	if (sscanf(name, "journal-%" SCNu64 "-%" SCNu64 "-%" SCNu32 ".aof", &item->run, &item->cut,
+		   number) != 3) {
+		item->kind = MANIFEST_SNAPSHOT;
+		if (sscanf(name, "snapshot-%" SCNu64 "-%" SCNu32 ".rdb", &item->cut, number) != 2)
+			item->kind = MANIFEST_INCREMENT;
+		if (item->kind == MANIFEST_INCREMENT &&
+		    sscanf(name, "increment-%" SCNu64 "-%" SCNu32 ".rdb", &item->cut, number) != 2)
+			return false;
+	}
+	manifest_file(item, *number, same);
+	return strncmp(name, same, strlen(same)) == 0 &&
+	       (!name[strlen(same)] || strcmp(name + strlen(same), ".tmp") == 0);
+}
+
+static bool is_wanted(const struct manifest *manifest, const char *name)
+{
+	struct manifest_item item;
+	uint32_t number;
+	if (!item_of(name, &item, &number))
+		return true;
+	if (name[strlen(name) - 1] == 'p') /* ".tmp" */
+		return false;
+	for (uint32_t i = 0; i < manifest->count; i++) {
+		const struct manifest_item *other = &manifest->items[i];
+		if (other->kind == item.kind && other->cut == item.cut && other->run == item.run &&
+		    number < other->files)
+			return true;
+	}
+	return false;
+}
+
+uint32_t manifest_tidy(int dir, const struct manifest *manifest)
+{
+	uint32_t removed = 0;
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	if (!list)
+		return 0;
+	for (struct dirent *file = readdir(list); file; file = readdir(list))
+		if (!is_wanted(manifest, file->d_name))
+			removed += io_unlink(dir, file->d_name) == 0;
+	closedir(list);
+	return removed;
 }
 
 /* --- text --- */

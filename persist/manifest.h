@@ -83,6 +83,12 @@ uint32_t manifest_start(const struct manifest *manifest);
 uint64_t manifest_last_run(const struct manifest *manifest);
 uint64_t manifest_last_cut(const struct manifest *manifest);
 
+/*
+ * Removes files of items that aren't listed, and unfinished ones: what a crash has left. Not what is named in
+ * any other way. How many.
+ */
+uint32_t manifest_tidy(int dir, const struct manifest *manifest);
+
 /* The name of an item's file, counted from 0. */
 void manifest_file(const struct manifest_item *item, uint32_t number, char out[MANIFEST_FILE_MAX]);
 

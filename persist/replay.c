@@ -10,11 +10,16 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <urcu/urcu-qsbr.h>
 
 /* Pieces handed to a thread at a time, and how many such handfuls may wait for it. */
 #define HANDFUL 256
 #define HANDFULS_MAX 32
+/* As much of a command's name as an error shows. */
+#define REPLAY_NAME_MAX 64
+/* ... and of a reply. */
+#define REPLAY_REPLY_MAX 150
 /* Arguments of an effect that there is room for at first. */
 #define ARGS_FIRST 64
 
@@ -35,6 +40,7 @@ struct actor {
 	struct replay *replay;
 	struct helper helper;
 	struct reply reply;
+	const char *at; /* the effect being done */
 	struct slice *argv;
 	struct key *keys;
 	struct slot **slots;
@@ -58,16 +64,23 @@ struct replay {
 	_Atomic bool failed;
 	pthread_mutex_t error_mutex;
 	char error[REPLAY_ERROR_MAX];
+	const char *error_at;
 };
 
 /* --- doing one effect --- */
 
-static void fail(struct replay *replay, struct slice name, struct slice reason)
+/* The effect that the actor is at could not be done. */
+static void fail(struct actor *actor, struct slice reason)
 {
+	struct replay *replay = actor->replay;
+	struct slice name = actor->argv[0];
 	pthread_mutex_lock(&replay->error_mutex);
-	if (!atomic_load(&replay->failed))
-		snprintf(replay->error, sizeof(replay->error), "%.*s: %.*s", (int)name.len, name.ptr,
+	if (!atomic_load(&replay->failed)) {
+		snprintf(replay->error, sizeof(replay->error), "%.*s: %.*s",
+			 (int)(name.len < REPLAY_NAME_MAX ? name.len : REPLAY_NAME_MAX), name.ptr,
 			 (int)reason.len, reason.ptr);
+		replay->error_at = actor->at;
+	}
 	atomic_store(&replay->failed, true);
 	pthread_mutex_unlock(&replay->error_mutex);
 }
@@ -83,13 +96,21 @@ static void make_room(struct actor *actor, uint32_t argc)
 	actor->positions = mem_realloc(actor->positions, actor->room * sizeof(*actor->positions));
 }
 
+/* The first line of a reply, or what an error shows of it. */
+static struct slice reply_line(const struct reply *reply)
+{
+	size_t len = reply->len < REPLAY_REPLY_MAX ? reply->len : REPLAY_REPLY_MAX;
+	const char *end = memchr(reply->buf, '\r', len);
+	return (struct slice){reply->buf, end ? (size_t)(end - reply->buf) : len};
+}
+
 /* The command of the effect in argv; NULL after failing. */
 static const struct command *resolve(struct actor *actor, uint32_t argc)
 {
 	const struct command *cmd = command_resolve(actor->argv, argc, &actor->reply);
 	if (cmd && key_handlers[cmd->id])
 		return cmd;
-	fail(actor->replay, actor->argv[0], SLICE("no such command on keys"));
+	fail(actor, SLICE("no such command on keys"));
 	return NULL;
 }
 
@@ -114,8 +135,7 @@ static void run(struct actor *actor, const struct command *cmd, uint32_t argc, u
 	while (!execute_holding(&ctx, slots ? actor->slots : NULL, slots))
 		; /* a holder that only looks */
 	if (actor->reply.errors)
-		fail(actor->replay, actor->argv[0],
-		     (struct slice){actor->reply.buf, actor->reply.len < 100 ? actor->reply.len : 100});
+		fail(actor, reply_line(&actor->reply));
 	reply_reset(&actor->reply, SIZE_MAX);
 	actor->reply.errors = 0;
 }
@@ -125,7 +145,7 @@ static void act(struct actor *actor, const struct piece *piece)
 {
 	uint32_t db = piece->db, argc;
 	for (size_t at = 0; at < piece->len && !atomic_load(&actor->replay->failed);) {
-		const char *bytes = piece->bytes + at;
+		const char *bytes = actor->at = piece->bytes + at;
 		ptrdiff_t taken = merge_effect(bytes, piece->len - at, actor->argv, actor->room, &argc);
 		assert(taken > 0);
 		if (argc > actor->room) {
@@ -137,7 +157,7 @@ static void act(struct actor *actor, const struct piece *piece)
 		    number_parse(actor->argv[1], &number) && number < actor->replay->ks->databases) {
 			db = (uint32_t)number;
 		} else if (db >= actor->replay->ks->databases) {
-			fail(actor->replay, actor->argv[0], SLICE("there are more databases in the journal"));
+			fail(actor, SLICE("there are more databases in it than here"));
 		} else {
 			const struct command *cmd = resolve(actor, argc);
 			if (cmd)
@@ -261,7 +281,7 @@ static void give_parts(struct replay *replay, const struct merge_record *record)
 	struct actor *own = &replay->actors[replay->count];
 	uint32_t argc, key;
 	for (size_t at = 0; at < record->len;) {
-		piece.bytes = record->bytes + at;
+		piece.bytes = own->at = record->bytes + at;
 		ptrdiff_t taken = merge_effect(piece.bytes, record->len - at, own->argv, own->room, &argc);
 		assert(taken > 0);
 		if (argc > own->room) {
@@ -279,7 +299,7 @@ static void give_parts(struct replay *replay, const struct merge_record *record)
 		if (!cmd)
 			return;
 		if (command_keys(cmd, own->argv, argc, &key, 1) < 1) {
-			fail(replay, own->argv[0], SLICE("an effect without a key"));
+			fail(own, SLICE("an effect without a key"));
 			return;
 		}
 		struct slice name = own->argv[key];
@@ -304,6 +324,11 @@ bool replay_record(struct replay *replay, const struct merge_record *record)
 const char *replay_error(const struct replay *replay)
 {
 	return replay->error;
+}
+
+const char *replay_error_at(const struct replay *replay)
+{
+	return replay->error_at;
 }
 
 uint64_t replay_effects(const struct replay *replay)

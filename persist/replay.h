@@ -33,6 +33,9 @@ bool replay_drain(struct replay *replay);
 /* The effect that could not be done, as text; "" without. After replay_drain(). */
 const char *replay_error(const struct replay *replay);
 
+/* ... and where it stands in the records' bytes. */
+const char *replay_error_at(const struct replay *replay);
+
 /* Effects done so far. Any thread. */
 uint64_t replay_effects(const struct replay *replay);
 

@@ -213,6 +213,7 @@ static int write_slots(struct part *part)
 	struct snapshot *snapshot = part->snapshot;
 	int error = 0;
 	rdb_file_begin(&part->file, part->fd, snapshot->compress, snapshot->checksum);
+	part->file.cut = snapshot->cut;
 	write_aux(part);
 	for (uint32_t i = part->first; i < part->end && !error; i++) {
 		error = write_slot(part, &snapshot->ks->slots[i]);

@@ -104,6 +104,11 @@ static const char *check_dir(const char *text)
 	return chdir(text) == 0 ? NULL : strerror(errno);
 }
 
+static const char *check_file_name(const char *text)
+{
+	return text[0] && !strchr(text, '/') ? NULL : "this can't be a path, just a filename";
+}
+
 /* Pairs of seconds (from 1 on) and changes (from 0 on). */
 static const char *check_save(const char *text)
 {

@@ -21,21 +21,6 @@ static bool wait_a_little(const _Atomic bool *cancelled)
 	return !atomic_load(cancelled);
 }
 
-/* The data directory: made when there is none, found again when it was made anew. */
-static int open_dir(struct persistence *persistence)
-{
-	int dir;
-	if (!flusher_off(&persistence->server->flusher))
-		return 0;
-	int error = io_open_dir(DATA_DIR, &dir);
-	if (error)
-		return error;
-	if (persistence->dir >= 0)
-		close(persistence->dir);
-	persistence->dir = dir;
-	return 0;
-}
-
 /* Writes it in place of the one there is, and takes it over. */
 static int replace_manifest(struct persistence *persistence, struct manifest *manifest)
 {
@@ -87,7 +72,9 @@ static int cut_journals(struct server *server, uint64_t *cut)
 int generation_begin(struct server *server, const _Atomic bool *cancelled, uint64_t *cut)
 {
 	struct flusher *flusher = &server->flusher;
-	int error = open_dir(&server->persistence);
+	int error = 0;
+	if (server->persistence.dir < 0)
+		error = persistence_open(&server->persistence);
 	if (error)
 		return error;
 	if (flusher_off(flusher)) {
@@ -103,18 +90,36 @@ int generation_begin(struct server *server, const _Atomic bool *cancelled, uint6
 
 /* --- its end --- */
 
-/* Files that no generation kept needs any more. What can't be removed now the next start removes. */
+/* What can't be removed now the next start removes. */
+static void remove_item(int dir, const struct manifest_item *item)
+{
+	for (uint32_t i = 0; i < item->files; i++) {
+		char name[MANIFEST_FILE_MAX];
+		manifest_file(item, i, name);
+		int error = io_unlink(dir, name);
+		if (error)
+			log_write(LOG_WARNING, "Can't remove %s: %s", name, strerror(-error));
+	}
+}
+
+/* Files that no generation kept needs any more. */
 static void remove_files(int dir, const struct manifest *dropped)
 {
 	for (uint32_t i = 0; i < dropped->count; i++)
-		for (uint32_t file = 0; file < dropped->items[i].files; file++) {
-			char name[MANIFEST_FILE_MAX];
-			manifest_file(&dropped->items[i], file, name);
-			int error = io_unlink(dir, name);
-			if (error)
-				log_write(LOG_WARNING, "Can't remove %s: %s", name,
-					  strerror(-error));
-		}
+		remove_item(dir, &dropped->items[i]);
+}
+
+/* The manifest could not be replaced, or that may not last: does the one that is there name the snapshot? */
+static bool is_listed(int dir, const struct manifest_item *snapshot)
+{
+	struct manifest manifest;
+	uint32_t line;
+	bool listed = manifest_read(dir, &manifest, &line) != 0;
+	for (uint32_t i = 0; i < manifest.count; i++)
+		listed |= manifest.items[i].kind == MANIFEST_SNAPSHOT &&
+			  manifest.items[i].cut == snapshot->cut;
+	manifest_free(&manifest);
+	return listed;
 }
 
 /* This run's stretches before the cut are whole, unless a sync has failed. */
@@ -139,6 +144,8 @@ static int list_snapshot(struct server *server, const struct manifest_item *snap
 	int error = replace_manifest(persistence, &manifest);
 	if (!error)
 		remove_files(persistence->dir, &dropped);
+	else if (!is_listed(persistence->dir, snapshot))
+		remove_item(persistence->dir, snapshot);
 	manifest_free(&dropped);
 	return error;
 }
@@ -148,8 +155,10 @@ int generation_end(struct server *server, const _Atomic bool *cancelled,
 {
 	struct flusher *flusher = &server->flusher;
 	while (!flusher_off(flusher) && !flusher_committed(flusher, snapshot->cut))
-		if (!wait_a_little(cancelled))
+		if (!wait_a_little(cancelled)) {
+			remove_item(server->persistence.dir, snapshot);
 			return -ECANCELED;
+		}
 	int error = list_snapshot(server, snapshot);
 	if (!error && !flusher_off(flusher))
 		flusher_renewed(flusher, snapshot->cut);

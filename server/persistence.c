@@ -43,11 +43,13 @@ static bool cut_journals(struct persistence *persistence)
 	return true;
 }
 
-/* Brings the data back; *epoch is the last one ever seen. */
+/* Brings the data back, or in; *epoch is the last one ever seen. */
 static bool load_all(struct persistence *persistence, uint64_t *epoch)
 {
 	struct server *server = persistence->server;
 	struct recovery *recovery = &persistence->recovery;
+	if (persistence->import != IMPORT_NOTHING)
+		return import_run(persistence, persistence->import, epoch);
 	if (!recovery_load(recovery, server->ks, server->worker_count, clock_now(&server->clock)))
 		return say_recovery_error(persistence);
 	*epoch = recovery->epoch_last;
@@ -96,12 +98,28 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 		error = commits_open(&commits, persistence->dir, &first);
 	if (!error)
 		error = write_manifest(persistence, run);
-	atomic_store(&server->ks->epochs.now, epoch + 1);
 	if (!error)
 		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
+	uint32_t removed = error ? 0 : manifest_tidy(persistence->dir, &persistence->manifest);
+	if (removed > 0)
+		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that no snapshot needs", removed);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;
+}
+
+/* From now on what is written is journaled; with appendonly no it isn't. */
+static bool go_on(struct persistence *persistence, uint64_t epoch)
+{
+	struct server *server = persistence->server;
+	atomic_store(&server->ks->epochs.now, epoch + 1);
+	if (!config_int(&server->config.appendonly))
+		return true;
+	if (!begin_run(persistence, epoch))
+		return false;
+	for (uint32_t i = 0; i < server->worker_count; i++)
+		server->ks->shards[i]->journal.on = true;
+	return true;
 }
 
 static void *loader_main(void *arg)
@@ -111,7 +129,7 @@ static void *loader_main(void *arg)
 	uint64_t epoch;
 	pthread_setname_np(pthread_self(), "loader");
 	int64_t start = clock_wall_us();
-	if (!load_all(persistence, &epoch) || !begin_run(persistence, epoch)) {
+	if (!load_all(persistence, &epoch) || !go_on(persistence, epoch)) {
 		atomic_store(&persistence->failed, true);
 		server_stop(server);
 		return NULL;
@@ -119,10 +137,8 @@ static void *loader_main(void *arg)
 	int64_t keys = 0;
 	for (uint32_t db = 0; db < server->ks->databases; db++)
 		keys += keyspace_keys(server->ks, db);
-	log_write(LOG_NOTICE, "DB loaded from append only file: %.3f seconds, %" PRId64 " keys",
+	log_write(LOG_NOTICE, "DB loaded: %.3f seconds, %" PRId64 " keys",
 		  (double)(clock_wall_us() - start) / 1e6, keys);
-	for (uint32_t i = 0; i < server->worker_count; i++)
-		server->ks->shards[i]->journal.on = true;
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);
 	return NULL;
 }
@@ -143,8 +159,7 @@ static int open_manifest(struct persistence *persistence)
 	return error;
 }
 
-/* Opens the directory and locks it, until the process ends. */
-static int open_dir(struct persistence *persistence)
+int persistence_open(struct persistence *persistence)
 {
 	int error = io_open_dir(DATA_DIR, &persistence->dir);
 	if (error) {
@@ -166,9 +181,12 @@ int persistence_start(struct persistence *persistence, struct server *server)
 {
 	persistence->server = server;
 	persistence->dir = persistence->lock = -1;
-	if (!config_int(&server->config.appendonly))
+	bool own = access(DATA_DIR "/" MANIFEST_NAME, F_OK) == 0;
+	persistence->import = own ? IMPORT_NOTHING : import_find(&server->config);
+	if (!own && persistence->import == IMPORT_NOTHING &&
+	    !config_int(&server->config.appendonly))
 		return 0;
-	int error = open_dir(persistence);
+	int error = persistence_open(persistence);
 	if (!error)
 		error = open_manifest(persistence);
 	if (error)

@@ -1,9 +1,9 @@
 /*
  * Persistence: what stands in the data directory, at start and while the server runs.
  *
- * The data directory is DATA_DIR in `dir`: MANIFEST, COMMITS, snapshots and segments (persist/). With
- * appendonly no it isn't touched. As long as the server runs it holds a lock on LOCK there, so that no second
- * server and no tool comes between.
+ * The data directory is DATA_DIR in `dir`: MANIFEST, COMMITS, snapshots and segments (persist/). What its
+ * manifest lists is loaded at start, whatever appendonly says; without a manifest, what a Redis left (import.h). As
+ * long as the server runs it holds a lock on LOCK there, so that no second server and no tool comes between.
  *
  * Start: a thread of its own brings the data back (persist/recovery.h) while the workers answer -LOADING. Then, in this order: open journals are cut where
  * the good part ends, and synced; a new run is added to the manifest, with its segments; the journals
@@ -15,6 +15,7 @@
 
 #include "persist/manifest.h"
 #include "persist/recovery.h"
+#include "server/import.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct persistence {
 	int lock; /* ... of LOCK in it */
 	struct manifest manifest;
 	struct recovery recovery; /* the loader's, but for what is atomic */
+	enum import_kind import;  /* what to load instead */
 	pthread_t loader;
 	bool started;
 	/* the loader stores, any thread reads */
@@ -39,6 +41,12 @@ struct persistence {
 
 /* Opens the data directory and begins to load. 0, or a negative errno after logging. Main thread. */
 int persistence_start(struct persistence *persistence, struct server *server);
+
+/*
+ * Opens the data directory, making it when there is none, and locks it until the process ends. The same
+ * results. The thread that loads, or makes snapshots.
+ */
+int persistence_open(struct persistence *persistence);
 
 /* Waits for the loader, closes. The workers have ended. */
 void persistence_stop(struct persistence *persistence);

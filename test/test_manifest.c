@@ -233,12 +233,55 @@ static void test_files(void **state)
 	assert_string_equal(name, "journal-3-9-1.aof");
 }
 
+/* What is named as items' files are, and what isn't. */
+static void test_tidy(void **state)
+{
+	static const struct {
+		const char *name;
+		bool stays;
+	} files[] = {
+		{"snapshot-5-0.rdb", true},
+		{"snapshot-5-2.rdb", true},
+		{"snapshot-5-3.rdb", false},
+		{"snapshot-5-1.rdb.tmp", false},
+		{"snapshot-6-0.rdb", false},
+		{"snapshot-05-0.rdb", true},
+		{"snapshot-6-0.rdb.old", true},
+		{"journal-1-5-0.aof", true},
+		{"journal-1-4-0.aof", false},
+		{"journal-2-5-0.aof", false},
+		{"journal-1-5-2.aof", false},
+		{"increment-5-0.rdb", false},
+		{"increment-5-x.rdb", true},
+		{"journal-1-5-0.aof.bad", true},
+		{"dump.rdb", true},
+		{"snapshot", true},
+	};
+	struct manifest manifest = {.boot = "-"};
+	struct manifest_item items[] = {snapshot(5), stretch(1, 5, true)};
+	uint32_t gone = 0;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		assert_int_equal(io_replace(dir, files[i].name, "x", 1), 0);
+		gone += !files[i].stays;
+	}
+	manifest_add(&manifest, &items[0]);
+	manifest_add(&manifest, &items[1]);
+	assert_int_equal(manifest_tidy(dir, &manifest), gone);
+	manifest_free(&manifest);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		bool there = faccessat(dir, files[i].name, F_OK, 0) == 0;
+		if (there != files[i].stays)
+			fail_msg("%s %s", files[i].name, there ? "stays" : "is gone");
+		io_unlink(dir, files[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round),  cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_damage), cmocka_unit_test(test_places),
-		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_files),  cmocka_unit_test(test_tidy),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
