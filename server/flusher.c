@@ -397,31 +397,11 @@ static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t r
 	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
 	syncer->segment.turned = &flusher->turned;
 	syncer->segment.entered = flusher->turned;
-	return error ? error : -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
-}
-
-int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
-		  const struct commits *commits)
-{
-	pthread_condattr_t monotonic;
-	int error = 0;
-	flusher->server = server;
-	flusher->commits = *commits;
-	flusher->turned = generation(flusher);
-	flusher->dir = dir;
-	flusher->run = run;
-	flusher->durable_epoch = server->ks->epochs.now - 1;
-	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
-	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_mutex_init(&flusher->epochs, NULL);
-	pthread_mutex_init(&flusher->mutex, NULL);
-	pthread_cond_init(&flusher->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	for (uint32_t i = 0; i < server->worker_count && !error; i++)
-		error = syncer_start(flusher, i, dir, run);
-	return error ? error : -pthread_create(&flusher->thread, NULL, flusher_main, flusher);
+	if (!error)
+		error = -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
+	if (error)
+		segment_close(&syncer->segment);
+	return error;
 }
 
 static void syncer_stop(struct syncer *syncer)
@@ -435,6 +415,52 @@ static void syncer_stop(struct syncer *syncer)
 	pthread_cond_destroy(&syncer->progress);
 	pthread_mutex_destroy(&syncer->mutex);
 	pthread_mutex_destroy(&syncer->turn);
+}
+
+/* Ends the first `count` syncers; nobody asks them for anything any more. */
+static void close_all(struct flusher *flusher, uint32_t count)
+{
+	uint32_t all = flusher->server->worker_count;
+	atomic_store(&flusher->stop_syncers, true);
+	for (uint32_t i = 0; i < count; i++)
+		syncer_stop(&flusher->syncers[i]);
+	commits_close(&flusher->commits);
+	mem_free(flusher->syncers, all * sizeof(*flusher->syncers));
+	mem_free(flusher->ends, all * sizeof(*flusher->ends));
+	flusher->syncers = NULL;
+}
+
+int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
+		  const struct commits *commits)
+{
+	pthread_condattr_t monotonic;
+	uint32_t started = 0;
+	int error = 0;
+	flusher->server = server;
+	flusher->commits = *commits;
+	flusher->turned = generation(flusher);
+	flusher->dir = dir;
+	flusher->run = run;
+	flusher->durable_epoch = server->ks->epochs.now - 1;
+	flusher->always = policy(flusher) == FSYNC_ALWAYS;
+	server->ks->epochs.always = flusher->always; /* no record has been made yet */
+	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
+	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&flusher->epochs, NULL);
+	pthread_mutex_init(&flusher->mutex, NULL);
+	pthread_cond_init(&flusher->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	while (!error && started < server->worker_count) {
+		error = syncer_start(flusher, started, dir, run);
+		started += !error;
+	}
+	if (!error)
+		error = -pthread_create(&flusher->thread, NULL, flusher_main, flusher);
+	if (error)
+		close_all(flusher, started);
+	return error;
 }
 
 /* The workers have ended: what they could not write, because a generation was just beginning. */
@@ -458,14 +484,7 @@ void flusher_stop(struct flusher *flusher)
 	pthread_cond_broadcast(&flusher->changed);
 	pthread_mutex_unlock(&flusher->mutex);
 	pthread_join(flusher->thread, NULL);
-	atomic_store(&flusher->stop_syncers, true);
-	uint32_t count = flusher->server->worker_count;
-	for (uint32_t i = 0; i < count; i++)
-		syncer_stop(&flusher->syncers[i]);
-	commits_close(&flusher->commits);
-	mem_free(flusher->syncers, count * sizeof(*flusher->syncers));
-	mem_free(flusher->ends, count * sizeof(*flusher->ends));
-	flusher->syncers = NULL;
+	close_all(flusher, flusher->server->worker_count);
 }
 
 /* --- for workers --- */

@@ -89,6 +89,18 @@ static void aof_lines(const struct info *info)
 	info_text(info, "module_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n");
 }
 
+/* One worker's: bytes since the start, and where of them the generation that it writes begins. */
+static void journal_line(const struct info *info, uint32_t i)
+{
+	const struct journal *journal = &info->server->ks->shards[i]->journal;
+	const struct syncer *syncer = &info->server->flusher.syncers[i];
+	ull durable = atomic_load(&syncer->durable);
+	info_line(info, "journal_%u:generation=%llu,begin=%llu,written=%llu,durable=%llu", i,
+		  (ull)atomic_load(&syncer->segment.entered),
+		  (ull)atomic_load(&journal->segment_start), (ull)atomic_load(&journal->written),
+		  durable);
+}
+
 /* What the journals hold, and how far they are safe. */
 static void journal_lines(const struct info *info)
 {
@@ -104,6 +116,8 @@ static void journal_lines(const struct info *info)
 	info_line(info, "journal_lag_bytes:%llu", appended > durable ? appended - durable : 0);
 	info_line(info, "durable_epoch:%llu", (ull)atomic_load(&flusher->durable_epoch));
 	info_line(info, "durable_time_ms:%lld", (long long)atomic_load(&flusher->durable_ms));
+	for (uint32_t i = 0; i < info->server->worker_count; i++)
+		journal_line(info, i);
 }
 
 void info_persistence(const struct info *info)

@@ -216,8 +216,10 @@ int server_run(struct server *server)
 		return 1;
 	}
 	if (snapshotter_start(&server->snapshotter, server) ||
-	    persistence_start(&server->persistence, server))
-		return 1;
+	    persistence_start(&server->persistence, server)) {
+		atomic_store(&server->persistence.failed, true);
+		server_stop(server);
+	}
 	mem_purge_in_background();
 	sample_start(server);
 	say_ready(server);

@@ -1,0 +1,284 @@
+"""Disk trouble: calls on files fail on purpose (DEBUG IO-FAULT, and the environment at the start).
+
+Writes are refused with the reason, reads go on, nothing acknowledged is lost, and when calls work again
+service goes on. Writers, readers and what is found after a start: as in test_crash.py.
+"""
+
+import os
+import re
+import threading
+
+import pytest
+
+from resp import Closed, Error, Status
+from test_crash import (DATA, WRITERS, Reader, Writer, begin, check, found, journals, other_boot, seeded,
+                        wait_until_loaded)
+
+SCALE = int(os.environ.get("SCALE", "1"))
+ENOSPC = "MISCONF Errors writing to the AOF file: No space left on device"
+CALLS = ("open", "write", "sync", "rename", "truncate", "unlink")
+
+
+def fault(client, *words):
+    """Not waiting for the reply: it may be one of those that wait until the disk is well again."""
+    client.send(b" ".join(word.encode() for word in ("DEBUG", "IO-FAULT") + words) + b"\r\n")
+
+
+def calls(client):
+    """{call: how many there were since the last rule}"""
+    flat = client.command("DEBUG", "IO-FAULT", "COUNTS")
+    return dict(zip(map(bytes.decode, flat[::2]), flat[1::2]))
+
+
+def info(server):
+    """
+    INFO persistence. Replies of the moment in which the disk fails wait until it is well again, of whatever
+    command: then another connection asks.
+    """
+    while True:
+        try:
+            with server.connect(timeout=1) as client:
+                return client.command("INFO", "persistence").decode()
+        except TimeoutError:
+            pass
+
+
+def in_trouble(server):
+    return "aof_last_write_status:err" in info(server)
+
+
+def insist(client, *words):
+    """Repeats a request for as long as the disk is what it is refused for."""
+    while True:
+        reply = client.command(*words)
+        if not (isinstance(reply, Error) and str(reply).startswith("MISCONF")):
+            return reply
+
+
+def kill(server):
+    server.process.kill()
+    server.process.wait()
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("policy", ["everysec", "always", "no"])
+@pytest.mark.parametrize("rule", ["write ENOSPC 0 0", "short ENOSPC 0 0"])
+def test_full_disk(kind, start, tmp_path, policy, rule):
+    server = begin(start, kind, tmp_path, policy)
+    with server.connect() as admin, server.connect() as early, server.connect() as late:
+        assert late.command("SET", "{a}old", "1") == Status("OK")
+        assert late.pipeline(["MULTI", "SET {a}multi 1"])[-1] == Status("QUEUED")
+        fault(admin, *rule.split())
+        early.send(b"SET {b}new 2\r\n")
+        while not in_trouble(server):
+            pass
+        # by the worker that has failed, and by others
+        assert late.command("EXEC") == Error("EXECABORT Transaction discarded because of: " + ENOSPC)
+        assert late.command("SET", "{a}refused", "1") == Error(ENOSPC)
+        assert late.command("PING") == Error(ENOSPC)
+        assert late.command("GET", "{a}old") == b"1"
+        assert late.pipeline(["MULTI", "GET {a}old", "EXEC"])[-1] == [b"1"]
+        assert late.pipeline(["MULTI", "SET {a}no 1", "EXEC"])[1:] == [
+            Error(ENOSPC), Error("EXECABORT Transaction discarded because of previous errors.")]
+        fault(admin, "OFF")
+        assert early.read() == Status("OK")
+        assert insist(late, "SET", "{a}later", "3") == Status("OK")
+        assert not in_trouble(server)
+    kill(server)
+    server = begin(start, kind, tmp_path, policy)
+    with server.connect() as client:
+        assert client.command("MGET", "{a}old", "{b}new", "{a}later") == [b"1", b"2", b"3"]
+        assert client.command("DBSIZE") == 3
+
+
+@pytest.mark.sherd_only
+def test_not_without_permission(kind, start, tmp_path, monkeypatch):
+    """Faults are for who may DEBUG."""
+    monkeypatch.setenv("SHERD_IO_FAULT", "any EIO 0 0")
+    server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), ("enable-debug-command", "no"))
+    wait_until_loaded(server)
+    with server.connect() as client:
+        reply = client.command("DEBUG", "IO-FAULT", "any", "EIO")
+        assert str(reply).startswith("ERR DEBUG command not allowed")
+        assert client.command("SET", "k", "v") == Status("OK")
+
+
+def run_into(server, rng, counts, rule, stop_at):
+    """Writers and readers until something has failed, or nothing more will; then the server is killed."""
+    writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
+    readers = [Reader(server, rng) for _ in range(2)]
+    with server.connect() as admin:
+        fault(admin, *rule.split())
+        for thread in writers + readers:
+            thread.start()
+        while not in_trouble(server) and sum(w.acknowledged for w in writers) - sum(counts) < stop_at:
+            pass
+    kill(server)
+    for thread in writers + readers:
+        thread.join()
+        assert thread.problem in (None, "refused"), thread.problem
+    return writers, readers
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_killed_in_trouble(kind, start, tmp_path, policy):
+    """Calls fail from some moment on, then the server is killed: all that was acknowledged is there."""
+    rng = seeded()
+    counts = [0] * WRITERS
+    for _ in range(6 * SCALE):
+        server = begin(start, kind, tmp_path, policy)
+        rule = "%s %s %d 0" % (rng.choice(["any", "short", "write", "sync"]),
+                               rng.choice(["EIO", "ENOSPC"]), rng.randrange(200))
+        print(rule)
+        writers, readers = run_into(server, rng, counts, rule, 1500)
+        server = begin(start, kind, tmp_path, policy)
+        counts = check(server, writers, readers)
+        kill(server)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_start_with_each_call_failing(kind, start, tmp_path, policy, monkeypatch):
+    """A start with one failing call ends with a reason or goes well; in neither case data is lost."""
+    expected = {}
+    n = 0
+    while True:
+        server = begin(start, kind, tmp_path, policy)
+        with server.connect() as client:
+            assert {key: client.command("GET", key) for key in expected} == expected
+            assert client.command("DBSIZE") == len(expected)
+            expected["k%d" % n] = b"%d" % n
+            assert client.command("SET", "k%d" % n, str(n)) == Status("OK")
+        kill(server)
+        tear_last_record(tmp_path)          # so that the next start has something to cut
+        expected.pop("k%d" % n)
+        monkeypatch.setenv("SHERD_IO_FAULT", "any EIO %d" % n)
+        server = start(kind, ("appendonly", "yes"), ("appendfsync", policy), ("dir", str(tmp_path)),
+                       wait=False)
+        monkeypatch.delenv("SHERD_IO_FAULT")
+        made = start_calls(server)
+        kill(server)
+        if made is not None and made <= n:
+            break
+        n += 1
+    assert n >= 8
+
+
+def tear_last_record(directory):
+    for path, size in journals(directory).items():
+        data = path.read_bytes().rstrip(b"\0")
+        if data:
+            path.write_bytes(data[:-1])
+
+
+def start_calls(server):
+    """How many calls a start has made; None when it ended with a reason."""
+    try:
+        wait_until_up_and_loaded(server)
+        with server.connect() as client:
+            return sum(calls(client).values())
+    except (OSError, Closed):
+        assert server.wait_exit() == 1
+        assert "Input/output error" in server.log_tail()
+        return None
+
+
+def wait_until_up_and_loaded(server):
+    while server.process.poll() is None:
+        try:
+            wait_until_loaded(server)
+            return
+        except (OSError, Closed):
+            pass
+    raise Closed()
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+def test_policy_changes_under_load(kind, start, tmp_path):
+    rng = seeded()
+    counts = [0] * WRITERS
+    for _ in range(2 * SCALE):
+        server = begin(start, kind, tmp_path, rng.choice(["everysec", "always", "no"]))
+        writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
+        readers = [Reader(server, rng) for _ in range(2)]
+        for thread in writers + readers:
+            thread.start()
+        with server.connect() as admin:
+            for goal in range(200, 2000, 200):
+                policy = rng.choice(["everysec", "always", "no"])
+                assert admin.command("CONFIG", "SET", "appendfsync", policy) == Status("OK")
+                while sum(w.acknowledged for w in writers) - sum(counts) < goal:
+                    assert all(w.is_alive() for w in writers)
+        kill(server)
+        for thread in writers + readers:
+            thread.join()
+            assert not thread.problem, thread.problem
+        server = begin(start, kind, tmp_path, "everysec")
+        counts = check(server, writers, readers)
+        kill(server)
+
+
+# Power loss
+
+
+def durable_lengths(server, directory, run):
+    """How much of this run's journals is synced, as the server says."""
+    lines = re.findall(r"^journal_(\d+):generation=0,begin=0,written=\d+,durable=(\d+)", info(server),
+                       re.M)
+    return {directory / DATA / ("journal-%d-0-%s.aof" % (run, i)): int(n) for i, n in lines}
+
+
+def lose(directory, rng, durable):
+    """Each journal keeps what is durable, and of the rest some beginning, with or without holes."""
+    for path, least in durable.items():
+        data = bytearray(path.read_bytes())
+        keep = rng.randrange(least, len(data) + 1)
+        hole = rng.randrange(keep, len(data) + 1)
+        if rng.random() < .5:
+            del data[keep:]
+        else:                   # a page that was not written before one that was
+            data[keep:hole] = b"\0" * (hole - keep)
+        path.write_bytes(data)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_power_loss_where_syncs_end(kind, start, tmp_path, policy):
+    """
+    From some moment on nothing more is synced, so it is known to the byte what a power loss must leave. With
+    always that has all that was acknowledged.
+    """
+    rng = seeded()
+    counts = [0] * WRITERS
+    run = 0
+    for _ in range(4 * SCALE):
+        server = begin(start, kind, tmp_path, policy)
+        run += 1
+        writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
+        goal = rng.randrange(1, 1500)
+        for thread in writers:
+            thread.start()
+        with server.connect() as admin:
+            while sum(w.acknowledged for w in writers) - sum(counts) < goal:
+                assert all(w.is_alive() for w in writers)
+            fault(admin, "sync", "EIO", "0", "0")
+            while not in_trouble(server):
+                pass
+            told = [w.acknowledged for w in writers]
+            durable = durable_lengths(server, tmp_path, run)
+        assert len(durable) == int(kind.partition("-")[2])
+        kill(server)
+        for thread in writers:
+            thread.join()
+            assert thread.problem in (None, "refused"), thread.problem
+        lose(tmp_path, rng, durable)
+        other_boot(tmp_path)
+        server = begin(start, kind, tmp_path, policy)
+        run += 1
+        counts = check(server, writers, [], least=told if policy == "always" else counts)
+        kill(server)
