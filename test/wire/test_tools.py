@@ -305,7 +305,7 @@ def test_missing_journal(kind, start, tmp_path):
 def test_missing_manifest(kind, start, tmp_path):
     write(kind, start, tmp_path, sets(0, 20), ("workers", "1"))
     (tmp_path / DATA / "MANIFEST").unlink()
-    message = "There is no MANIFEST, but a journal with data: journal-1-0-0.aof"
+    message = "There is no MANIFEST, but a file with data: journal-1-0-0.aof"
     assert sherd("check", tmp_path).err == "sherd check: %s\n" % message
     server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert server.wait_exit() == 1 and message in server.log()
