@@ -60,6 +60,11 @@ def wait_idle(client):
         time.sleep(.005)
 
 
+def persistence(client):
+    lines = client.command("INFO", "persistence").decode().split("\r\n")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
 def test_background(client):
     before = client.command("LASTSAVE")
     assert abs(before - time.time()) < 3600
@@ -68,7 +73,10 @@ def test_background(client):
     assert client.command("BGSAVE", "SCHEDULE") == Status("Background saving started")
     wait_idle(client)
     assert before <= client.command("LASTSAVE") <= time.time()
+    saves = persistence(client)["rdb_saves"]
     assert client.pipeline(["MULTI", "BGSAVE", "EXEC"])[-1] == [Status("Background saving scheduled")]
+    while persistence(client)["rdb_saves"] == saves:
+        time.sleep(.005)
     wait_idle(client)
     assert client.command("BGREWRITEAOF") == Status("Background append only file rewriting started")
     wait_idle(client)
@@ -78,13 +86,12 @@ def test_background(client):
 
 def test_changes_are_counted(client):
     def changes():
-        text = client.command("INFO", "persistence").decode()
-        return int(text.partition("rdb_changes_since_last_save:")[2].partition("\r")[0])
-    client.command("SAVE")
+        return int(persistence(client)["rdb_changes_since_last_save"])
+    assert client.command("SAVE") == Status("OK")
     assert changes() == 0
     client.pipeline(["SET a 1", "SET b 2", "DEL a", "GET b"])
     assert changes() == 3
-    client.command("SAVE")
+    assert client.command("SAVE") == Status("OK")
     assert changes() == 0
 
 
