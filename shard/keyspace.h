@@ -36,6 +36,7 @@
 
 #include "proto/crc16.h"
 #include "shard/freeze.h"
+#include "shard/changes.h"
 #include "shard/hash.h"
 #include "shard/journal.h"
 #include "shard/retire.h"
@@ -143,6 +144,7 @@ struct keyspace {
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
 	_Alignas(64) struct epochs epochs;
 	struct freeze freeze;
+	struct change_log changes; /* for incremental snapshots */
 	struct encoding_limits limits;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
