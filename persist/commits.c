@@ -72,11 +72,15 @@ int commits_add(struct commits *commits, const struct commit *commit)
 {
 	char line[LINE_MAX_BYTES];
 	size_t written;
-	if (commits->bytes > COMMITS_BYTES_MAX) {
+	if (commits->fd < 0 || commits->bytes > COMMITS_BYTES_MAX) {
 		commits_close(commits);
 		return commits_open(commits, commits->dir, commit);
 	}
 	int error = io_write(commits->fd, line, format(commit, line), &written);
 	commits->bytes += written;
-	return error ? error : io_sync(commits->fd);
+	if (!error)
+		error = io_sync(commits->fd);
+	if (error)
+		commits_close(commits);
+	return error;
 }

@@ -17,7 +17,7 @@
 
 struct commits {
 	int dir;
-	int fd;
+	int fd; /* -1: an attempt has failed: the file is begun afresh */
 	uint64_t bytes;
 };
 
@@ -33,7 +33,10 @@ int commits_last(int dir, struct commit *last);
 int commits_open(struct commits *commits, int dir, const struct commit *first);
 void commits_close(struct commits *commits);
 
-/* Appends a line and syncs it. The flusher. */
+/*
+ * Appends a line and syncs it. After an error it isn't known what of the line is on the disk, so the next
+ * attempt replaces the file by one of that line. The flusher.
+ */
 int commits_add(struct commits *commits, const struct commit *commit);
 
 #endif

@@ -5,23 +5,47 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-int (*io_fault)(enum io_call call, size_t *len);
+_Atomic(io_fault_fn) io_fault;
+
+/* `len`: of a write. */
+static int fault_of(enum io_call call, size_t *len)
+{
+	io_fault_fn ask = atomic_load_explicit(&io_fault, memory_order_relaxed);
+	return ask ? ask(call, len) : 0;
+}
 
 static int fault(enum io_call call)
 {
-	return io_fault ? io_fault(call, NULL) : 0;
+	return fault_of(call, NULL);
 }
 
 int io_open_dir(const char *path, int *dir)
 {
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *dir < 0 ? -errno : 0;
+}
+
+int io_lock(int dir, const char *name, bool alone, int *fd)
+{
+	*fd = openat(dir, name, alone ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return errno == ENOENT && !alone ? 0 : -errno;
+	if (flock(*fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+		return 0;
+	int error = -errno;
+	close(*fd);
+	*fd = -1;
+	return error;
 }
 
 int io_open_append(int dir, const char *name, bool fresh, int *fd)
@@ -39,7 +63,7 @@ int io_write(int fd, const char *bytes, size_t len, size_t *written)
 	*written = 0;
 	while (*written < len) {
 		size_t part = len - *written;
-		int error = io_fault ? io_fault(IO_WRITE, &part) : 0;
+		int error = fault_of(IO_WRITE, &part);
 		ssize_t n = part > 0 ? write(fd, bytes + *written, part) : 0;
 		if (n > 0)
 			*written += (size_t)n;
@@ -86,14 +110,23 @@ int io_unlink(int dir, const char *name)
 	return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-static int rename_lastingly(int dir, const char *from, const char *to)
+void io_sync_begin(int fd, uint64_t offset, uint64_t len)
+{
+	sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
+int io_rename(int dir, const char *from, const char *to)
 {
 	int error = fault(IO_RENAME);
 	if (error)
 		return error;
-	if (renameat(dir, from, dir, to))
-		return -errno;
-	return io_sync(dir);
+	return renameat(dir, from, dir, to) ? -errno : 0;
+}
+
+static int rename_lastingly(int dir, const char *from, const char *to)
+{
+	int error = io_rename(dir, from, to);
+	return error ? error : io_sync(dir);
 }
 
 int io_replace(int dir, const char *name, const char *bytes, size_t len)

@@ -7,22 +7,32 @@
 #ifndef PERSIST_IO_H
 #define PERSIST_IO_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* What can fail. */
-enum io_call { IO_OPEN, IO_WRITE, IO_SYNC, IO_RENAME, IO_TRUNCATE, IO_UNLINK };
+enum io_call { IO_OPEN, IO_WRITE, IO_SYNC, IO_RENAME, IO_TRUNCATE, IO_UNLINK, IO_CALL_COUNT };
 
 /*
- * For tests: asked before each call; a negative errno makes it fail. Of a write it may also lower *len:
- * so much is written before it fails (or, with 0, is all that this write takes). NULL: nothing fails.
+ * For tests (fault.h): asked before each call; a negative errno makes it fail. Of a write (`len` isn't
+ * NULL) it may also lower *len: so much is written before it fails, or is all that this write takes. NULL:
+ * nothing fails. Any thread may call it; whoever sets it does so atomically.
  */
-extern int (*io_fault)(enum io_call call, size_t *len);
+typedef int (*io_fault_fn)(enum io_call call, size_t *len);
+extern _Atomic(io_fault_fn) io_fault;
 
 /* Opens the directory, making it (0700) when it isn't there. */
 int io_open_dir(const char *path, int *dir);
+
+/*
+ * Locks a file of that name for as long as *fd stays open, or this process lives. Alone: the file is made
+ * when it isn't there. Otherwise together with others that don't want to be alone; where there is no file
+ * nobody is, and *fd is -1. -EWOULDBLOCK: somebody else has it.
+ */
+int io_lock(int dir, const char *name, bool alone, int *fd);
 
 /* Opens for appending; `fresh`: makes a new file, an old one of that name is emptied. */
 int io_open_append(int dir, const char *name, bool fresh, int *fd);
@@ -37,7 +47,17 @@ int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset);
 /* Makes a file's content last; of a directory its names. */
 int io_sync(int fd);
 
-/* Replaces a file as a whole, lastingly: temporary file, sync, rename, sync of the directory. */
+/* Has the system begin to write what of a file isn't on the disk yet: a hint. */
+void io_sync_begin(int fd, uint64_t offset, uint64_t len);
+
+/* Renames; it lasts when the directory is synced. */
+int io_rename(int dir, const char *from, const char *to);
+
+/*
+ * Replaces a file as a whole, lastingly: temporary file, sync, rename, sync of the directory. After an error
+ * the old file is there or (when it was the last step that failed) the new one, and either may be
+ * after a power loss: what both of them name must be kept until a later replacement succeeds.
+ */
 int io_replace(int dir, const char *name, const char *bytes, size_t len);
 
 /* Cuts a file. */

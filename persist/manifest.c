@@ -2,6 +2,8 @@
 #include "persist/manifest.h"
 
 #include "persist/io.h"
+#include "persist/segment.h"
+#include "proto/crc16.h"
 #include "proto/crc64.h"
 #include "proto/mem.h"
 
@@ -11,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-#define FIRST_LINE   "sherd 1\n"
+#define BOOT_ID_PATH   "/proc/sys/kernel/random/boot_id"
+#define FIRST_LINE     "sherd 1\n"
 #define LINE_MAX_BYTES 128
 
 void manifest_boot(char out[MANIFEST_BOOT_MAX])
@@ -24,35 +26,153 @@ void manifest_boot(char out[MANIFEST_BOOT_MAX])
 		fclose(file);
 }
 
-void manifest_add(struct manifest *manifest, const struct stretch *stretch)
-{
-	size_t size = (manifest->count + 1) * sizeof(*stretch);
-	manifest->stretches = mem_realloc(manifest->stretches, size);
-	manifest->stretches[manifest->count++] = *stretch;
-}
-
 void manifest_free(struct manifest *manifest)
 {
-	mem_free_unsized(manifest->stretches);
+	mem_free_unsized(manifest->items);
 	*manifest = (struct manifest){0};
+}
+
+/* --- the list --- */
+
+static void insert(struct manifest *manifest, uint32_t at, const struct manifest_item *item)
+{
+	struct manifest_item *items =
+		mem_realloc(manifest->items, (manifest->count + 1) * sizeof(*items));
+	memmove(&items[at + 1], &items[at], (manifest->count - at) * sizeof(*items));
+	items[at] = *item;
+	manifest->items = items;
+	manifest->count++;
+}
+
+void manifest_add(struct manifest *manifest, const struct manifest_item *item)
+{
+	insert(manifest, manifest->count, item);
+}
+
+void manifest_place(struct manifest *manifest, const struct manifest_item *snapshot)
+{
+	uint32_t at = 0;
+	while (at < manifest->count && (manifest->items[at].kind != MANIFEST_STRETCH ||
+					manifest->items[at].cut != snapshot->cut))
+		at++;
+	insert(manifest, at, snapshot);
+}
+
+/* The `nth` last snapshot (1: the last); 0 when there aren't so many. */
+static uint32_t snapshot_from_end(const struct manifest *manifest, uint32_t nth)
+{
+	for (uint32_t i = manifest->count; i-- > 0;)
+		if (manifest->items[i].kind == MANIFEST_SNAPSHOT && --nth == 0)
+			return i;
+	return 0;
+}
+
+void manifest_drop(struct manifest *manifest, uint32_t keep, struct manifest *dropped)
+{
+	uint32_t first = snapshot_from_end(manifest, keep);
+	*dropped = (struct manifest){0};
+	for (uint32_t i = 0; i < first; i++)
+		manifest_add(dropped, &manifest->items[i]);
+	manifest->count -= first;
+	memmove(manifest->items, manifest->items + first,
+		manifest->count * sizeof(*manifest->items));
+}
+
+void manifest_copy(const struct manifest *manifest, struct manifest *copy)
+{
+	size_t size = manifest->count * sizeof(*manifest->items);
+	*copy = *manifest;
+	copy->items = mem_alloc(size + 1);
+	if (size > 0)
+		memcpy(copy->items, manifest->items, size);
+}
+
+uint32_t manifest_start(const struct manifest *manifest)
+{
+	return snapshot_from_end(manifest, 1);
+}
+
+uint64_t manifest_last_run(const struct manifest *manifest)
+{
+	uint64_t run = 0;
+	for (uint32_t i = 0; i < manifest->count; i++)
+		if (manifest->items[i].run > run)
+			run = manifest->items[i].run;
+	return run;
+}
+
+uint64_t manifest_last_cut(const struct manifest *manifest)
+{
+	uint64_t cut = 0;
+	for (uint32_t i = 0; i < manifest->count; i++)
+		if (manifest->items[i].cut > cut)
+			cut = manifest->items[i].cut;
+	return cut;
+}
+
+/* By kind. */
+static const char *const kind_names[] = {
+	[MANIFEST_SNAPSHOT] = "snapshot",
+	[MANIFEST_INCREMENT] = "increment",
+	[MANIFEST_STRETCH] = "stretch",
+};
+
+void manifest_file(const struct manifest_item *item, uint32_t number, char out[MANIFEST_FILE_MAX])
+{
+	struct segment_id id = {item->run, item->cut, number};
+	_Static_assert(MANIFEST_FILE_MAX >= SEGMENT_NAME_MAX, "room for the names of segments");
+	if (item->kind == MANIFEST_STRETCH)
+		segment_name(&id, out);
+	else
+		snprintf(out, MANIFEST_FILE_MAX, "%s-%" PRIu64 "-%" PRIu32 ".rdb",
+			 kind_names[item->kind], item->cut, number);
+}
+
+/* --- text --- */
+
+/* "stretch <run> <cut> <workers> <open|closed>" */
+static bool read_stretch(const char *line, struct manifest_item *item)
+{
+	char state[8];
+	int end = 0;
+	item->kind = MANIFEST_STRETCH;
+	if (sscanf(line, "stretch %" SCNu64 " %" SCNu64 " %" SCNu32 " %7[a-z]%n", &item->run,
+		   &item->cut, &item->files, state, &end) != 4 ||
+	    line[end] || item->files > SHARDS_MAX)
+		return false;
+	item->open = strcmp(state, "open") == 0;
+	return item->open || strcmp(state, "closed") == 0;
+}
+
+/* "snapshot <cut> <parts> <unix ms>", or "increment" */
+static bool read_snapshot(const char *line, struct manifest_item *item)
+{
+	char word[16];
+	int end = 0;
+	if (sscanf(line, "%15[a-z] %" SCNu64 " %" SCNu32 " %" SCNd64 "%n", word, &item->cut,
+		   &item->files, &item->ms, &end) != 4 ||
+	    line[end] || item->files == 0 || item->files > SLOT_COUNT)
+		return false;
+	item->kind = strcmp(word, kind_names[MANIFEST_SNAPSHOT]) == 0 ? MANIFEST_SNAPSHOT
+								      : MANIFEST_INCREMENT;
+	return strcmp(word, kind_names[item->kind]) == 0;
 }
 
 /* One line without its end. False: it makes no sense. */
 static bool read_line(struct manifest *manifest, const char *line)
 {
-	struct stretch stretch;
-	char state[8];
+	struct manifest_item item = {0};
 	int end = 0;
 	if (sscanf(line, "boot %63[0-9a-f-]%n", manifest->boot, &end) == 1 && !line[end])
 		return true;
-	if (sscanf(line, "stretch %" SCNu64 " %" SCNu64 " %" SCNu32 " %7[a-z]%n", &stretch.run,
-		   &stretch.cut, &stretch.workers, state, &end) != 4 ||
-	    line[end] || manifest->count == MANIFEST_STRETCHES_MAX)
+	if (manifest->count == MANIFEST_ITEMS_MAX)
 		return false;
-	stretch.open = strcmp(state, "open") == 0;
-	if (!stretch.open && strcmp(state, "closed") != 0)
-		return false;
-	manifest_add(manifest, &stretch);
+	if (!read_stretch(line, &item)) {
+		item = (struct manifest_item){0};
+		if (!read_snapshot(line, &item))
+			return false;
+	}
+	manifest_add(manifest, &item);
 	return true;
 }
 
@@ -104,6 +224,17 @@ int manifest_read(int dir, struct manifest *manifest, uint32_t *line)
 	return error;
 }
 
+static void write_item(FILE *out, const struct manifest_item *item)
+{
+	const char *name = kind_names[item->kind];
+	if (item->kind == MANIFEST_STRETCH)
+		fprintf(out, "%s %" PRIu64 " %" PRIu64 " %" PRIu32 " %s\n", name, item->run,
+			item->cut, item->files, item->open ? "open" : "closed");
+	else
+		fprintf(out, "%s %" PRIu64 " %" PRIu32 " %" PRId64 "\n", name, item->cut,
+			item->files, item->ms);
+}
+
 int manifest_write(int dir, const struct manifest *manifest)
 {
 	char *text = NULL;
@@ -113,11 +244,8 @@ int manifest_write(int dir, const struct manifest *manifest)
 		return -errno;
 	fputs(FIRST_LINE, out);
 	fprintf(out, "boot %s\n", manifest->boot);
-	for (uint32_t i = 0; i < manifest->count; i++) {
-		const struct stretch *stretch = &manifest->stretches[i];
-		fprintf(out, "stretch %" PRIu64 " %" PRIu64 " %" PRIu32 " %s\n", stretch->run,
-			stretch->cut, stretch->workers, stretch->open ? "open" : "closed");
-	}
+	for (uint32_t i = 0; i < manifest->count; i++)
+		write_item(out, &manifest->items[i]);
 	fflush(out);
 	fprintf(out, "end %016" PRIx64 "\n", crc64(0, text, len));
 	int error = fclose(out) ? -errno : io_replace(dir, MANIFEST_NAME, text, len);

@@ -3,12 +3,22 @@
  *
  *	sherd 1
  *	boot <the system's boot id, or "-">     whose memory the last bytes may have stood in
+ *	snapshot <cut> <parts> <unix ms>        files snapshot-<cut>-<part>.rdb: everything at the cut
+ *	increment <cut> <parts> <unix ms>       files increment-<cut>-<part>.rdb: what changed since the one before
  *	stretch <run> <cut> <workers> <open|closed>
- *	                                        one line each, in the order in which they are applied
+ *	                                        the journals of one run in one generation (segment.h)
  *	end <crc64 of all before, 16 hex digits>
  *
- * A stretch is the journals of one run in one generation. A closed one is whole: recovery has cut it
- * and synced it. Only stretches of the last run are open.
+ * After `boot` there is one line for each item, oldest first. The data are the last snapshot, and all that stands behind
+ * it, in that order; what stands before it are older generations, kept for who wants to go back.
+ *
+ * A snapshot gets its line when its files are complete: before the first stretch of its cut, which is
+ * there since the cut was made. So one that fails, or is never finished, changes nothing.
+ *
+ * A closed stretch is whole: all of it is synced, and if its run ended badly, recovery has cut it. Only
+ * stretches of the last run are open.
+ *
+ * Not for several threads at once.
  */
 #ifndef PERSIST_MANIFEST_H
 #define PERSIST_MANIFEST_H
@@ -16,21 +26,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MANIFEST_NAME      "MANIFEST"
-#define MANIFEST_BOOT_MAX  64
-/* Each start and each snapshot adds one, each snapshot takes away those before it. */
-#define MANIFEST_STRETCHES_MAX 100000
+#define MANIFEST_NAME     "MANIFEST"
+#define MANIFEST_BOOT_MAX 64
+/* Each start and each snapshot adds one or two, each snapshot takes away those before it. */
+#define MANIFEST_ITEMS_MAX 100000
+/* Of a file's name, with the zero at its end. */
+#define MANIFEST_FILE_MAX 80
 
-struct stretch {
-	uint64_t run;
+enum manifest_kind { MANIFEST_SNAPSHOT, MANIFEST_INCREMENT, MANIFEST_STRETCH };
+
+struct manifest_item {
+	enum manifest_kind kind;
 	uint64_t cut;
-	uint32_t workers;
-	bool open;
+	uint64_t run;   /* stretch */
+	uint32_t files; /* how many: parts, or one for each worker */
+	int64_t ms;     /* not of a stretch: when the cut was made */
+	bool open;      /* stretch */
 };
 
 struct manifest {
 	char boot[MANIFEST_BOOT_MAX];
-	struct stretch *stretches;
+	struct manifest_item *items;
 	uint32_t count;
 };
 
@@ -43,7 +59,26 @@ void manifest_boot(char out[MANIFEST_BOOT_MAX]);
  */
 int manifest_read(int dir, struct manifest *manifest, uint32_t *line);
 int manifest_write(int dir, const struct manifest *manifest);
-void manifest_add(struct manifest *manifest, const struct stretch *stretch);
 void manifest_free(struct manifest *manifest);
+
+/* At the end. */
+void manifest_add(struct manifest *manifest, const struct manifest_item *item);
+/* A complete snapshot: before the first stretch of its cut, or else at the end. */
+void manifest_place(struct manifest *manifest, const struct manifest_item *snapshot);
+/*
+ * Moves what stands before the `keep`-th last snapshot to *dropped, which the caller frees; `keep` is at least 1. With
+ * fewer snapshots nothing is.
+ */
+void manifest_drop(struct manifest *manifest, uint32_t keep, struct manifest *dropped);
+void manifest_copy(const struct manifest *manifest, struct manifest *copy);
+
+/* Where the data begin: the last snapshot; 0 without. */
+uint32_t manifest_start(const struct manifest *manifest);
+/* The largest of all items; 0: none has one. */
+uint64_t manifest_last_run(const struct manifest *manifest);
+uint64_t manifest_last_cut(const struct manifest *manifest);
+
+/* The name of an item's file, counted from 0. */
+void manifest_file(const struct manifest_item *item, uint32_t number, char out[MANIFEST_FILE_MAX]);
 
 #endif

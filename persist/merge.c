@@ -37,6 +37,8 @@ struct cursor {
 	size_t at; /* behind the last record taken */
 	uint32_t db;
 	uint64_t all_seen;
+	uint64_t epoch;
+	int64_t ms;
 	struct head head;
 	bool ended;
 };
@@ -156,25 +158,41 @@ static bool ends_with(const char *at, const char *stop, const char *end)
 	return (size_t)(stop - at) >= len && memcmp(stop - len, end, len) == 0;
 }
 
+/* "17:1700000000000[:always]" up to the end of the line. */
+static bool read_epoch(const struct merger *merger, struct cursor *cursor, const char *at,
+		       const char *stop, bool *beyond)
+{
+	struct merge_source *source = cursor->source;
+	struct merge_record *record = &cursor->head.record;
+	bool always = ends_with(at, stop, ":always");
+	uint64_t ms;
+	const char *end = always ? stop - strlen(":always") : stop;
+	if (!read_number(&at, stop, ':', &record->epoch) || at > end ||
+	    !number_parse_unsigned((struct slice){at, (size_t)(end - at)}, &ms) || ms > INT64_MAX)
+		return false;
+	record->ms = (int64_t)ms;
+	if (record->epoch > source->epoch_last)
+		source->epoch_last = record->epoch;
+	*beyond = (record->epoch > merger->epoch_limit && !always) ||
+		  (source->until != EPOCH_NONE && record->epoch > source->until);
+	return true;
+}
+
 /* A comment line without its end. False: it is none that we write. */
 static bool read_mark(struct merger *merger, struct cursor *cursor, const char *at,
 		      const char *stop, bool *beyond)
 {
 	struct head *head = &cursor->head;
-	uint64_t epoch;
-	if (starts_with(at, stop, "#EP:")) {
-		at += strlen("#EP:");
-		if (!read_number(&at, stop, ':', &epoch))
-			return false;
-		if (epoch > cursor->source->epoch_last)
-			cursor->source->epoch_last = epoch;
-		*beyond = epoch > merger->epoch_limit && !ends_with(at, stop, ":always");
-		return true;
-	}
+	if (starts_with(at, stop, "#EP:"))
+		return read_epoch(merger, cursor, at + strlen("#EP:"), stop, beyond);
 	if (starts_with(at, stop, "#AL:")) {
 		at += strlen("#AL:");
 		return number_parse_unsigned((struct slice){at, (size_t)(stop - at)},
 					     &head->all_seen);
+	}
+	if (starts_with(at, stop, "#PRE")) {
+		head->record.before_cut = true;
+		return at + strlen("#PRE") == stop;
 	}
 	if (starts_with(at, stop, "#V:"))
 		return read_needs(head, at + strlen("#V:"), stop, SLOT_COUNT);
@@ -261,7 +279,8 @@ static enum merge_end read_head(struct merger *merger, struct cursor *cursor)
 	head->need_count = 0;
 	head->all = 0;
 	head->all_seen = cursor->all_seen;
-	head->record = (struct merge_record){.db = cursor->db, .at = at};
+	head->record = (struct merge_record){
+		.db = cursor->db, .at = at, .epoch = cursor->epoch, .ms = cursor->ms};
 	enum merge_end end = read_marks(merger, cursor, &at);
 	if (end == MERGE_WHOLE)
 		end = head->need_count > 0 ? read_effects(cursor, &at) : MERGE_DAMAGED;
@@ -312,6 +331,8 @@ static void took(struct merger *merger, struct cursor *cursor)
 		for (uint32_t i = 0; i < head->need_count; i++)
 			merger->slots_done[head->needs[i].what]++;
 	cursor->all_seen = head->all ? head->all : head->all_seen;
+	cursor->epoch = head->record.epoch;
+	cursor->ms = head->record.ms;
 	cursor->at = cursor->source->taken = head->end;
 	cursor->source->records++;
 	head->known = false;
@@ -388,6 +409,8 @@ bool merge(struct merge_source *sources, uint32_t count, uint64_t epoch_limit,
 	for (uint32_t i = 0; i < count; i++) {
 		if (!merger->cursors[i].ended)
 			sources[i].end = MERGE_ORPHAN;
+		sources[i].epoch_end = merger->cursors[i].head.record.epoch;
+		sources[i].ms_end = merger->cursors[i].head.record.ms;
 		mem_free_unsized(merger->cursors[i].head.needs);
 	}
 	mem_free(merger->cursors, count * sizeof(*merger->cursors));

@@ -9,7 +9,7 @@
  * them.
  *
  * Of a source's bytes three kinds are not taken: beyond the epoch limit (a power loss; epochs marked "always"
- * know no limit), a torn last record, and what waits for ever. Anything else that isn't a record is damage.
+ * know no limit, but for `until`), a torn last record, and what waits for ever. Anything else that isn't a record is damage.
  *
  * One thread. Sources' bytes are the caller's, and stay until the end.
  */
@@ -27,7 +27,7 @@
 
 enum merge_end {
 	MERGE_WHOLE,   /* everything was taken */
-	MERGE_BEYOND,  /* the rest belongs to epochs that were not committed */
+	MERGE_BEYOND,  /* the rest belongs to epochs that were not committed, or aren't wanted */
 	MERGE_TORN,    /* the last record is not whole */
 	MERGE_ORPHAN,  /* the rest follows on what was never written */
 	MERGE_DAMAGED, /* what stands there is no record */
@@ -41,8 +41,11 @@ struct merge_record {
 	bool all;          /* a unit on all slots */
 	uint16_t slot;     /* the only one, when `several` is not set */
 	bool several;
+	bool before_cut; /* #PRE: what it did is in the snapshot with which the stretch begins, if there is one */
 	uint32_t source;
 	size_t at;         /* where it starts in its source */
+	uint64_t epoch;    /* of the last mark before it; EPOCH_NONE: there was none */
+	int64_t ms;        /* ... when that epoch began in this source (unix) */
 };
 
 struct merge_source {
@@ -50,10 +53,13 @@ struct merge_source {
 	uint32_t worker;
 	const char *bytes;
 	size_t len;
+	uint64_t until; /* the last epoch that is wanted, whatever its mark says; EPOCH_NONE: all are */
 	/* results */
 	enum merge_end end;
 	size_t taken;        /* so many bytes are good */
 	uint64_t records;
+	uint64_t epoch_end;  /* of what was not taken, as far as marks say */
+	int64_t ms_end;
 	uint64_t epoch_last; /* of any mark seen, also beyond the limit */
 };
 

@@ -77,10 +77,14 @@ void rdb_file_aux(struct rdb_file *file, const char *name, struct slice value)
 	rdb_write_string(&file->out, value);
 }
 
-void rdb_file_database(struct rdb_file *file, uint32_t db, uint64_t keys, uint64_t expires)
+void rdb_file_database(struct rdb_file *file, uint32_t db)
 {
 	rdb_write_byte(&file->out, OP_DATABASE);
 	rdb_write_length(&file->out, db);
+}
+
+void rdb_file_sizes(struct rdb_file *file, uint64_t keys, uint64_t expires)
+{
 	rdb_write_byte(&file->out, OP_SIZES);
 	rdb_write_length(&file->out, keys);
 	rdb_write_length(&file->out, expires);
@@ -141,53 +145,38 @@ void rdb_file_drop(struct rdb_file *file)
 
 /* --- reading --- */
 
-struct reading {
-	struct rdb_in in;
-	const struct rdb_file_events *events;
-	void *arg;
-	struct slice bytes;
-	const char *part;   /* the one that is being read begins here */
-	const char *summed; /* so far the sum goes */
-	uint64_t sum;
-	struct rdb_key key;
-	struct rdb_string name, value;
-	bool stopped;
-	bool ended;
-};
-
-static uint64_t part_offset(const struct reading *r)
+static uint64_t part_offset(const struct rdb_reader *r)
 {
 	return (uint64_t)(r->part - r->bytes.ptr);
 }
 
 /* What an opcode says of a key is said of the next one only. */
-static void forget_key(struct reading *r)
+static void forget_key(struct rdb_reader *r)
 {
 	r->key.expire = EXPIRE_NEVER;
 	r->key.idle_seconds = -1;
 	r->key.frequency = -1;
 }
 
-static bool read_key(struct reading *r, uint8_t type)
+static bool read_key(struct rdb_reader *r, uint8_t type)
 {
 	const char *from;
 
 	if (!rdb_read_string(&r->in, &r->name))
 		return false;
 	from = r->in.at;
+	r->in_value = true;
 	if (!rdb_skip_value(&r->in, type))
 		return false;
+	r->in_value = false;
 	r->key.type = type;
 	r->key.name = r->name.text;
 	r->key.value = (struct slice){from, (size_t)(r->in.at - from)};
 	r->key.offset = part_offset(r);
-	if (r->events->key && !r->events->key(r->arg, &r->key))
-		r->stopped = true;
-	forget_key(r);
-	return !r->stopped;
+	return true;
 }
 
-static bool read_aux(struct reading *r)
+static bool read_aux(struct rdb_reader *r)
 {
 	if (!rdb_read_string(&r->in, &r->name) || !rdb_read_string(&r->in, &r->value))
 		return false;
@@ -196,7 +185,7 @@ static bool read_aux(struct reading *r)
 	return true;
 }
 
-static bool read_database(struct reading *r)
+static bool read_database(struct rdb_reader *r)
 {
 	uint64_t db;
 
@@ -208,7 +197,7 @@ static bool read_database(struct reading *r)
 	return true;
 }
 
-static bool read_sizes(struct reading *r)
+static bool read_sizes(struct rdb_reader *r)
 {
 	uint64_t keys, expires;
 
@@ -220,7 +209,7 @@ static bool read_sizes(struct reading *r)
 }
 
 /* A time before 1970 has passed, as one at its begin has. */
-static bool read_expire_ms(struct reading *r)
+static bool read_expire_ms(struct rdb_reader *r)
 {
 	uint64_t ms;
 
@@ -230,7 +219,7 @@ static bool read_expire_ms(struct reading *r)
 	return true;
 }
 
-static bool read_expire_s(struct reading *r)
+static bool read_expire_s(struct rdb_reader *r)
 {
 	struct slice bytes;
 	int32_t seconds;
@@ -242,7 +231,7 @@ static bool read_expire_s(struct reading *r)
 	return true;
 }
 
-static bool read_idle(struct reading *r)
+static bool read_idle(struct rdb_reader *r)
 {
 	uint64_t seconds;
 
@@ -252,7 +241,7 @@ static bool read_idle(struct reading *r)
 	return true;
 }
 
-static bool read_frequency(struct reading *r)
+static bool read_frequency(struct rdb_reader *r)
 {
 	uint8_t frequency;
 
@@ -262,7 +251,7 @@ static bool read_frequency(struct reading *r)
 	return true;
 }
 
-static bool leave_out(struct reading *r, const char *parts, const char *what)
+static bool leave_out(struct rdb_reader *r, const char *parts, const char *what)
 {
 	if (!rdb_skip(&r->in, parts))
 		return false;
@@ -272,18 +261,18 @@ static bool leave_out(struct reading *r, const char *parts, const char *what)
 }
 
 /* Adds up what has been read, while it is in the processor's cache. */
-static void sum_up(struct reading *r)
+static void sum_up(struct rdb_reader *r)
 {
 	r->sum = crc64(r->sum, r->summed, (size_t)(r->in.at - r->summed));
 	r->summed = r->in.at;
 }
 
-static bool read_end(struct reading *r, uint32_t version)
+static bool read_end(struct rdb_reader *r)
 {
 	uint64_t expected = 0;
 
 	sum_up(r);
-	if (version >= VERSION_SUM && !rdb_read_u64(&r->in, &expected))
+	if (r->version >= VERSION_SUM && !rdb_read_u64(&r->in, &expected))
 		return false;
 	if (expected != 0 && expected != r->sum)
 		return rdb_fail(&r->in, "the checksum is another: bytes have changed");
@@ -291,7 +280,8 @@ static bool read_end(struct reading *r, uint32_t version)
 	return true;
 }
 
-static bool read_part(struct reading *r, uint32_t version)
+/* *key: the part was one. */
+static bool read_part(struct rdb_reader *r, bool *key)
 {
 	uint8_t opcode;
 
@@ -322,34 +312,34 @@ static bool read_part(struct reading *r, uint32_t version)
 	case OP_DATABASE:
 		return read_database(r);
 	case OP_END:
-		return read_end(r, version);
+		return read_end(r);
 	default:
+		*key = true;
 		return read_key(r, opcode);
 	}
 }
 
-static bool read_header(struct reading *r, uint32_t *version)
+static bool read_header(struct rdb_reader *r)
 {
 	struct slice header;
 
 	if (!rdb_read_bytes(&r->in, HEADER_BYTES, &header) ||
 	    memcmp(header.ptr, MAGIC, sizeof(MAGIC) - 1) != 0)
 		return rdb_fail(&r->in, "this is no RDB file");
-	*version = 0;
 	for (size_t i = sizeof(MAGIC) - 1; i < HEADER_BYTES; i++) {
 		unsigned digit = (unsigned char)header.ptr[i] - '0';
 		if (digit > 9)
 			return rdb_fail(&r->in, "this is no RDB file");
-		*version = *version * 10 + digit;
+		r->version = r->version * 10 + digit;
 	}
-	return (*version >= 1 && *version <= RDB_VERSION_READ_MAX) ||
+	return (r->version >= 1 && r->version <= RDB_VERSION_READ_MAX) ||
 	       rdb_fail(&r->in, "a version of RDB that is not known");
 }
 
-bool rdb_file_read(struct slice bytes, const struct rdb_file_events *events, void *arg,
-		   struct rdb_file_result *result)
+bool rdb_reader_begin(struct rdb_reader *r, struct slice bytes,
+		      const struct rdb_file_events *events, void *arg)
 {
-	struct reading r = {
+	*r = (struct rdb_reader){
 		.in = rdb_in_of(bytes, UINT32_MAX),
 		.events = events,
 		.arg = arg,
@@ -357,16 +347,47 @@ bool rdb_file_read(struct slice bytes, const struct rdb_file_events *events, voi
 		.part = bytes.ptr,
 		.summed = bytes.ptr,
 	};
-	bool whole;
+	forget_key(r);
+	return read_header(r);
+}
 
-	*result = (struct rdb_file_result){0};
-	forget_key(&r);
-	whole = read_header(&r, &result->version);
-	while (whole && !r.ended)
-		whole = read_part(&r, result->version);
-	result->error = r.stopped ? NULL : r.in.error;
-	result->offset = whole ? (uint64_t)(r.in.at - bytes.ptr) : part_offset(&r);
-	rdb_string_deinit(&r.name);
-	rdb_string_deinit(&r.value);
-	return whole;
+bool rdb_reader_next(struct rdb_reader *r, struct rdb_key *key)
+{
+	bool found = false;
+
+	while (!r->ended && !r->in.error && !found)
+		if (!read_part(r, &found))
+			return false;
+	if (!found)
+		return false;
+	*key = r->key;
+	forget_key(r);
+	return true;
+}
+
+uint64_t rdb_reader_offset(const struct rdb_reader *r)
+{
+	return r->in.error ? part_offset(r) : (uint64_t)(r->in.at - r->bytes.ptr);
+}
+
+void rdb_reader_deinit(struct rdb_reader *r)
+{
+	rdb_string_deinit(&r->name);
+	rdb_string_deinit(&r->value);
+}
+
+bool rdb_file_read(struct slice bytes, const struct rdb_file_events *events, void *arg,
+		   struct rdb_file_result *result)
+{
+	struct rdb_reader r;
+	struct rdb_key key;
+	bool stopped = false;
+
+	if (rdb_reader_begin(&r, bytes, events, arg))
+		while (!stopped && rdb_reader_next(&r, &key))
+			stopped = events->key && !events->key(arg, &key);
+	*result = (struct rdb_file_result){r.version, r.in.error,
+					   stopped ? part_offset(&r) : rdb_reader_offset(&r)};
+	rdb_reader_deinit(&r);
+	return r.ended && !stopped;
 }

@@ -38,8 +38,10 @@ struct rdb_file {
 /* Begins at the start of an empty file, opened by io_open_new(); it stays the caller's. */
 void rdb_file_begin(struct rdb_file *file, int fd, bool compress, bool checksum);
 void rdb_file_aux(struct rdb_file *file, const char *name, struct slice value);
-/* What follows is in this database, of which so many keys are to come: a hint for who reads. */
-void rdb_file_database(struct rdb_file *file, uint32_t db, uint64_t keys, uint64_t expires);
+/* What follows is in this database. */
+void rdb_file_database(struct rdb_file *file, uint32_t db);
+/* So many keys of it are to come: a hint for who reads. */
+void rdb_file_sizes(struct rdb_file *file, uint64_t keys, uint64_t expires);
 /*
  * A key. When it was used last, or how often (LFU counter): -1 is left out. Under RCU; for
  * owner-only values nobody else may touch it.
@@ -53,7 +55,10 @@ void rdb_file_drop(struct rdb_file *file);
 
 /* --- reading --- */
 
-/* A key as it was found; the bytes are the file's, the name is valid until the next. */
+/*
+ * A key as it was found. The value's bytes are the file's; the name is valid until the next, or stands
+ * in the file's bytes, too.
+ */
 struct rdb_key {
 	struct slice name;
 	struct slice value;
@@ -88,5 +93,33 @@ struct rdb_file_result {
  */
 bool rdb_file_read(struct slice bytes, const struct rdb_file_events *events, void *arg,
 		   struct rdb_file_result *result);
+
+/* --- the same, one key at a time: by whichever thread has the reader --- */
+
+struct rdb_reader {
+	struct rdb_in in; /* behind the last key; its error says what is broken */
+	uint32_t version;
+	bool ended;       /* whole, the sum is right */
+	bool in_value;    /* what is broken is the value of the key `name` */
+	struct rdb_string name;
+	/* inside */
+	const struct rdb_file_events *events; /* but for `key` */
+	void *arg;
+	struct slice bytes;
+	const char *part;   /* the one that is being read begins here */
+	const char *summed; /* so far the sum goes */
+	uint64_t sum;
+	struct rdb_key key;
+	struct rdb_string value;
+};
+
+/* The header; false: it is none that we know. */
+bool rdb_reader_begin(struct rdb_reader *r, struct slice bytes,
+		      const struct rdb_file_events *events, void *arg);
+/* The next key. False: there is no more, or the file is broken. */
+bool rdb_reader_next(struct rdb_reader *r, struct rdb_key *key);
+/* Where it has come to: behind the last part that was whole, or, when one is broken, where that begins. */
+uint64_t rdb_reader_offset(const struct rdb_reader *r);
+void rdb_reader_deinit(struct rdb_reader *r);
 
 #endif

@@ -1,6 +1,7 @@
 /* Doing effects again (replay.h). */
 #include "persist/replay.h"
 
+#include "persist/helper.h"
 #include "proto/crc16.h"
 #include "proto/mem.h"
 #include "shard/execute.h"
@@ -14,8 +15,6 @@
 /* Pieces handed to a thread at a time, and how many such handfuls may wait for it. */
 #define HANDFUL 256
 #define HANDFULS_MAX 32
-/* Bytes replaced and not freed yet. */
-#define RETIRED_MAX (4u << 20)
 /* Arguments of an effect that there is room for at first. */
 #define ARGS_FIRST 64
 
@@ -34,8 +33,7 @@ struct handful {
 /* What does effects: a thread, or the caller for units on all slots. */
 struct actor {
 	struct replay *replay;
-	struct shard *shard;
-	struct grace grace;
+	struct helper helper;
 	struct reply reply;
 	struct slice *argv;
 	struct key *keys;
@@ -111,7 +109,7 @@ static void run(struct actor *actor, const struct command *cmd, uint32_t argc, u
 		.key_count = count > 0 ? (uint32_t)count : 0,
 		.reply = &actor->reply,
 		.ks = ks,
-		.shard = actor->shard,
+		.shard = actor->helper.shard,
 	};
 	while (!execute_holding(&ctx, slots ? actor->slots : NULL, slots))
 		; /* a holder that only looks */
@@ -150,20 +148,6 @@ static void act(struct actor *actor, const struct piece *piece)
 	}
 }
 
-/* Frees what effects have replaced, when it has become much. */
-static void collect(struct actor *actor)
-{
-	struct retire *retire = &actor->shard->retire;
-	if (retire->bytes < RETIRED_MAX)
-		return;
-	retire_stamp(retire, &actor->grace);
-	atomic_fetch_add(&actor->grace.started, 1);
-	urcu_qsbr_synchronize_rcu();
-	atomic_store(&actor->grace.completed, atomic_load(&actor->grace.started));
-	while (retire_collect(retire, &actor->grace, SIZE_MAX))
-		;
-}
-
 /* --- threads --- */
 
 static void *actor_main(void *arg)
@@ -180,7 +164,7 @@ static void *actor_main(void *arg)
 		pthread_mutex_unlock(&actor->mutex);
 		for (uint32_t i = 0; i < handful->count; i++)
 			act(actor, &handful->pieces[i]);
-		collect(actor);
+		helper_collect(&actor->helper);
 		mem_free(handful, sizeof(*handful));
 		pthread_mutex_lock(&actor->mutex);
 		actor->waiting--;
@@ -231,8 +215,7 @@ static struct actor *actor_of(struct replay *replay, uint16_t slot)
 static void actor_init(struct replay *replay, struct actor *actor, uint32_t i, int64_t now)
 {
 	actor->replay = replay;
-	actor->shard = shard_new(replay->ks, (uint16_t)i);
-	actor->shard->replay_ms = now;
+	helper_init(&actor->helper, replay->ks, i, now);
 	reply_init(&actor->reply, 2);
 	make_room(actor, ARGS_FIRST);
 	pthread_mutex_init(&actor->mutex, NULL);
@@ -265,9 +248,9 @@ bool replay_drain(struct replay *replay)
 		while (actor->waiting > 0)
 			pthread_cond_wait(&actor->changed, &actor->mutex);
 		pthread_mutex_unlock(&actor->mutex);
-		shard_absorb(replay->ks->shards[0], actor->shard);
+		helper_absorb(&actor->helper);
 	}
-	shard_absorb(replay->ks->shards[0], replay->actors[replay->count].shard);
+	helper_absorb(&replay->actors[replay->count].helper);
 	return !atomic_load(&replay->failed);
 }
 
@@ -333,7 +316,7 @@ uint64_t replay_effects(const struct replay *replay)
 
 static void actor_deinit(struct replay *replay, struct actor *actor)
 {
-	shard_free(actor->shard);
+	helper_deinit(&actor->helper);
 	reply_deinit(&actor->reply);
 	mem_free_unsized(actor->argv);
 	mem_free_unsized(actor->keys);

@@ -4,9 +4,9 @@
 #include "persist/io.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <errno.h>
 #include <unistd.h>
 
 void segment_name(const struct segment_id *id, char out[SEGMENT_NAME_MAX])
@@ -15,11 +15,11 @@ void segment_name(const struct segment_id *id, char out[SEGMENT_NAME_MAX])
 		 id->cut, id->worker);
 }
 
-static int open_file(const struct segment *segment, int *fd)
+static int open_file(int dir, const struct segment_id *id, int *fd)
 {
 	char name[SEGMENT_NAME_MAX];
-	segment_name(&segment->id, name);
-	return io_open_append(segment->dir, name, false, fd);
+	segment_name(id, name);
+	return io_open_append(dir, name, false, fd);
 }
 
 int segment_make(int dir, const struct segment_id *id)
@@ -38,7 +38,7 @@ int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 {
 	*segment = (struct segment){.dir = dir, .journal = journal, .id = *id, .fd = -1};
 	pthread_mutex_init(&segment->mutex, NULL);
-	return open_file(segment, &segment->fd);
+	return open_file(dir, id, &segment->fd);
 }
 
 void segment_close(struct segment *segment)
@@ -56,31 +56,50 @@ void segment_close(struct segment *segment)
 static int next_file(struct segment *segment)
 {
 	int fd, error = 0;
-	segment->id.cut = atomic_load_explicit(&segment->journal->cut, memory_order_relaxed);
+	struct segment_id id = segment->id;
+	id.cut = atomic_load_explicit(&segment->journal->cut, memory_order_relaxed);
 	pthread_mutex_lock(&segment->mutex);
 	if (segment->old_count == SEGMENT_OLD_MAX)
 		error = -EAGAIN;
 	else
-		error = open_file(segment, &fd);
+		error = open_file(segment->dir, &id, &fd);
 	if (!error) {
-		segment->old[segment->old_count++] = segment->fd;
+		if (segment->stale)
+			close(segment->fd);
+		else
+			segment->old[segment->old_count++] = segment->fd;
 		segment->fd = fd;
+		segment->id = id;
+		segment->stale = false;
 		segment->journal->segment_at = SIZE_MAX;
+		atomic_store_explicit(&segment->entered, id.cut, memory_order_release);
 	}
 	pthread_mutex_unlock(&segment->mutex);
 	return error;
+}
+
+/* The journal is at the end of a generation: may it go on? */
+static bool may_turn(struct segment *segment)
+{
+	uint64_t cut = atomic_load_explicit(&segment->journal->cut, memory_order_relaxed);
+	atomic_store_explicit(&segment->arrived, cut, memory_order_release);
+	return !segment->turned ||
+	       atomic_load_explicit(segment->turned, memory_order_acquire) >= cut;
 }
 
 int segment_write(struct segment *segment)
 {
 	struct journal *journal = segment->journal;
 	int error = 0;
-	while (!error && journal->len > 0) {
+	while (!error && (journal->len > 0 || journal->segment_at == 0)) {
 		if (journal->segment_at == 0) {
+			if (!may_turn(segment))
+				break;
 			error = next_file(segment);
 			continue;
 		}
-		size_t part = journal->len < journal->segment_at ? journal->len : journal->segment_at;
+		size_t part =
+			journal->len < journal->segment_at ? journal->len : journal->segment_at;
 		size_t written;
 		error = io_write(segment->fd, journal->buf, part, &written);
 		journal_wrote(journal, written);
@@ -94,13 +113,13 @@ int segment_sync(struct segment *segment)
 	int fds[SEGMENT_OLD_MAX], error = 0;
 	pthread_mutex_lock(&segment->mutex);
 	uint32_t count = segment->old_count;
-	int fd = segment->fd;
+	int fd = segment->stale ? -1 : segment->fd;
 	for (uint32_t i = 0; i < count; i++)
 		fds[i] = segment->old[i];
 	pthread_mutex_unlock(&segment->mutex);
 	for (uint32_t i = 0; i < count && !error; i++)
 		error = io_sync(fds[i]);
-	if (!error)
+	if (!error && fd >= 0)
 		error = io_sync(fd);
 	if (error)
 		return error;
@@ -112,4 +131,14 @@ int segment_sync(struct segment *segment)
 		segment->old[i] = segment->old[i + count];
 	pthread_mutex_unlock(&segment->mutex);
 	return 0;
+}
+
+void segment_forget(struct segment *segment, uint64_t cut)
+{
+	pthread_mutex_lock(&segment->mutex);
+	for (uint32_t i = 0; i < segment->old_count; i++)
+		close(segment->old[i]);
+	segment->old_count = 0;
+	segment->stale = segment->id.cut < cut;
+	pthread_mutex_unlock(&segment->mutex);
 }

@@ -5,6 +5,10 @@
  * The worker appends to its own with one write() a tick. The flusher syncs them (epoch closing: server/
  * flusher.h) meanwhile; the mutex guards only which descriptors are open.
  *
+ * Generations. A journal that has written all of one stops, until all others have, too: only then is
+ * anything of the next written (`turned`). So what stands in the files of a generation follows on nothing that
+ * was lost with the end of the one before it.
+ *
  * A write that fails: what was not written stays first in the journal's buffer, so later records never
  * overtake it, and `error` says why until a later attempt succeeds.
  */
@@ -29,16 +33,20 @@ struct segment {
 	/* constant */
 	int dir;
 	struct journal *journal;
-	/* the worker's */
+	const _Atomic uint64_t *turned; /* generations up to this one may be written; NULL: all */
+	/* the worker's; id.cut changes under the mutex */
 	struct segment_id id;
 	/* the worker stores, any thread reads */
-	_Atomic int error;       /* 0 or a negative errno: the last write() */
+	_Atomic int error;           /* 0 or a negative errno: the last write() */
 	_Atomic uint64_t longest_us; /* the longest write() */
+	_Atomic uint64_t arrived; /* all generations before this one are written, */
+	_Atomic uint64_t entered; /* ... and this one has its file */
 	/* under the mutex */
 	pthread_mutex_t mutex;
 	int fd;
 	int old[SEGMENT_OLD_MAX]; /* full, to be synced and closed by the flusher */
 	uint32_t old_count;
+	bool stale; /* fd's file needs no sync any more (segment_forget) */
 };
 
 void segment_name(const struct segment_id *id, char out[SEGMENT_NAME_MAX]);
@@ -54,7 +62,13 @@ void segment_close(struct segment *segment);
 /* Writes what the journal has. Its worker. 0 or the error, which is kept. */
 int segment_write(struct segment *segment);
 
-/* Syncs everything written so far, and closes what is full. One thread at a time. */
+/*
+ * Syncs everything written so far, and closes what is full. One thread at a time. After an error it isn't known what of
+ * it is on the disk, and no later sync can tell.
+ */
 int segment_sync(struct segment *segment);
+
+/* Files of generations before this cut need no sync any more. As segment_sync(). */
+void segment_forget(struct segment *segment, uint64_t cut);
 
 #endif

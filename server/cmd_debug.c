@@ -2,6 +2,7 @@
  * DEBUG, as far as it touches no keys (those: shard/cmd_debug.c, cmd_populate.c). Whether it is allowed
  * at all is asked where requests are admitted (serve.c).
  */
+#include "persist/fault.h"
 #include "proto/glob.h"
 #include "proto/mem.h"
 #include "server/handlers.h"
@@ -73,6 +74,25 @@ void cmd_debug_stringmatch_len(struct conn *conn, struct ctx *ctx)
 	memset(text, 'a', (size_t)len);
 	reply_int(ctx->reply, glob_match(pattern, (struct slice){text, (size_t)len}, false));
 	mem_free(text, (size_t)len + 1);
+}
+
+/* A rule, OFF, or COUNTS: how many calls there were since the last rule. */
+void cmd_debug_io_fault(struct conn *conn, struct ctx *ctx)
+{
+	if (ctx->argc == 3 && slice_is(ctx->argv[2], "off")) {
+		fault_clear();
+		reply_ok(ctx->reply);
+	} else if (ctx->argc == 3 && slice_is(ctx->argv[2], "counts")) {
+		reply_map(ctx->reply, IO_CALL_COUNT);
+		for (uint32_t i = 0; i < IO_CALL_COUNT; i++) {
+			reply_bulk_text(ctx->reply, fault_name(i));
+			reply_int(ctx->reply, (int64_t)fault_calls(i));
+		}
+	} else if (fault_set(ctx->argv + 2, ctx->argc - 2)) {
+		reply_ok(ctx->reply);
+	} else {
+		reply_error(ctx->reply, error_syntax);
+	}
 }
 
 /* --- PROTOCOL --- */
@@ -200,6 +220,10 @@ void cmd_debug_help(struct conn *conn, struct ctx *ctx)
 		"    A checksum of each key's value.",
 		"ERROR <text>",
 		"    Reply this error.",
+		"IO-FAULT (<call> <error> [<skip> [<count>]]|OFF|COUNTS)",
+		"    Make calls on files of the data directory fail: <call> is open, write, short, sync,",
+		"    rename, truncate, unlink or any, <error> a name like EIO. The first <skip> calls go well,",
+		"    then <count> fail (0: all). COUNTS: how many calls there were since.",
 		"OBJECT <key>",
 		"    How the key's value is kept.",
 		"POPULATE <count> [<prefix>] [<size>]",

@@ -1,6 +1,7 @@
 /* The flusher and the syncers (flusher.h). */
 #include "server/flusher.h"
 
+#include "persist/io.h"
 #include "proto/mem.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -23,13 +24,28 @@ static uint64_t load(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
-static void trouble(struct flusher *flusher, int error)
+/* A sync has failed: nobody knows any longer what the file holds. */
+static void doubt(struct flusher *flusher, int error)
 {
-	if (atomic_exchange(&flusher->sync_error, error) == 0)
-		log_write(LOG_WARNING,
-			  "The journals can't be synced: %s. Writes are refused until the server is "
-			  "started again.",
-			  strerror(-error));
+	int none = 0;
+	atomic_store(&flusher->doubt_epoch, load(&flusher->server->ks->epochs.now));
+	if (!atomic_compare_exchange_strong(&flusher->sync_error, &none, error))
+		return;
+	log_write(
+		LOG_WARNING,
+		"The journals can't be synced: %s. Writes are refused until a new snapshot is complete.",
+		strerror(-error));
+}
+
+/* Keeps an error that may go away by itself, and says in the log when it comes and when it has gone. */
+static void note_error(_Atomic int *kept, int error, const char *what)
+{
+	if (atomic_exchange(kept, error) == error)
+		return;
+	if (error)
+		log_write(LOG_WARNING, "%s: %s. Writes are refused.", what, strerror(-error));
+	else
+		log_write(LOG_NOTICE, "%s: no more.", what);
 }
 
 /* --- syncers --- */
@@ -43,7 +59,36 @@ static void wake_workers(const struct flusher *flusher)
 
 static bool has_work(const struct syncer *syncer)
 {
-	return atomic_load_explicit(&syncer->wanted, memory_order_relaxed) > load(&syncer->durable);
+	uint64_t durable = load(&syncer->durable);
+	return load(&syncer->wanted) > durable &&
+	       load(&journal_of(syncer->flusher, syncer->worker)->written) > durable &&
+	       !atomic_load(&syncer->flusher->sync_error);
+}
+
+/*
+ * Makes durable what is written by now. Whoever has the turn. Wakes whom that may help: all workers, when one
+ * has asked.
+ */
+static void sync_written(struct syncer *syncer)
+{
+	struct flusher *flusher = syncer->flusher;
+	uint64_t written = load(&journal_of(flusher, syncer->worker)->written);
+	uint64_t before = load(&syncer->durable);
+	if (written == before || atomic_load(&flusher->sync_error))
+		return;
+	uint64_t start = clock_monotonic_ns();
+	int error = segment_sync(&syncer->segment);
+	uint64_t took = clock_monotonic_ns() - start;
+	atomic_store_explicit(&syncer->sync_ns, took, memory_order_relaxed);
+	if (error)
+		doubt(flusher, error);
+	else
+		atomic_store(&syncer->durable, written);
+	pthread_mutex_lock(&syncer->mutex);
+	pthread_cond_broadcast(&syncer->progress);
+	pthread_mutex_unlock(&syncer->mutex);
+	if (load(&syncer->wanted) > before && atomic_load(&flusher->always))
+		wake_workers(flusher);
 }
 
 static void syncer_sleep(struct syncer *syncer)
@@ -66,19 +111,11 @@ static void *syncer_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	for (;;) {
 		syncer_sleep(syncer);
-		if (atomic_load(&flusher->stop_syncers) || atomic_load(&flusher->sync_error))
+		if (atomic_load(&flusher->stop_syncers))
 			return NULL;
-		uint64_t written = load(&journal_of(flusher, syncer->worker)->written);
-		int error = segment_sync(&syncer->segment);
-		if (error)
-			trouble(flusher, error);
-		else
-			atomic_store_explicit(&syncer->durable, written, memory_order_release);
-		pthread_mutex_lock(&syncer->mutex);
-		pthread_cond_broadcast(&syncer->progress);
-		pthread_mutex_unlock(&syncer->mutex);
-		if (atomic_load(&flusher->always))
-			wake_workers(flusher);
+		pthread_mutex_lock(&syncer->turn);
+		sync_written(syncer);
+		pthread_mutex_unlock(&syncer->turn);
 	}
 }
 
@@ -152,8 +189,8 @@ static bool is_dirty(const struct flusher *flusher)
 	return false;
 }
 
-/* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. */
-static bool commit(struct flusher *flusher)
+/* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. Locked. */
+static bool close_epoch(struct flusher *flusher)
 {
 	struct server *server = flusher->server;
 	uint64_t epoch = load(&server->ks->epochs.now);
@@ -165,13 +202,120 @@ static bool commit(struct flusher *flusher)
 		return false;
 	struct commit line = {epoch, clock_now(&server->clock)};
 	int error = commits_add(&flusher->commits, &line);
-	if (error) {
-		trouble(flusher, error);
+	note_error(&flusher->commit_error, error, "Error writing to " COMMITS_NAME);
+	if (error)
 		return false;
-	}
 	atomic_store(&flusher->durable_epoch, epoch);
 	atomic_store(&flusher->durable_ms, line.ms);
 	return true;
+}
+
+static bool commit(struct flusher *flusher)
+{
+	flusher_lock(flusher);
+	bool done = close_epoch(flusher);
+	flusher_unlock(flusher);
+	return done;
+}
+
+/* --- generations --- */
+
+static uint64_t generation(const struct flusher *flusher)
+{
+	return load(&flusher->server->ks->epochs.cut);
+}
+
+/* All journals have written what belongs to generations before. */
+static bool all_arrived(const struct flusher *flusher, uint64_t cut)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&flusher->syncers[i].segment.arrived) < cut)
+			return false;
+	return true;
+}
+
+/* All journals write the generation of now: so another may begin. */
+static bool all_entered(const struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		if (load(&flusher->syncers[i].segment.entered) < generation(flusher))
+			return false;
+	return true;
+}
+
+/*
+ * Lets the journals go on in the generation of now, when they are ready for it. Files that are in doubt are not
+ * waited for: the snapshot that comes will take their place.
+ */
+static void turn(struct flusher *flusher)
+{
+	flusher_lock(flusher);
+	uint64_t cut = generation(flusher);
+	bool ready = load(&flusher->turned) < cut && all_arrived(flusher, cut);
+	if (ready && atomic_load(&flusher->always)) {
+		for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+			flusher->ends[i] = load(&journal_of(flusher, i)->written);
+		ready = sync_all(flusher) || atomic_load(&flusher->sync_error);
+	}
+	if (ready) {
+		atomic_store_explicit(&flusher->turned, cut, memory_order_release);
+		wake_workers(flusher);
+	}
+	flusher_unlock(flusher);
+}
+
+void flusher_lock(struct flusher *flusher)
+{
+	pthread_mutex_lock(&flusher->epochs);
+}
+
+void flusher_unlock(struct flusher *flusher)
+{
+	pthread_mutex_unlock(&flusher->epochs);
+}
+
+void flusher_drop_segments(struct flusher *flusher, uint64_t cut)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++) {
+		char name[SEGMENT_NAME_MAX];
+		segment_name(&(struct segment_id){flusher->run, cut, i}, name);
+		io_unlink(flusher->dir, name);
+	}
+}
+
+int flusher_make_segments(struct flusher *flusher, uint64_t cut)
+{
+	int error = 0;
+	for (uint32_t i = 0; i < flusher->server->worker_count && !error; i++)
+		error = segment_make(flusher->dir, &(struct segment_id){flusher->run, cut, i});
+	if (!error)
+		error = io_sync(flusher->dir);
+	if (error)
+		flusher_drop_segments(flusher, cut);
+	return error;
+}
+
+bool flusher_settled(struct flusher *flusher)
+{
+	if (all_entered(flusher))
+		return true;
+	wake_workers(flusher); /* who sleeps doesn't know of the cut */
+	turn(flusher);
+	return false;
+}
+
+bool flusher_committed(struct flusher *flusher, uint64_t cut)
+{
+	if (!flusher_settled(flusher))
+		return false;
+	if (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher) ||
+	    atomic_load(&flusher->sync_error))
+		return true;
+	atomic_store(&flusher->asked, true);
+	pthread_mutex_lock(&flusher->mutex);
+	pthread_cond_signal(&flusher->changed);
+	pthread_mutex_unlock(&flusher->mutex);
+	return false;
 }
 
 /* --- the thread --- */
@@ -199,8 +343,10 @@ static void look(struct flusher *flusher)
 {
 	int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
 	int64_t period = policy(flusher) == FSYNC_NO ? FLUSH_LAZY_S * 1000 : 1000;
-	if (!follow_policy(flusher) || now - flusher->last_ms < period || !is_dirty(flusher))
+	bool due = now - flusher->last_ms >= period || atomic_load(&flusher->asked);
+	if (!follow_policy(flusher) || !due || !is_dirty(flusher))
 		return;
+	atomic_store(&flusher->asked, false);
 	if (commit(flusher))
 		flusher->last_ms = now;
 }
@@ -225,6 +371,8 @@ static void *flusher_main(void *arg)
 	struct flusher *flusher = arg;
 	pthread_setname_np(pthread_self(), "flusher");
 	while (!atomic_load(&flusher->stop)) {
+		if (load(&flusher->turned) < generation(flusher))
+			turn(flusher);
 		if (!atomic_load(&flusher->sync_error))
 			look(flusher);
 		sleep_a_while(flusher);
@@ -242,10 +390,13 @@ static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t r
 	struct segment_id id = {run, 0, i};
 	syncer->flusher = flusher;
 	syncer->worker = i;
+	pthread_mutex_init(&syncer->turn, NULL);
 	pthread_mutex_init(&syncer->mutex, NULL);
 	pthread_cond_init(&syncer->work, NULL);
 	pthread_cond_init(&syncer->progress, NULL);
 	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
+	syncer->segment.turned = &flusher->turned;
+	syncer->segment.entered = flusher->turned;
 	return error ? error : -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
 }
 
@@ -256,11 +407,15 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 	int error = 0;
 	flusher->server = server;
 	flusher->commits = *commits;
+	flusher->turned = generation(flusher);
+	flusher->dir = dir;
+	flusher->run = run;
 	flusher->durable_epoch = server->ks->epochs.now - 1;
 	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
 	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&flusher->epochs, NULL);
 	pthread_mutex_init(&flusher->mutex, NULL);
 	pthread_cond_init(&flusher->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
@@ -279,12 +434,25 @@ static void syncer_stop(struct syncer *syncer)
 	pthread_cond_destroy(&syncer->work);
 	pthread_cond_destroy(&syncer->progress);
 	pthread_mutex_destroy(&syncer->mutex);
+	pthread_mutex_destroy(&syncer->turn);
+}
+
+/* The workers have ended: what they could not write, because a generation was just beginning. */
+static void write_rest(struct flusher *flusher)
+{
+	uint32_t count = flusher->server->worker_count;
+	for (uint32_t i = 0; i < count; i++)
+		flusher_write(flusher, i);
+	atomic_store(&flusher->turned, generation(flusher));
+	for (uint32_t i = 0; i < count; i++)
+		flusher_write(flusher, i);
 }
 
 void flusher_stop(struct flusher *flusher)
 {
 	if (!flusher->syncers)
 		return;
+	write_rest(flusher);
 	pthread_mutex_lock(&flusher->mutex);
 	atomic_store(&flusher->stop, true);
 	pthread_cond_broadcast(&flusher->changed);
@@ -308,18 +476,45 @@ void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes)
 		syncer_ask(&flusher->syncers[worker], bytes);
 }
 
-/* Any worker that can write again says so for all: those that can't will say otherwise in their next tick. */
+/* Who fails is counted, so that one worker's success doesn't hide another's failure. */
+static void note_write(struct flusher *flusher, int before, int error)
+{
+	if (error)
+		atomic_store(&flusher->write_error, error);
+	if (!before && error && atomic_fetch_add(&flusher->write_failing, 1) == 0)
+		log_write(LOG_WARNING, "Error writing to the journals: %s. Writes are refused.",
+			  strerror(-error));
+	if (before && !error && atomic_fetch_sub(&flusher->write_failing, 1) == 1)
+		log_write(LOG_NOTICE, "The journals can be written again.");
+}
+
 void flusher_write(struct flusher *flusher, uint32_t worker)
 {
-	int error = segment_write(&flusher->syncers[worker].segment);
-	int before = atomic_load_explicit(&flusher->write_error, memory_order_relaxed);
-	if (error == before)
+	struct syncer *syncer = &flusher->syncers[worker];
+	int before = atomic_load_explicit(&syncer->segment.error, memory_order_relaxed);
+	int error = segment_write(&syncer->segment);
+	if (error != before)
+		note_write(flusher, before, error);
+	if (!flusher_wakes(flusher))
 		return;
-	atomic_store_explicit(&flusher->write_error, error, memory_order_relaxed);
-	if (error)
-		log_write(LOG_WARNING, "Error writing to the journals: %s", strerror(-error));
-	else
-		log_write(LOG_NOTICE, "The journals can be written again");
+	atomic_thread_fence(memory_order_seq_cst);
+	if (has_work(syncer))
+		syncer_ask(syncer, 0);
+}
+
+bool flusher_sync(struct flusher *flusher, uint32_t worker)
+{
+	struct syncer *syncer = &flusher->syncers[worker];
+	if (atomic_load_explicit(&syncer->sync_ns, memory_order_relaxed) > SYNC_HERE_NS ||
+	    pthread_mutex_trylock(&syncer->turn) != 0) {
+		syncer_ask(syncer, load(&journal_of(flusher, worker)->written));
+		return false;
+	}
+	uint64_t before = load(&syncer->durable);
+	sync_written(syncer);
+	bool more = load(&syncer->durable) > before;
+	pthread_mutex_unlock(&syncer->turn);
+	return more;
 }
 
 bool flusher_wakes(const struct flusher *flusher)
@@ -337,5 +532,36 @@ uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 int flusher_trouble(const struct flusher *flusher)
 {
 	int error = atomic_load_explicit(&flusher->sync_error, memory_order_relaxed);
-	return error ? error : atomic_load_explicit(&flusher->write_error, memory_order_relaxed);
+	if (!error && atomic_load_explicit(&flusher->write_failing, memory_order_relaxed))
+		error = atomic_load_explicit(&flusher->write_error, memory_order_relaxed);
+	return error ? error : atomic_load_explicit(&flusher->commit_error, memory_order_relaxed);
+}
+
+/* --- a new generation --- */
+
+/* All of this journal up to the cut is in the snapshot. */
+static void syncer_renew(struct syncer *syncer, uint64_t cut)
+{
+	struct journal *journal = journal_of(syncer->flusher, syncer->worker);
+	uint64_t end = load(&journal->appended);
+	if (load(&journal->cut) >= cut)
+		end = load(&journal->segment_start);
+	pthread_mutex_lock(&syncer->turn);
+	segment_forget(&syncer->segment, cut);
+	if (load(&syncer->durable) < end)
+		atomic_store(&syncer->durable, end);
+	pthread_mutex_unlock(&syncer->turn);
+}
+
+void flusher_renewed(struct flusher *flusher, uint64_t cut)
+{
+	if (!atomic_load(&flusher->sync_error))
+		return;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		syncer_renew(&flusher->syncers[i], cut);
+	if (cut < load(&flusher->doubt_epoch))
+		return;
+	atomic_store(&flusher->sync_error, 0);
+	log_write(LOG_NOTICE, "A new snapshot is complete: the journals begin anew.");
+	wake_workers(flusher);
 }

@@ -15,16 +15,25 @@
  * of some journal, and all it follows on does, too. So recovery needs no epochs to find a state that
  * existed: it takes what is there and follows on what is there. Such epochs are marked "always" in the
  * journals, recovery doesn't cut them, and each journal's syncer just syncs what is written, again and
- * again, while somebody waits (flusher_ask).
+ * again, while somebody waits (flusher_ask). A worker that has nothing else to do syncs its journal itself
+ * (flusher_sync): to hand that over and to be woken takes as long as a good disk takes to sync.
  *
  * flusher_safe() says up to which byte of a journal replies may tell: what is durable with always, what is
  * written otherwise. The policy in force changes between two epochs: first the mark of new epochs, then an
  * epoch is closed, then the rule for replies; so with always no reply ever relies on an epoch without
  * the mark, unless it is committed.
  *
- * A failed write() is tried again by the worker in each tick; a failed sync can't be: the system may have
- * dropped what it could not write, so writes stay refused (flusher_trouble) until the server is started
- * again.
+ * Cuts (shard/freeze.h) are made between two epochs' closing: flusher_lock(). The new generation's segments are
+ * written when all journals have written the old one's, and with always these are synced, too (persist/
+ * segment.h); for that long nobody's writes are told of, which is about a tick.
+ *
+ * Trouble. While anything of this lasts, requests that write are refused (flusher_trouble), and replies that
+ * wait go on waiting; nothing that was told is lost.
+ *  - A failed write(): the worker tries again in each tick, and what it could not write stays first.
+ *  - A failed addition to COMMITS: the flusher tries again, with a new file.
+ *  - A failed sync can't be tried again: the system may have dropped what it could not write, and says so but once.
+ *    What the files hold since the last good sync is in doubt, until a snapshot whose cut came after the
+ *    failure is complete: it has all of that (flusher_renewed). New segments have begun with it.
  *
  * Lost requests: who wants something of a syncer sets `wanted`, fence, looks at `sleeping`; the syncer sets
  * `sleeping` under its mutex, fence, looks at `wanted`. As with mail, one of the two sees the other. Workers
@@ -47,6 +56,8 @@ struct server;
 #define FLUSH_LAZY_S 30
 /* In the order of the words of appendfsync. */
 enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
+/* A disk that takes longer keeps no worker from its clients: syncers sync. */
+#define SYNC_HERE_NS 2000000
 
 /* The thread that syncs one journal. */
 struct syncer {
@@ -54,11 +65,13 @@ struct syncer {
 	struct segment segment;
 	uint32_t worker;
 	pthread_t thread;
+	pthread_mutex_t turn;    /* of who syncs */
 	pthread_mutex_t mutex;   /* guards the conditions only */
-	pthread_cond_t work;     /* wanted > durable, or stop */
+	pthread_cond_t work;     /* something wanted can be made durable, or stop */
 	pthread_cond_t progress; /* durable has grown, or a sync has failed */
 	_Atomic uint64_t wanted; /* bytes of the journal that somebody wants durable */
-	_Atomic uint64_t durable;
+	_Atomic uint64_t durable; /* who has the turn stores */
+	_Atomic uint64_t sync_ns; /* how long the last sync took; the same */
 	_Atomic bool sleeping;
 };
 
@@ -67,13 +80,23 @@ struct flusher {
 	struct syncer *syncers; /* one for each worker; NULL: nothing is journaled */
 	struct commits commits;
 	_Atomic bool always; /* the rule for replies */
+	_Atomic uint64_t turned; /* generations up to this one may be written */
+	/* constant: where the segments are, and what run they belong to */
+	int dir;
+	uint64_t run;
 	_Atomic uint64_t durable_epoch;
 	_Atomic int64_t durable_ms;
-	_Atomic int sync_error;  /* 0 or a negative errno: it stays */
-	_Atomic int write_error; /* of some worker's last write; workers store */
+	/* trouble: 0 or a negative errno each */
+	_Atomic int sync_error;        /* files are in doubt; until flusher_renewed() */
+	_Atomic uint64_t doubt_epoch;  /* since then: stored before sync_error */
+	_Atomic int commit_error;      /* the last addition to COMMITS; the flusher stores */
+	_Atomic int write_error;       /* the last one of any worker; counts while some are failing */
+	_Atomic uint32_t write_failing; /* workers whose last write failed */
 	pthread_t thread;
-	pthread_mutex_t mutex; /* guards the condition only */
+	pthread_mutex_t epochs; /* whoever advances epochs.now */
+	pthread_mutex_t mutex;  /* guards the condition only */
 	pthread_cond_t changed;
+	_Atomic bool asked; /* to close an epoch now */
 	_Atomic bool stop;         /* the flusher */
 	_Atomic bool stop_syncers; /* after it */
 	/* the flusher's */
@@ -90,11 +113,44 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 /* Commits all that was written, ends. Does nothing when it wasn't started. */
 void flusher_stop(struct flusher *flusher);
 
+/* --- cuts: the snapshotter --- */
+
+/* Nothing is journaled: the other functions are not to be called. Any thread. */
+static inline bool flusher_off(const struct flusher *flusher)
+{
+	return !flusher->syncers;
+}
+
+/* Until unlocked no epoch is closed. */
+void flusher_lock(struct flusher *flusher);
+void flusher_unlock(struct flusher *flusher);
+
+/* Makes the segments of a generation to come, and removes them again. Locked. 0 or a negative errno. */
+int flusher_make_segments(struct flusher *flusher, uint64_t cut);
+void flusher_drop_segments(struct flusher *flusher, uint64_t cut);
+
+/*
+ * All journals write the generation of now: before that there may be no other cut. To be asked again until it is
+ * so; where they can't be written that takes until they can.
+ */
+bool flusher_settled(struct flusher *flusher);
+/*
+ * ... and all that was journaled up to the cut has been synced, or is in doubt anyway (flusher_renewed). The
+ * same.
+ */
+bool flusher_committed(struct flusher *flusher, uint64_t cut);
+
 /* Somebody waits until so much of a worker's journal is safe. Any thread. */
 void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes);
 
 /* Writes what the worker has journaled. The worker, at the end of its tick. */
 void flusher_write(struct flusher *flusher, uint32_t worker);
+
+/*
+ * Makes durable what the worker has written, now, if that is quick; otherwise asks the syncer. True: more is
+ * durable. With appendfsync always. The worker, when it has nothing else to do.
+ */
+bool flusher_sync(struct flusher *flusher, uint32_t worker);
 
 /* Whether workers are woken when more is safe; otherwise they look for themselves. Any thread. */
 bool flusher_wakes(const struct flusher *flusher);
@@ -104,5 +160,11 @@ uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker);
 
 /* Why writes are refused: a negative errno, or 0. Any thread. */
 int flusher_trouble(const struct flusher *flusher);
+
+/*
+ * A snapshot with this cut is complete, and the manifest begins with it. The thread that makes snapshots, before
+ * another cut.
+ */
+void flusher_renewed(struct flusher *flusher, uint64_t cut);
 
 #endif

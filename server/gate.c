@@ -63,12 +63,25 @@ static void need_take(struct worker *worker, uint64_t *need)
 	worker->shard->journal.saw_any = false;
 }
 
+/* Of the others; the worker's own journal is for gate_before_sleep(). */
 static void ask_for(struct worker *worker, const uint64_t *need)
 {
 	struct flusher *flusher = &worker->server->flusher;
 	for (uint32_t i = 0; i < worker->server->worker_count; i++)
-		if (need[i] > flusher_safe(flusher, i))
+		if (i != worker->id && need[i] > flusher_safe(flusher, i))
 			flusher_ask(flusher, i, need[i]);
+}
+
+bool gate_before_sleep(struct worker *worker, bool idle)
+{
+	struct flusher *flusher = &worker->server->flusher;
+	uint64_t need = worker->gate.first.need[worker->id];
+	if (!flusher_wakes(flusher) || need <= flusher_safe(flusher, worker->id))
+		return false;
+	if (idle)
+		return flusher_sync(flusher, worker->id);
+	flusher_ask(flusher, worker->id, need);
+	return false;
 }
 
 bool gate_pass(struct worker *worker)

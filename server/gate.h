@@ -45,6 +45,12 @@ bool gate_pass(struct worker *worker);
 /* Puts whom the gate lets go back on the flush list. Before the tick's flushing. */
 void gate_open(struct worker *worker);
 
+/*
+ * The end of an iteration of the loop while somebody waits with appendfsync always: sees to it that what they need
+ * of the worker's own journal gets synced, here and now if the worker is idle. True: look again who may go.
+ */
+bool gate_before_sleep(struct worker *worker, bool idle);
+
 /* Somebody waits. */
 static inline bool gate_waits(const struct gate *gate)
 {

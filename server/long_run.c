@@ -27,9 +27,8 @@ struct long_run {
 	uint64_t slice_end;      /* clock_cycles() */
 	bool failed;             /* it has replied an error */
 	struct ready_list ready; /* keys that it has made ready; EXEC has its own */
-	struct effects own_effects;
-	struct effects
-		*effects; /* of the unit of work, while others run; EXEC's are with its own */
+	struct unit_put_by own_unit;
+	struct unit_put_by *unit; /* of work, while others run; EXEC has its own */
 	bool *stored;     /* EXEC's, or NULL: */
 	uint32_t slot_count;
 	struct slot **slots; /* behind this */
@@ -106,9 +105,9 @@ static bool resume(struct long_run *run)
 	run->slice_end = start + (uint64_t)(LONG_SLICE_US / worker->server->clock.us_per_cycle);
 	run->turn.steps = TURN_STEPS;
 	worker->shard->turn = &run->turn;
-	effects_take_back(&worker->shard->journal, run->effects);
+	unit_take_back(worker->shard, run->unit);
 	bool done = fiber_resume(run->fiber);
-	effects_put_by(&worker->shard->journal, run->effects);
+	unit_put_by(worker->shard, run->unit);
 	worker->shard->turn = NULL;
 	run->job.op->cycles += clock_cycles() - start;
 	return done;
@@ -144,7 +143,7 @@ static void long_run_free(struct job *job)
 	struct long_run *run = (struct long_run *)job;
 
 	if (!run->stored)
-		effects_take_back(&run->worker->shard->journal, run->effects);
+		unit_take_back(run->worker->shard, run->unit);
 	if (run->ready.first)
 		run->ctx.stored |= blocked_serve(&run->ready, run->worker->shard, run->slots,
 						 run->slot_count, run->ctx.clock);
@@ -187,7 +186,7 @@ static struct long_run *long_run_new(struct worker *worker, struct op *op, const
 				.free = long_run_free};
 	run->turn = (struct turn){.over = turn_over};
 	run->worker = worker;
-	run->effects = &run->own_effects;
+	run->unit = &run->own_unit;
 	run->slot_count = slot_count;
 	run->slots = (struct slot **)(run->keys + ctx->key_count);
 	worker->long_runs++;
@@ -208,17 +207,18 @@ bool long_run_begin(struct worker *worker, struct op *op, const struct ctx *ctx,
 	run->ctx.quiet = op->request.cmd->flags & CMD_READONLY;
 	for (uint32_t i = 0; run->ctx.quiet && i < count; i++)
 		slot_quiet(slots[i]);
+	unit_put_by(worker->shard, run->unit);
 	return true;
 }
 
 bool long_run_begin_within(struct worker *worker, struct op *op, const struct ctx *ctx,
-			   struct effects *effects, bool *stored)
+			   struct unit_put_by *unit, bool *stored)
 {
 	struct long_run *run = long_run_new(worker, op, ctx, 0);
 
 	if (!run)
 		return false;
-	run->effects = effects;
+	run->unit = unit;
 	run->stored = stored;
 	return true;
 }

@@ -18,6 +18,7 @@
 #define SERVER_LONG_RUN_H
 
 #include "server/worker.h"
+#include "shard/hold.h"
 
 /* What one of them may do in a tick. */
 #define LONG_SLICE_US 500
@@ -36,11 +37,10 @@ bool long_run_begin(struct worker *worker, struct op *op, const struct ctx *ctx,
 
 /*
  * The same within EXEC, which holds its slots: *stored is set when it has stored something. EXEC puts its
- * effects by in *effects before the first turn, and takes them back when it goes on; those of
- * the run are added.
+ * unit of work by in *unit before the first turn, and takes it back when it goes on; what the run has done is in it.
  */
 bool long_run_begin_within(struct worker *worker, struct op *op, const struct ctx *ctx,
-			   struct effects *effects, bool *stored);
+			   struct unit_put_by *unit, bool *stored);
 
 /* Whether there is room for another one. */
 static inline bool long_run_room(const struct worker *worker)

@@ -453,7 +453,7 @@ static bool exec_go_on(struct conn *conn)
 		multi->at = queued->next;
 		if (!exec_one(conn, queued)) {
 			multi->spent += clock_cycles() - multi->started;
-			effects_put_by(&worker->shard->journal, &multi->effects);
+			unit_put_by(worker->shard, &multi->unit);
 			return false;
 		}
 	}
@@ -466,7 +466,7 @@ void multi_answered(struct conn *conn)
 	struct worker *worker = conn->worker;
 	conn_take_answer(conn);
 	conn->multi->started = worker->cycles = clock_cycles();
-	effects_take_back(&worker->shard->journal, &conn->multi->effects);
+	unit_take_back(worker->shard, &conn->multi->unit);
 	if (!exec_go_on(conn))
 		return;
 	serve_account(worker, &command_table[CMD_exec], &conn->out, conn->out.errors);

@@ -25,6 +25,7 @@
 #define SERVER_MULTI_H
 
 #include "server/conn.h"
+#include "shard/hold.h"
 #include "shard/watch.h"
 
 /* One request of a transaction, with a copy of its arguments behind it. */
@@ -44,7 +45,7 @@ struct multi {
 	uint32_t count;
 	uint32_t key_count; /* of all commands */
 	uint32_t flags;     /* enum command_flag: those that any of the commands has */
-	struct effects effects; /* of the commands done, while one waits for its answer */
+	struct unit_put_by unit; /* while a command waits for its answer */
 	size_t args_bytes;  /* of the arguments alone, as CLIENT LIST counts them */
 	size_t bytes;       /* of all that is held for the queue */
 	bool broken;        /* a request was refused: EXEC will not run */

@@ -24,19 +24,12 @@ struct loading {
 	uint64_t epoch_last; /* of all */
 };
 
-static void segment_name_of(const struct stretch *stretch, uint32_t worker,
-			    char name[SEGMENT_NAME_MAX])
-{
-	struct segment_id id = {stretch->run, stretch->cut, worker};
-	segment_name(&id, name);
-}
-
-static bool map_all(struct loading *loading, const struct stretch *stretch)
+static bool map_all(struct loading *loading, const struct manifest_item *stretch)
 {
 	int dir = loading->persistence->dir;
-	for (uint32_t i = 0; i < stretch->workers; i++) {
-		char name[SEGMENT_NAME_MAX];
-		segment_name_of(stretch, i, name);
+	for (uint32_t i = 0; i < stretch->files; i++) {
+		char name[MANIFEST_FILE_MAX];
+		manifest_file(stretch, i, name);
 		int error = io_map(dir, name, &loading->maps[i]);
 		if (error) {
 			log_write(LOG_WARNING, "Can't read the journal %s: %s", name, strerror(-error));
@@ -64,11 +57,11 @@ static const char *const end_words[] = {
 };
 
 /* What came of one journal: cuts off what isn't good. False: damage. */
-static bool settle(struct loading *loading, const struct stretch *stretch, uint32_t worker)
+static bool settle(struct loading *loading, const struct manifest_item *stretch, uint32_t worker)
 {
 	const struct merge_source *source = &loading->sources[worker];
-	char name[SEGMENT_NAME_MAX];
-	segment_name_of(stretch, worker, name);
+	char name[MANIFEST_FILE_MAX];
+	manifest_file(stretch, worker, name);
 	if (source->epoch_last > loading->epoch_last)
 		loading->epoch_last = source->epoch_last;
 	if (source->end == MERGE_WHOLE)
@@ -86,19 +79,19 @@ static bool settle(struct loading *loading, const struct stretch *stretch, uint3
 	return !error;
 }
 
-static bool load_stretch(struct loading *loading, const struct stretch *stretch)
+static bool load_stretch(struct loading *loading, const struct manifest_item *stretch)
 {
 	uint64_t limit = stretch->open ? loading->epoch_limit : EPOCH_NO_LIMIT;
 	if (!map_all(loading, stretch))
 		return false;
-	bool good = merge(loading->sources, stretch->workers, limit, take, loading);
+	bool good = merge(loading->sources, stretch->files, limit, take, loading);
 	good &= replay_drain(loading->replay);
 	if (!good)
 		log_write(LOG_WARNING, "A record of the journals could not be done again: %s",
 			  replay_error(loading->replay));
-	for (uint32_t i = 0; i < stretch->workers && good; i++)
+	for (uint32_t i = 0; i < stretch->files && good; i++)
 		good = settle(loading, stretch, i);
-	for (uint32_t i = 0; i < stretch->workers; i++)
+	for (uint32_t i = 0; i < stretch->files; i++)
 		io_unmap(&loading->maps[i]);
 	return good;
 }
@@ -125,7 +118,7 @@ static bool load_all(struct persistence *persistence, uint64_t *epoch)
 		replay_begin(server->ks, server->worker_count, clock_now(&server->clock));
 	bool good = true;
 	for (uint32_t i = 0; i < manifest->count && good; i++)
-		good = load_stretch(loading, &manifest->stretches[i]);
+		good = load_stretch(loading, &manifest->items[i]);
 	replay_end(loading->replay);
 	*epoch = loading->epoch_last;
 	mem_free(loading, sizeof(*loading));
@@ -134,22 +127,18 @@ static bool load_all(struct persistence *persistence, uint64_t *epoch)
 
 /* --- a new run --- */
 
-static uint64_t last_run(const struct manifest *manifest)
-{
-	uint64_t run = 0;
-	for (uint32_t i = 0; i < manifest->count; i++)
-		if (manifest->stretches[i].run > run)
-			run = manifest->stretches[i].run;
-	return run;
-}
-
 /* Old stretches are whole now; this run's is added. */
 static int write_manifest(struct persistence *persistence, uint64_t run)
 {
 	struct manifest *manifest = &persistence->manifest;
-	struct stretch stretch = {run, 0, persistence->server->worker_count, true};
+	struct manifest_item stretch = {
+		.kind = MANIFEST_STRETCH,
+		.run = run,
+		.files = persistence->server->worker_count,
+		.open = true,
+	};
 	for (uint32_t i = 0; i < manifest->count; i++)
-		manifest->stretches[i].open = false;
+		manifest->items[i].open = false;
 	manifest_add(manifest, &stretch);
 	manifest_boot(manifest->boot);
 	return manifest_write(persistence->dir, manifest);
@@ -170,7 +159,7 @@ static int make_segments(struct persistence *persistence, uint64_t run)
 static bool begin_run(struct persistence *persistence, uint64_t epoch)
 {
 	struct server *server = persistence->server;
-	uint64_t run = last_run(&persistence->manifest) + 1;
+	uint64_t run = manifest_last_run(&persistence->manifest) + 1;
 	struct commits commits;
 	struct commit first = {epoch, clock_now(&server->clock)};
 	int error = make_segments(persistence, run);

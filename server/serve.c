@@ -369,7 +369,7 @@ static bool long_in_place(struct pending *p, struct ctx *ctx, bool *stored)
 	struct worker *worker = p->conn->worker;
 	*stored |= ctx->stored; /* what had expired */
 	struct op *op = detach(p);
-	if (long_run_begin_within(worker, op, ctx, &op->conn->multi->effects, stored)) {
+	if (long_run_begin_within(worker, op, ctx, &op->conn->multi->unit, stored)) {
 		begin_op_time(worker, op);
 		return true;
 	}
@@ -506,6 +506,14 @@ static void warn_of_http(struct server *server, const struct conn *conn)
 			 "Possible security attack: a client speaks HTTP. Closing such connections.");
 }
 
+/* What is refused while the disk gives trouble: writes, and PING, for it asks whether all is well. */
+static bool needs_disk(const struct conn *conn, const struct command *cmd)
+{
+	if (cmd->id == CMD_exec && conn->multi)
+		return conn->multi->flags & CMD_WRITE;
+	return (cmd->flags & CMD_WRITE) || cmd->id == CMD_ping;
+}
+
 /* What is wrong with the request, if anything: replies the error. */
 static bool refused(struct worker *worker, struct conn *conn, const struct request *request,
 		    struct reply *reply)
@@ -529,7 +537,7 @@ static bool refused(struct worker *worker, struct conn *conn, const struct reque
 		reply_error(reply, "NOAUTH Authentication required.");
 	else if (conn->multi && (cmd->flags & CMD_NO_MULTI))
 		reply_error(reply, "ERR Command not allowed inside a transaction");
-	else if ((cmd->flags & CMD_WRITE) && flusher_trouble(&worker->server->flusher))
+	else if (needs_disk(conn, cmd) && flusher_trouble(&worker->server->flusher))
 		reply_errorf(reply, "MISCONF Errors writing to the AOF file: %s",
 			     strerror(-flusher_trouble(&worker->server->flusher)));
 	else if (!(cmd->flags & CMD_LOADING) && persistence_loading(&worker->server->persistence))

@@ -1,6 +1,7 @@
 /* The server's life (server.h). */
 #include "server/server.h"
 
+#include "persist/fault.h"
 #include "proto/mem.h"
 #include "server/log.h"
 
@@ -173,9 +174,22 @@ static void say_ready(struct server *server)
 		  file ? file : "none");
 }
 
+/* What the start does with files can be made to fail, too, where DEBUG is enabled. */
+static void inject_faults(const struct config *config)
+{
+	const char *rule = getenv(FAULT_VARIABLE);
+	if (!rule || config_int(&config->enable_debug_command) == PROTECTED_NO)
+		return;
+	if (fault_set_text(rule))
+		log_write(LOG_WARNING, "Calls on files will fail: " FAULT_VARIABLE "=%s", rule);
+	else
+		log_write(LOG_WARNING, FAULT_VARIABLE " is not a rule: %s", rule);
+}
+
 int server_run(struct server *server)
 {
 	struct hash_seed seed;
+	inject_faults(&server->config);
 	clock_init(&server->clock);
 	random_bytes(&seed, sizeof(seed));
 	make_run_id(server);

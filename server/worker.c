@@ -69,7 +69,10 @@ static void flush_replies(struct worker *worker)
 static void write_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
-	if (!journal->on || journal->len == 0)
+	if (!journal->on)
+		return;
+	journal_follow(worker->shard);
+	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
 		return;
 	flusher_write(&worker->server->flusher, worker->id);
 	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |
@@ -102,6 +105,7 @@ static bool background_step(struct worker *worker)
 	struct keyspace *ks = worker->server->ks;
 	struct retire *retire = &worker->shard->retire;
 	bool more = retire_collect(retire, &ks->grace, COLLECT_STEP);
+	more |= retire_release_kept(retire, &ks->freeze);
 	if (worker->sweep_slices > 0 && retire_waiting_bytes(retire) < RETIRED_BYTES_MAX / 2 &&
 	    !persistence_loading(&worker->server->persistence)) {
 		if (!sweep_slice(worker->shard, worker->now))
@@ -325,13 +329,17 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	if (worker_done(worker))
 		uv_stop(&worker->loop);
 	/* who holds the slot, or writes what is waited for, may be waiting for this core */
-	bool gated = gate_waits(&worker->gate) && !flusher_wakes(&worker->server->flusher);
+	bool gated = gate_waits(&worker->gate) && !flusher_wakes(&worker->server->flusher) &&
+		     !flusher_trouble(&worker->server->flusher);
 	bool patient = worker->unwatching || blocked_busy(worker) || gated;
 	if (worker->ready_later.first || patient)
 		sched_yield();
 	blocked_arm(worker);
 	bool work = worker->busy || patient || worker->ready.first || worker->ready_later.first ||
-		    worker->flush_first || worker->cron_due || !mailbox_sleep(&worker->mailbox);
+		    worker->flush_first || worker->cron_due;
+	if (gate_waits(&worker->gate))
+		work |= gate_before_sleep(worker, !work);
+	work = work || !mailbox_sleep(&worker->mailbox);
 	if (work) {
 		mailbox_awake(&worker->mailbox);
 		uv_idle_start(&worker->idle, worker_on_idle);

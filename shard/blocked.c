@@ -283,7 +283,7 @@ static bool hold_also(struct serving *serving, struct slot *slot)
 {
 	if (is_held(serving, slot))
 		return true;
-	if (serving->also_count == BLOCKED_ALSO_MAX || !slots_try_hold(serving->shard, &slot, 1))
+	if (serving->also_count == BLOCKED_ALSO_MAX || !slots_try_hold_also(serving->shard, slot))
 		return false;
 	serving->also[serving->also_count++] = slot;
 	return true;
@@ -442,6 +442,7 @@ static bool retry_slot(struct shard *shard, struct slot *slot, const _Atomic int
 	struct ready_list ready = {0};
 	if (!slot_try_hold(slot))
 		return false;
+	freeze_unit_begin(shard, &slot, 1);
 	const struct blocked_index *index = slot_blocked(slot);
 	for (uint32_t i = 0; index && i < index->size; i++)
 		for (struct blocked_queue *queue = index->chains[i]; queue; queue = queue->next)

@@ -47,6 +47,7 @@ static void flush_database(struct ctx *ctx, uint32_t db)
 		struct table *table = slot_table(slot, db);
 		if (slot_watchers(slot))
 			watch_replace(slot, db, NULL, ctx->now);
+		freeze_table(ctx->shard, slot, db);
 		if (table)
 			retire_table(&ctx->shard->retire, table_take(table));
 	}
@@ -114,6 +115,8 @@ static void slot_swap(struct ctx *ctx, struct slot *slot, uint32_t a, uint32_t b
 		return; /* both are empty */
 	struct table *table_a = slot_table_make(ctx->ks, slot, a);
 	struct table *table_b = slot_table_make(ctx->ks, slot, b);
+	freeze_table(ctx->shard, slot, a);
+	freeze_table(ctx->shard, slot, b);
 	if (slot_watchers(slot)) {
 		watch_replace(slot, a, table_b, ctx->now);
 		watch_replace(slot, b, table_a, ctx->now);

@@ -2,7 +2,8 @@
  * Keys as such: whether they are there, of what type, under which name, in which database.
  *
  * An entry stands in one table only, so what moves gets a new entry: its blob is shared, its structure
- * passes on to it, and the old entry goes without them (ctx_remove_shallow).
+ * passes on to it, and the old entry goes without them (ctx_remove_shallow). Only while a snapshot is going on a
+ * structure may not get to another slot, and is copied (freeze.h).
  */
 #include "shard/handlers.h"
 #include "shard/value.h"
@@ -53,6 +54,32 @@ void cmd_type(struct ctx *ctx)
 
 /* --- rename, move, copy --- */
 
+/* A structure that goes to another slot, while a snapshot has yet to read one of the two. */
+static bool must_copy(const struct ctx *ctx, const struct entry *e)
+{
+	return ctx->shard->retire.unit.cut != EPOCH_NONE && e->flags & ENTRY_STRUCTURE &&
+	       ctx->keys[0].slot != ctx->keys[1].slot;
+}
+
+/* False: it is to be run again as long work. */
+static bool rename_entry(struct ctx *ctx, const struct entry *e)
+{
+	struct slice name = ctx->keys[1].name;
+	struct entry *moved;
+	if (must_copy(ctx, e)) {
+		if (!ctx_long(ctx, value_elements(e)))
+			return false;
+		moved = entry_copy(e, name, ctx->shard);
+		ctx_remove(ctx, 0);
+	} else {
+		moved = entry_with_key(e, name, entry_expire(e));
+		ctx_remove_shallow(ctx, 0);
+	}
+	ctx_put(ctx, 1, moved);
+	ctx->dirty++;
+	return true;
+}
+
 static void rename_key(struct ctx *ctx, bool only_new)
 {
 	const struct entry *e = ctx_peek(ctx, 0, true);
@@ -65,12 +92,8 @@ static void rename_key(struct ctx *ctx, bool only_new)
 		reply_int(ctx->reply, 0);
 		return;
 	}
-	if (!same) {
-		struct entry *moved = entry_with_key(e, ctx->keys[1].name, entry_expire(e));
-		ctx_remove_shallow(ctx, 0);
-		ctx_put(ctx, 1, moved);
-		ctx->dirty++;
-	}
+	if (!same && !rename_entry(ctx, e))
+		return;
 	if (only_new)
 		reply_int(ctx->reply, 1);
 	else

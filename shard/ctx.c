@@ -55,6 +55,7 @@ static void drop_entry(struct ctx *ctx, const struct key *key, uint32_t db, stru
 		       bool expired)
 {
 	store_under(ctx, key, db, expired);
+	freeze_table(ctx->shard, key->slot, db);
 	struct entry *e =
 		table_remove(table, &ctx->ks->seed, key->hash, key->name, &ctx->shard->retire);
 	assert(e);
@@ -110,7 +111,7 @@ static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t 
 		if (ctx->shard->journal.on)
 			effect_remove(&ctx->shard->journal, db, key->name);
 		drop_entry(ctx, key, db, table, true);
-		retire_entry(&ctx->shard->retire, e);
+		freeze_retire_entry(ctx->shard, key->slot, db, key->hash, e);
 		stat_add(&ctx->shard->stats.expired, 1);
 	}
 	return NULL;
@@ -268,6 +269,7 @@ static struct entry *replace_entry(struct ctx *ctx, uint32_t k, uint32_t db, str
 {
 	const struct key *key = &ctx->keys[k];
 	struct table *table = slot_table_make(ctx->ks, key->slot, db);
+	freeze_table(ctx->shard, key->slot, db);
 	struct entry *old = table_put(table, &ctx->ks->seed, key->hash, e, &ctx->shard->retire);
 	count_entry(ctx, db, e, 1);
 	if (old)
@@ -294,11 +296,18 @@ void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due)
 	slot_note_due(key->slot, due);
 }
 
+/* What was under key k and isn't any more. */
+static void retire_old(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *old)
+{
+	const struct key *key = &ctx->keys[k];
+	freeze_retire_entry(ctx->shard, key->slot, db, key->hash, old);
+}
+
 void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
 	struct entry *old = put_entry(ctx, k, db, e);
 	if (old)
-		retire_entry(&ctx->shard->retire, old);
+		retire_old(ctx, k, db, old);
 }
 
 void ctx_put(struct ctx *ctx, uint32_t k, struct entry *e)
@@ -318,7 +327,10 @@ void ctx_put_form(struct ctx *ctx, uint32_t k, struct entry *e, bool shallow)
 	ctx_store(ctx);
 	struct entry *old = replace_entry(ctx, k, ctx->db, e);
 	assert(old);
-	(shallow ? retire_entry_shallow : retire_entry)(&ctx->shard->retire, old);
+	if (shallow)
+		retire_entry_shallow(&ctx->shard->retire, old);
+	else
+		retire_old(ctx, k, ctx->db, old);
 }
 
 /* Takes the live entry out; NULL: there is none. */
@@ -338,7 +350,7 @@ bool ctx_remove(struct ctx *ctx, uint32_t k)
 {
 	struct entry *e = take_entry(ctx, k);
 	if (e)
-		retire_entry(&ctx->shard->retire, e);
+		retire_old(ctx, k, ctx->db, e);
 	return e;
 }
 

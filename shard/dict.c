@@ -24,6 +24,8 @@ struct dict *dict_new(void)
 	atomic_init(&dict->table.root, 0);
 	atomic_init(&dict->expire_earliest, EXPIRE_NEVER);
 	dict->sweep_from = 0;
+	atomic_init(&dict->cut, EPOCH_NONE);
+	atomic_init(&dict->root_at_cut, 0);
 	return dict;
 }
 
@@ -258,6 +260,24 @@ struct entry *dict_element_new(struct slice key, struct slice value, int64_t exp
 	});
 }
 
+void dict_open_slow(struct dict *dict, uint64_t cut)
+{
+	if (atomic_load_explicit(&dict->cut, memory_order_relaxed) == cut)
+		return;
+	uint64_t root = atomic_load_explicit(&dict->table.root, memory_order_relaxed);
+	atomic_store_explicit(&dict->root_at_cut, root, memory_order_release);
+	atomic_store_explicit(&dict->cut, cut, memory_order_release);
+}
+
+uint64_t dict_root_at(const struct dict *dict, uint64_t cut)
+{
+	uint64_t root = atomic_load_explicit(&dict->table.root, memory_order_acquire);
+
+	if (atomic_load_explicit(&dict->cut, memory_order_acquire) == cut)
+		root = atomic_load_explicit(&dict->root_at_cut, memory_order_relaxed);
+	return root;
+}
+
 static void note_expire(struct dict *dict, int64_t expire)
 {
 	if (expire < dict_expire_earliest(dict))
@@ -266,21 +286,23 @@ static void note_expire(struct dict *dict, int64_t expire)
 
 bool dict_put(struct dict *dict, struct shard *shard, uint64_t hash, struct entry *element)
 {
+	dict_open(dict, &shard->retire);
 	struct entry *old =
 		table_put(&dict->table, &shard->ks->seed, hash, element, &shard->retire);
 
 	note_expire(dict, entry_expire(element));
 	if (old)
-		retire_entry(&shard->retire, old);
+		dict_retire(dict, &shard->retire, hash, old);
 	return !old;
 }
 
 bool dict_remove(struct dict *dict, struct shard *shard, uint64_t hash, struct slice key)
 {
+	dict_open(dict, &shard->retire);
 	struct entry *e = table_remove(&dict->table, &shard->ks->seed, hash, key, &shard->retire);
 
 	if (e)
-		retire_entry(&shard->retire, e);
+		dict_retire(dict, &shard->retire, hash, e);
 	return e;
 }
 

@@ -13,6 +13,9 @@
  * and so does the dict with its entry. `expire_earliest` and the count are relaxed: like all that a
  * reader finds, they stand only when the slot's seq is the same afterwards (keyspace.h).
  *
+ * Snapshots (freeze.h): before a unit after the cut changes the table the first time, what its root was is
+ * noted here. So a snapshotter finds all elements of the cut behind dict_root_at(), whoever changes the dict.
+ *
  * All elements are hashed with the keyspace's seed: dict_hash(). Expired ones are found and counted
  * like others until they are swept.
  */
@@ -25,6 +28,8 @@ struct dict {
 	struct table table;
 	_Atomic int64_t expire_earliest; /* no element expires before this (unix ms) */
 	uint32_t sweep_from;             /* where the next sweep goes on; holder only */
+	_Atomic uint64_t cut;            /* the last one since which it was changed; 0: none */
+	_Atomic uint64_t root_at_cut;    /* what the table's root was then; stored before `cut` */
 };
 
 struct dict *dict_new(void);
@@ -62,6 +67,9 @@ static inline int64_t dict_expire_earliest(const struct dict *dict)
 	return atomic_load_explicit(&dict->expire_earliest, memory_order_relaxed);
 }
 
+/* The table's root word at the cut. By the snapshotter, while the dict's slot isn't passed. */
+uint64_t dict_root_at(const struct dict *dict, uint64_t cut);
+
 /* Some element that has not expired, about evenly chosen; NULL when there is none. */
 struct entry *dict_random(const struct dict *dict, struct shard *shard, int64_t now);
 /* Visits so many of those, each time any of them, while visit returns true. */
@@ -86,6 +94,23 @@ void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int
 		 void (*visit)(void *arg, struct entry *e), void *arg);
 
 /* --- the holder --- */
+
+/* Before each change of the table, whose old nodes go to `r`. (dict_put() and dict_remove() see to it.) */
+void dict_open_slow(struct dict *dict, uint64_t cut);
+
+static inline void dict_open(struct dict *dict, const struct retire *r)
+{
+	if (__builtin_expect(r->unit.cut != EPOCH_NONE, 0))
+		dict_open_slow(dict, r->unit.cut);
+}
+
+/* Retires an element that was taken out: keeps it if a snapshot sees it. */
+static inline void dict_retire(struct dict *dict, struct retire *r, uint64_t hash,
+			       struct entry *element)
+{
+	retire_entry_seen_in(r, element,
+			     atomic_load_explicit(&dict->root_at_cut, memory_order_relaxed), hash);
+}
 
 /* An element to be put. `value` may be empty. */
 struct entry *dict_element_new(struct slice key, struct slice value, int64_t expire);

@@ -45,6 +45,14 @@ void freeze_unit_end(struct shard *shard)
 	shard->retire.unit = (struct unit){0};
 }
 
+void freeze_unit_go_on(struct shard *shard, const struct unit *unit)
+{
+	const struct freeze *freeze = &shard->ks->freeze;
+	shard->retire.unit = *unit;
+	if (atomic_load_explicit(&freeze->cut, memory_order_acquire) != unit->cut)
+		shard->retire.unit.cut = EPOCH_NONE;
+}
+
 bool freeze_unit_extend(struct shard *shard, struct slot *slot)
 {
 	struct keyspace *ks = shard->ks;
@@ -100,12 +108,23 @@ static uint64_t note_load(const struct freeze *freeze, const struct slot *slot, 
 
 uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_t db)
 {
-	uint64_t note = note_load(&ks->freeze, slot, db);
-	if (note)
-		return note & ~FREEZE_NOTED;
 	uint64_t root = root_load(slot, db);
-	note = note_load(&ks->freeze, slot, db);
+	uint64_t note = note_load(&ks->freeze, slot, db);
 	return note ? note & ~FREEZE_NOTED : root;
+}
+
+/* (Without a note the snapshot has just ended.) */
+void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint32_t db, uint64_t hash,
+			 struct entry *e)
+{
+	struct retire *retire = &shard->retire;
+	uint64_t note = 0;
+	if (retire->unit.cut != EPOCH_NONE)
+		note = note_load(&shard->ks->freeze, slot, db);
+	if (note)
+		retire_entry_seen_in(retire, e, note & ~FREEZE_NOTED, hash);
+	else
+		retire_entry(retire, e);
 }
 
 /* --- the snapshotter --- */

@@ -19,10 +19,9 @@
  *  - a slot's table in a database: in roots[db][slot], by freeze_table();
  *  - a structure that hangs off an entry (dict, list, rope): in the structure itself (`at_cut`, with the
  *    number of the cut), stored before anything of it is changed.
- * So the snapshotter takes what was noted, or else what stands there: it loads the note, the root, and
- * the note again (acquire); where there still is none, the root it has loaded is the one of the cut, and whoever
- * changes it from then on leaves its nodes alone.
- * A unit that has paused since before the end of its snapshot (a long run) notes nothing any more.
+ * So the snapshotter takes what was noted, or else what stands there: it loads the root, then the note (acquire);
+ * where there is none, the root it has loaded is the one of the cut, and whoever changes it from then on leaves
+ * its nodes alone.
  *
  * What is kept. What a unit after the cut retires may be what the snapshot still has to read. So it isn't given to
  * the grace periods but kept until the snapshotter has passed the last of the unit's slots (retire.h).
@@ -58,6 +57,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct entry;
 struct keyspace;
 struct retire;
 struct shard;
@@ -103,10 +103,12 @@ static inline bool unit_frozen(const struct unit *unit, uint64_t born)
 /*
  * Begins a unit that holds these slots (rising; NULL: all): shard->retire.unit. By slots_try_hold() and whoever
  * else holds. Ends with its slots' release: freeze_unit_end(), so that what is retired without a unit isn't kept.
- * Who lets other units run before the end (long runs, EXEC that waits) puts the struct by meanwhile.
+ * Who lets other units run before the end (long runs, EXEC that waits) puts the struct by meanwhile, and lets
+ * it go on then: when its snapshot is over, nothing is frozen for it any more (a newer one waits for it).
  */
 void freeze_unit_begin(struct shard *shard, struct slot *const *slots, uint32_t count);
 void freeze_unit_end(struct shard *shard);
+void freeze_unit_go_on(struct shard *shard, const struct unit *unit);
 
 /*
  * The unit has taken one more slot. False: a cut has come since the unit began, so the slot may be on
@@ -116,6 +118,10 @@ bool freeze_unit_extend(struct shard *shard, struct slot *slot);
 
 /* Before a unit with a cut changes a slot's table in that database: freeze_table() in keyspace.h. */
 void freeze_table_slow(struct shard *shard, struct slot *slot, uint32_t db);
+
+/* Retires an entry that a unit has taken out of a slot's table: keeps it if the snapshot sees it there. */
+void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint32_t db, uint64_t hash,
+			 struct entry *e);
 
 /* --- the snapshotter --- */
 

@@ -48,6 +48,35 @@ bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t cou
 	return true;
 }
 
+bool slots_try_hold_also(struct shard *shard, struct slot *slot)
+{
+	if (!slot_try_hold(slot) && !hold_patiently(slot, hold_spins(shard))) {
+		shard->hurried = true;
+		return false;
+	}
+	if (!freeze_unit_extend(shard, slot)) {
+		slot_release(slot, false);
+		return false;
+	}
+	if (shard->journal.on)
+		note_looks(shard, &slot, 1);
+	return true;
+}
+
+void unit_put_by(struct shard *shard, struct unit_put_by *unit)
+{
+	effects_put_by(&shard->journal, &unit->effects);
+	unit->unit = shard->retire.unit;
+	freeze_unit_end(shard);
+}
+
+void unit_take_back(struct shard *shard, struct unit_put_by *unit)
+{
+	effects_take_back(&shard->journal, &unit->effects);
+	freeze_unit_go_on(shard, &unit->unit);
+	unit->unit = (struct unit){0};
+}
+
 bool slots_note(struct shard *shard, struct slot *const *slots, uint32_t count, uint32_t *seqs)
 {
 	for (uint32_t i = 0; i < count; i++) {

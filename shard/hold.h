@@ -38,6 +38,12 @@ static inline int hold_spins(const struct shard *shard)
 bool slots_try_hold(struct shard *shard, struct slot *const *slots, uint32_t count);
 
 /*
+ * A unit of work takes one more slot, wherever it stands in the order: tries, and doesn't wait. False when it
+ * is held, or can't be one of the unit's any more (freeze_unit_extend).
+ */
+bool slots_try_hold_also(struct shard *shard, struct slot *slot);
+
+/*
  * A reader's look at several slots: notes their seqs (`seqs` has room for them); false when one is held.
  * If all are unchanged after it has read, all of it was true at one moment between the two.
  */
@@ -50,5 +56,16 @@ bool slots_unchanged(struct slot *const *slots, uint32_t count, const uint32_t *
  */
 void slots_release(struct shard *shard, struct slot *const *slots, uint32_t count, bool stored,
 		   int64_t now);
+
+/*
+ * A unit that can't go on now (a long run, EXEC while one of its commands waits for an answer) is put by: its
+ * effects, and its place in time. Others may come between. `unit` is all 0 before, and after the second.
+ */
+struct unit_put_by {
+	struct effects effects;
+	struct unit unit;
+};
+void unit_put_by(struct shard *shard, struct unit_put_by *unit);
+void unit_take_back(struct shard *shard, struct unit_put_by *unit);
 
 #endif

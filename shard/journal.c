@@ -224,6 +224,7 @@ static void begin_segment(struct journal *journal, uint64_t cut)
 	journal->db = UINT32_MAX;
 	journal->all_seen = 0;
 	store(&journal->records, 0);
+	store(&journal->segment_start, load(&journal->appended));
 	store(&journal->cut, cut);
 }
 
@@ -359,6 +360,8 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 		begin_segment(journal, cut);
 	if (epoch != load(&journal->epoch))
 		begin_epoch(journal, epochs, epoch, now);
+	if (shard->retire.unit.epoch != EPOCH_NONE && shard->retire.unit.epoch <= cut)
+		put_text(journal, "#PRE\r\n");
 	if (slots) {
 		see_all_units(journal, all_units(epochs, cut));
 		put_slots(journal, slots, count, cut);
@@ -371,6 +374,15 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	store(&journal->appended, end);
 	store(&journal->records, load(&journal->records) + 1);
 	tell_slots(shard, slots, slots ? count : SLOT_COUNT, end);
+}
+
+void journal_follow(struct shard *shard)
+{
+	const struct epochs *epochs = &shard->ks->epochs;
+	uint64_t epoch = atomic_load_explicit(&epochs->now, memory_order_acquire);
+	uint64_t cut = generation_of(epochs, epoch);
+	if (cut != load(&shard->journal.cut))
+		begin_segment(&shard->journal, cut);
 }
 
 void journal_wrote(struct journal *journal, size_t bytes)

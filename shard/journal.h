@@ -9,6 +9,7 @@
  *	#EP:<epoch>:<unix ms>[:always]
  *	                          when its epoch is newer than that of the record before
  *	#AL:<n>                   when units on all slots were journaled since: n of them up to now
+ *	#PRE                      when the unit held its slots before this generation's cut (freeze.h)
  *	#V:<slot>:<n>[,...]       the slots written; it is the n-th unit on that slot in this generation
  *	  or #ALL:<n>:<worker>:<records>[,...]
  *	                          the n-th unit on all slots; how many records of each journal come before it
@@ -30,7 +31,10 @@
  * worker's own, and server/gate.h keeps the reply until those bytes are written.
  *
  * Generations. A cut (a snapshot's epoch S) begins a new segment in every journal with its first
- * record of an epoch > S; numbers of slots begin again at 1, those of all-slot units at 0.
+ * record of an epoch > S; numbers of slots begin again at 1, those of all-slot units at 0. The cut
+ * comes between two moments of a unit: when it holds its slots, and when its record is made. What it did
+ * is in the snapshot then, but the record in the new segment, marked #PRE, for whoever starts with the snapshot
+ * to leave out. In the order of each slot such records come first.
  *
  * Who may touch what: a journal is its worker's; fields with _Atomic are read by any thread. The holder
  * writes the slot's `journaled` and `last_write`; readers under RCU load the latter.
@@ -88,6 +92,7 @@ struct journal {
 	_Atomic uint64_t written;     /* ... and of those that a killed process keeps */
 	_Atomic uint64_t epoch;       /* of the last record */
 	_Atomic uint64_t epoch_start; /* `appended` before its first record */
+	_Atomic uint64_t segment_start; /* `appended` before the generation's first record: stored before `cut` */
 	_Atomic uint64_t cut;         /* the generation of the last record */
 	_Atomic uint64_t records;     /* ... since its beginning */
 	/* this worker only: up to which byte of each journal replies tell of; 0: of nothing */
@@ -126,6 +131,12 @@ void effects_take_back(struct journal *journal, struct effects *kept);
  * releases them. `now`: unix ms, for people who want to go back to a time.
  */
 void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t count, int64_t now);
+
+/*
+ * The end of a tick: goes on in the generation of now, with or without a record in it. So when a grace period
+ * has passed since a cut, and a tick after it, all journals are on its far side.
+ */
+void journal_follow(struct shard *shard);
 
 /* What came of a write(): `bytes` from the front of buf are in the file. */
 void journal_wrote(struct journal *journal, size_t bytes);

@@ -262,8 +262,8 @@ static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 /*
- * Before a unit changes a slot's table in that database: the root is noted for a snapshot, if one is going on
- * that needs it.
+ * Before the holder changes a slot's table in that database: the root is noted for a snapshot, if one is going
+ * on that needs it.
  */
 static inline void freeze_table(struct shard *shard, struct slot *slot, uint32_t db)
 {

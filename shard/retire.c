@@ -139,25 +139,41 @@ void retire_memory(struct retire *r, void *ptr, size_t size)
 	retire_push(r, ptr, size, RETIRED_MEMORY);
 }
 
+void retire_memory_unseen(struct retire *r, void *ptr, size_t size)
+{
+	ring_push(r, retired_make(ptr, size, RETIRED_MEMORY));
+}
+
 void retire_node(struct retire *r, void *ptr, size_t size, uint64_t born)
 {
 	if (unit_frozen(&r->unit, born))
-		retire_push(r, ptr, size, RETIRED_MEMORY);
+		retire_memory(r, ptr, size);
 	else
-		ring_push(r, retired_make(ptr, size, RETIRED_MEMORY));
+		retire_memory_unseen(r, ptr, size);
 }
 
-void retire_entry_unseen(struct retire *r, struct entry *e)
+/* With all that hangs off it. */
+static size_t entry_weight(const struct entry *e)
 {
-	assert(!(e->flags & (ENTRY_BLOB | ENTRY_STRUCTURE)));
-	ring_push(r, retired_make(e, entry_size(e), RETIRED_ENTRY));
+	bool plain = !(e->flags & (ENTRY_BLOB | ENTRY_STRUCTURE));
+
+	return plain ? entry_size(e) : entry_memory(e);
 }
 
 void retire_entry(struct retire *r, struct entry *e)
 {
-	bool plain = !(e->flags & (ENTRY_BLOB | ENTRY_STRUCTURE));
+	retire_push(r, e, entry_weight(e), RETIRED_ENTRY);
+}
 
-	retire_push(r, e, plain ? entry_size(e) : entry_memory(e), RETIRED_ENTRY);
+void retire_entry_seen_in(struct retire *r, struct entry *e, uint64_t root, uint64_t hash)
+{
+	struct table seen = {root};
+
+	if (r->unit.cut == EPOCH_NONE || e->flags & ENTRY_STRUCTURE ||
+	    table_find(&seen, hash, entry_key(e)) == e)
+		retire_entry(r, e);
+	else
+		ring_push(r, retired_make(e, entry_weight(e), RETIRED_ENTRY));
 }
 
 void retire_entry_shallow(struct retire *r, struct entry *e)

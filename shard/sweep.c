@@ -40,11 +40,12 @@ static void remove_key(struct sweep *sweep, struct entry *e)
 		watch_touch(sweep->slot, sweep->db, hash, key, true);
 	if (shard->journal.on)
 		effect_remove(&shard->journal, sweep->db, key);
+	freeze_table(shard, sweep->slot, sweep->db);
 	table_remove(slot_table(sweep->slot, sweep->db), seed, hash, key, &shard->retire);
 	count_down(&shard->counts[sweep->db].keys);
 	if (e->flags & ENTRY_EXPIRES)
 		count_down(&shard->counts[sweep->db].expires);
-	retire_entry(&shard->retire, e);
+	freeze_retire_entry(shard, sweep->slot, sweep->db, hash, e);
 }
 
 static void replace_entry(struct sweep *sweep, struct entry *e)
@@ -52,10 +53,12 @@ static void replace_entry(struct sweep *sweep, struct entry *e)
 	struct shard *shard = sweep->shard;
 	const struct hash_seed *seed = &shard->ks->seed;
 	struct slice key = entry_key(e);
-	struct entry *old = table_put(slot_table(sweep->slot, sweep->db), seed,
-				      hash_bytes(seed, key.ptr, key.len), e, &shard->retire);
+	uint64_t hash = hash_bytes(seed, key.ptr, key.len);
 
-	retire_entry(&shard->retire, old);
+	freeze_table(shard, sweep->slot, sweep->db);
+	struct entry *old =
+		table_put(slot_table(sweep->slot, sweep->db), seed, hash, e, &shard->retire);
+	freeze_retire_entry(shard, sweep->slot, sweep->db, hash, old);
 }
 
 /* Fields of a hash have expired; the last one takes the key with it. */

@@ -183,13 +183,23 @@ static struct entry *table_locate(struct table *t, uint64_t hash, struct slice k
 	return e;
 }
 
-static void table_count_add(struct table *t, struct block *block, int n)
+/* What was found is about to be changed: in the block that may be. */
+static inline void found_thaw(struct table *t, uint64_t hash, struct found *found, struct retire *r)
 {
-	uint64_t root = word_load(&t->root);
+	struct block *block = block_thaw(t, hash, found->block, r);
 
+	if (block == found->block)
+		return;
+	found->word =
+		(_Atomic uint64_t *)((char *)block + ((char *)found->word - (char *)found->block));
+	found->block = block;
+}
+
+static void table_count_add(struct table *t, struct block *block, int n, struct retire *r)
+{
 	atomic_store_explicit(&block->count, block_count(block) + n, memory_order_relaxed);
-	if (root_is_directory(root)) {
-		struct directory *dir = word_ptr(root);
+	if (root_is_directory(word_load(&t->root))) {
+		struct directory *dir = directory_thaw(t, r);
 		uint64_t count = atomic_load_explicit(&dir->count, memory_order_relaxed);
 		atomic_store_explicit(&dir->count, count + n, memory_order_relaxed);
 	}
@@ -203,9 +213,10 @@ struct entry *table_put(struct table *t, const struct hash_seed *seed, uint64_t 
 	struct found found;
 
 	if (!word_load(&t->root))
-		table_begin(t);
+		table_begin(t, r);
 	old = table_locate(t, hash, entry_key(e), &found);
 	if (old) {
+		found_thaw(t, hash, &found, r);
 		bucket_note_expire(found.block, found.bucket, entry_due(e));
 		word_store(found.word, word);
 		return old;
@@ -214,8 +225,9 @@ struct entry *table_put(struct table *t, const struct hash_seed *seed, uint64_t 
 		table_grow(t, seed, hash, r);
 		found.block = word_ptr(root_block(word_load(&t->root), hash));
 	}
+	found.block = block_thaw(t, hash, found.block, r);
 	block_insert(found.block, word, entry_due(e));
-	table_count_add(t, found.block, 1);
+	table_count_add(t, found.block, 1, r);
 	return NULL;
 }
 
@@ -256,6 +268,7 @@ struct entry *table_remove(struct table *t, const struct hash_seed *seed, uint64
 	e = table_locate(t, hash, key, &found);
 	if (!e)
 		return NULL;
+	found_thaw(t, hash, &found, r);
 	word_store(found.word, 0);
 	if (found.bucket != found.home) {
 		struct bucket *home = &found.block->bucket[found.home];
@@ -263,7 +276,7 @@ struct entry *table_remove(struct table *t, const struct hash_seed *seed, uint64
 		uint32_t reach = block_reach(found.block, found.home, meta_reach(meta));
 		word_store(&home->meta, (meta & ~META_REACH_MASK) | reach);
 	}
-	table_count_add(t, found.block, -1);
+	table_count_add(t, found.block, -1, r);
 	table_shrink(t, hash, r);
 	return e;
 }

@@ -24,6 +24,9 @@
  *     root, or of each directory word that named the old one), and from then on only they are
  *     written. The old version is frozen and retired. A reader in it reads the state at the switch.
  *  3. Only the holder writes. Nobody keeps a pointer from one command to the next.
+ *  4. A block or directory that was there when a snapshot's cut came, and that it still has to read, is left
+ *     as it was (freeze.h): a copy takes its place, and is changed. But for expiries in metas and
+ *     headers, which are bounds and mean nothing to the snapshot.
  *
  * A reader may meet any state between two stores of the holder; it is safe (never leaves a block,
  * always ends, finds only whole entries, and every entry that is there all the time). That what it
@@ -119,6 +122,12 @@ size_t table_memory(const struct table *t);
  */
 struct entry *table_put(struct table *t, const struct hash_seed *seed, uint64_t hash,
 			struct entry *e, struct retire *r);
+
+/*
+ * Makes room for about so many entries in a table that is empty; does nothing to another. Whoever loads
+ * knows how many are to come, and spares the growing.
+ */
+void table_reserve(struct table *t, uint64_t entries, const struct retire *r);
 
 /* Takes the key's entry out and returns it (to be retired by the caller), or NULL. */
 struct entry *table_remove(struct table *t, const struct hash_seed *seed, uint64_t hash,

@@ -49,6 +49,7 @@ struct block {
 	_Atomic uint32_t count;  /* words in use; written by the holder */
 	uint32_t buckets;        /* constant */
 	uint32_t depth;          /* top bits of the hash that all of its entries share; constant */
+	uint64_t born;           /* the epoch in which it was made (freeze.h); constant */
 	_Atomic int64_t expire_earliest; /* no bucket has an earlier one; written by the holder, relaxed */
 	struct bucket bucket[];
 } __attribute__((aligned(64)));
@@ -57,6 +58,7 @@ struct directory {
 	_Atomic uint64_t count; /* entries in all blocks; written by the holder */
 	uint32_t depth;         /* constant */
 	uint32_t deepest;       /* blocks of this very depth; holder only */
+	uint64_t born;          /* as of blocks */
 	_Atomic uint64_t places[];
 };
 
@@ -247,7 +249,23 @@ static inline uint64_t root_block(uint64_t root, uint64_t hash)
 /* --- table_grow.c; holder only; old versions go to `r` --- */
 
 /* A new block of one bucket for an empty table, published. */
-void table_begin(struct table *t);
+void table_begin(struct table *t, const struct retire *r);
+
+/*
+ * The hash's block, to be changed: where it is frozen a copy, whose words have the same places, stands in
+ * for it from here on.
+ */
+struct block *block_thaw_slow(struct table *t, uint64_t hash, struct block *block,
+			      struct retire *r);
+
+static inline struct block *block_thaw(struct table *t, uint64_t hash, struct block *block,
+				       struct retire *r)
+{
+	return unit_frozen(&r->unit, block->born) ? block_thaw_slow(t, hash, block, r) : block;
+}
+
+/* The same for the table's directory; NULL where it has none. */
+struct directory *directory_thaw(struct table *t, struct retire *r);
 
 /* The hash's block is full: makes it larger or splits it. (It may have to be done again.) */
 void table_grow(struct table *t, const struct hash_seed *seed, uint64_t hash, struct retire *r);

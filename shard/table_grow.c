@@ -5,6 +5,9 @@
  * published with one store each (the root, or the places of a directory that named the old block)
  * holds the very words of the old version, so a reader may have either.
  *
+ * The same is done with a block or directory that a snapshot still has to read (freeze.h), before it is
+ * changed the first time: its new version is a copy.
+ *
  * When sizes change (C: entries of a block, W: its words):
  *	insert   C = 94% of W        the next size of block; past the largest, a split in two
  *	remove   C < 25% of W        the size of which C is some 55%
@@ -42,7 +45,7 @@ static uint32_t buckets_for(uint32_t count, uint32_t percent)
 	return buckets;
 }
 
-static struct block *block_new(uint32_t buckets, uint32_t depth)
+static struct block *block_new(uint32_t buckets, uint32_t depth, const struct retire *r)
 {
 	struct block *block = mem_alloc_lines(block_size(buckets));
 
@@ -50,6 +53,7 @@ static struct block *block_new(uint32_t buckets, uint32_t depth)
 	memset(block, 0, block_size(buckets));
 	block->buckets = buckets;
 	block->depth = depth;
+	block->born = r->unit.epoch;
 	block_set_expire_earliest(block, META_EXPIRE_NEVER);
 	for (uint32_t i = 0; i < buckets; i++)
 		atomic_init(&block->bucket[i].meta, META_EMPTY);
@@ -63,7 +67,7 @@ static uint64_t block_word(const struct block *block)
 
 static void block_retire(struct block *block, struct retire *r)
 {
-	retire_memory(r, block, block_size(block->buckets));
+	retire_node(r, block, block_size(block->buckets), block->born);
 }
 
 void bucket_note_expire(struct block *block, uint32_t at, int64_t expire)
@@ -128,7 +132,7 @@ static struct directory *table_directory(const struct table *t)
 	return root && root_is_directory(root) ? word_ptr(root) : NULL;
 }
 
-static struct directory *directory_new(uint32_t depth, uint64_t count)
+static struct directory *directory_new(uint32_t depth, uint64_t count, const struct retire *r)
 {
 	struct directory *dir = mem_alloc(directory_size(depth));
 
@@ -136,7 +140,13 @@ static struct directory *directory_new(uint32_t depth, uint64_t count)
 	atomic_init(&dir->count, count);
 	dir->depth = depth;
 	dir->deepest = 0;
+	dir->born = r->unit.epoch;
 	return dir;
+}
+
+static void directory_retire(struct directory *dir, struct retire *r)
+{
+	retire_node(r, dir, directory_size(dir->depth), dir->born);
 }
 
 static void directory_publish(struct table *t, struct directory *dir)
@@ -144,10 +154,24 @@ static void directory_publish(struct table *t, struct directory *dir)
 	word_store(&t->root, word_make(TABLE_DIRECTORY + dir->depth, dir));
 }
 
-/* Lets a block stand in all places of its range of hashes, in which `hash` is. */
-static void block_publish(struct table *t, uint64_t hash, struct block *block)
+struct directory *directory_thaw(struct table *t, struct retire *r)
 {
-	struct directory *dir = table_directory(t);
+	struct directory *old = table_directory(t);
+
+	if (!old || !unit_frozen(&r->unit, old->born))
+		return old;
+	struct directory *dir = mem_alloc(directory_size(old->depth));
+	memcpy(dir, old, directory_size(old->depth));
+	dir->born = r->unit.epoch;
+	directory_publish(t, dir);
+	directory_retire(old, r);
+	return dir;
+}
+
+/* Lets a block stand in all places of its range of hashes, in which `hash` is. */
+static void block_publish(struct table *t, uint64_t hash, struct block *block, struct retire *r)
+{
+	struct directory *dir = directory_thaw(t, r);
 
 	if (!dir) {
 		word_store(&t->root, block_word(block));
@@ -159,6 +183,17 @@ static void block_publish(struct table *t, uint64_t hash, struct block *block)
 		word_store(&dir->places[first + i], block_word(block));
 }
 
+struct block *block_thaw_slow(struct table *t, uint64_t hash, struct block *block, struct retire *r)
+{
+	struct block *copy = mem_alloc_lines(block_size(block->buckets));
+
+	memcpy(copy, block, block_size(block->buckets));
+	copy->born = r->unit.epoch;
+	block_publish(t, hash, copy, r);
+	block_retire(block, r);
+	return copy;
+}
+
 /* One more bit of depth: a directory of twice the places, or the first one. */
 static struct directory *directory_double(struct table *t, struct retire *r)
 {
@@ -168,14 +203,14 @@ static struct directory *directory_double(struct table *t, struct retire *r)
 
 	if (old)
 		dir = directory_new(old->depth + 1,
-				    atomic_load_explicit(&old->count, memory_order_relaxed));
+				    atomic_load_explicit(&old->count, memory_order_relaxed), r);
 	else
-		dir = directory_new(1, block_count(word_ptr(root)));
+		dir = directory_new(1, block_count(word_ptr(root)), r);
 	for (uint64_t i = 0; i < 1ull << dir->depth; i++)
 		atomic_init(&dir->places[i], old ? word_load(&old->places[i / 2]) : root);
 	directory_publish(t, dir);
 	if (old)
-		retire_memory(r, old, directory_size(old->depth));
+		directory_retire(old, r);
 	return dir;
 }
 
@@ -189,7 +224,7 @@ static void directory_halve(struct table *t, struct retire *r)
 		word_store(&t->root, word_load(&old->places[0]));
 	} else {
 		uint64_t count = atomic_load_explicit(&old->count, memory_order_relaxed);
-		struct directory *dir = directory_new(old->depth - 1, count);
+		struct directory *dir = directory_new(old->depth - 1, count, r);
 		for (uint64_t i = 0; i < 1ull << dir->depth; i++) {
 			uint64_t word = word_load(&old->places[2 * i]);
 			struct block *block = word_ptr(word);
@@ -198,25 +233,25 @@ static void directory_halve(struct table *t, struct retire *r)
 		}
 		directory_publish(t, dir);
 	}
-	retire_memory(r, old, directory_size(old->depth));
+	directory_retire(old, r);
 }
 
 /* --- growing --- */
 
-void table_begin(struct table *t)
+void table_begin(struct table *t, const struct retire *r)
 {
 	assert(!word_load(&t->root));
-	word_store(&t->root, block_word(block_new(1, 0)));
+	word_store(&t->root, block_word(block_new(1, 0, r)));
 }
 
 /* Another version of a block, with this many buckets. */
 static void block_resize(struct table *t, uint64_t hash, struct block *block, uint32_t buckets,
 			 struct retire *r)
 {
-	struct block *new = block_new(buckets, block->depth);
+	struct block *new = block_new(buckets, block->depth, r);
 
 	block_adopt_all(new, block);
-	block_publish(t, hash, new);
+	block_publish(t, hash, new, r);
 	block_retire(block, r);
 }
 
@@ -259,13 +294,13 @@ static uint32_t block_sides(const struct block *block, const struct hash_seed *s
 static void block_split(struct table *t, const struct hash_seed *seed, uint64_t hash,
 			struct block *block, struct retire *r)
 {
-	struct directory *dir = table_directory(t);
+	struct directory *dir = directory_thaw(t, r);
 	uint8_t *sides = mem_alloc(block->buckets);
 	uint32_t upper = block_sides(block, seed, sides);
 	uint32_t lower = block_count(block) - upper;
 	struct block *halves[2] = {
-		block_new(buckets_for(lower, 100), block->depth + 1),
-		block_new(buckets_for(upper, 100), block->depth + 1),
+		block_new(buckets_for(lower, 100), block->depth + 1, r),
+		block_new(buckets_for(upper, 100), block->depth + 1, r),
 	};
 	uint64_t bit = 1ull << (63 - block->depth);
 
@@ -281,8 +316,8 @@ static void block_split(struct table *t, const struct hash_seed *seed, uint64_t 
 		dir = directory_double(t, r);
 	if (dir->depth == block->depth + 1)
 		dir->deepest += 2;
-	block_publish(t, hash & ~bit, halves[0]);
-	block_publish(t, hash | bit, halves[1]);
+	block_publish(t, hash & ~bit, halves[0], r);
+	block_publish(t, hash | bit, halves[1], r);
 	block_retire(block, r);
 }
 
@@ -295,6 +330,47 @@ void table_grow(struct table *t, const struct hash_seed *seed, uint64_t hash, st
 		block_resize(t, hash, block, buckets, r);
 	else
 		block_split(t, seed, hash, block, r);
+}
+
+/* --- reserving --- */
+
+/*
+ * Hashes spread unevenly: a block gets so many entries more than the mean, in percent, before most blocks
+ * would have to grow all the same.
+ */
+#define RESERVE_SPREAD 8
+
+/* A directory of that depth, each place with a block of its own, in an empty table. */
+static void directory_begin(struct table *t, uint32_t depth, uint32_t buckets,
+			    const struct retire *r)
+{
+	struct directory *dir = directory_new(depth, 0, r);
+
+	dir->deepest = 1u << depth;
+	for (uint64_t i = 0; i < 1ull << depth; i++)
+		atomic_init(&dir->places[i], block_word(block_new(buckets, depth, r)));
+	directory_publish(t, dir);
+}
+
+void table_reserve(struct table *t, uint64_t entries, const struct retire *r)
+{
+	uint64_t wanted = entries + entries / 100 * RESERVE_SPREAD;
+	uint32_t depth = 0;
+
+	if (word_load(&t->root))
+		return;
+	while (depth < TABLE_DEPTH_MAX && wanted >> depth > block_limit(TABLE_BLOCK_BUCKETS_MAX))
+		depth++;
+	uint64_t each = wanted >> depth;
+	if (each > block_limit(TABLE_BLOCK_BUCKETS_MAX))
+		each = block_limit(TABLE_BLOCK_BUCKETS_MAX);
+	uint32_t buckets = buckets_for((uint32_t)each, 100);
+	if (buckets > TABLE_BLOCK_BUCKETS_MAX)
+		buckets = TABLE_BLOCK_BUCKETS_MAX;
+	if (depth > 0)
+		directory_begin(t, depth, buckets, r);
+	else
+		word_store(&t->root, block_word(block_new(buckets, 0, r)));
 }
 
 /* --- shrinking --- */
@@ -313,18 +389,17 @@ static struct block *block_buddy(const struct directory *dir, uint64_t hash,
 /* Merges a block with its buddy when both are nearly empty. True when that was done. */
 static bool block_merge(struct table *t, uint64_t hash, struct block *block, struct retire *r)
 {
-	struct directory *dir = table_directory(t);
-
-	if (!dir || block_count(block) >= BLOCK_MERGE_COUNT)
+	if (!table_directory(t) || block_count(block) >= BLOCK_MERGE_COUNT)
 		return false;
+	struct directory *dir = directory_thaw(t, r);
 	struct block *buddy = block_buddy(dir, hash, block);
 	if (!buddy || block_count(block) + block_count(buddy) >= BLOCK_MERGE_COUNT)
 		return false;
 	uint32_t count = block_count(block) + block_count(buddy);
-	struct block *merged = block_new(buckets_for(count, 60), block->depth - 1);
+	struct block *merged = block_new(buckets_for(count, 60), block->depth - 1, r);
 	block_adopt_all(merged, block);
 	block_adopt_all(merged, buddy);
-	block_publish(t, hash, merged);
+	block_publish(t, hash, merged, r);
 	block_retire(block, r);
 	block_retire(buddy, r);
 	if (dir->depth == block->depth) {

@@ -96,25 +96,28 @@ bool zset_put(struct zset *z, const struct hash_seed *seed, struct slice member,
 	      struct retire *r)
 {
 	struct entry *e = element_new(member, score);
-	struct entry *old = table_put(&z->members.table, seed, member_hash(seed, member), e, r);
+	uint64_t hash = member_hash(seed, member);
+	dict_open(&z->members, r);
+	struct entry *old = table_put(&z->members.table, seed, hash, e, r);
 	if (!old) {
 		zset_tree_insert(&z->tree, e, r);
 		return true;
 	}
 	zset_tree_replace(&z->tree, old, e, r);
-	retire_entry(r, old);
+	dict_retire(&z->members, r, hash, old);
 	return false;
 }
 
 bool zset_remove(struct zset *z, const struct hash_seed *seed, struct slice member,
 		 struct retire *r)
 {
-	struct entry *old =
-		table_remove(&z->members.table, seed, member_hash(seed, member), member, r);
+	uint64_t hash = member_hash(seed, member);
+	dict_open(&z->members, r);
+	struct entry *old = table_remove(&z->members.table, seed, hash, member, r);
 	if (!old)
 		return false;
 	zset_tree_remove(&z->tree, old, r);
-	retire_entry(r, old);
+	dict_retire(&z->members, r, hash, old);
 	return true;
 }
 
@@ -127,17 +130,19 @@ struct removal {
 static void remove_member(void *arg, struct entry *e)
 {
 	struct removal *removal = arg;
+	struct dict *members = &removal->z->members;
 	struct slice member = entry_key(e);
-	struct entry *old = table_remove(&removal->z->members.table, removal->seed,
-					 member_hash(removal->seed, member), member, removal->r);
+	uint64_t hash = member_hash(removal->seed, member);
+	struct entry *old = table_remove(&members->table, removal->seed, hash, member, removal->r);
 	assert(old == e);
-	retire_entry(removal->r, old);
+	dict_retire(members, removal->r, hash, old);
 }
 
 uint32_t zset_remove_run(struct zset *z, const struct hash_seed *seed, uint64_t rank, uint64_t max,
 			 struct retire *r)
 {
 	struct removal removal = {z, seed, r};
+	dict_open(&z->members, r);
 	return zset_tree_remove_run(&z->tree, rank, max, r, remove_member, &removal);
 }
 

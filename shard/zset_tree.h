@@ -25,9 +25,7 @@
  * be nonsense while the holder is at work; the slot's seq tells (keyspace.h). What leaves the tree
  * is retired.
  *
- * `mark` is the epoch of a node's last change, for snapshots, which nothing sets or reads yet: with
- * it, a node that a snapshot still needs is replaced along the path by a copy and the old one
- * handed over (see rope.h for how).
+ * Snapshots read a set's members from its table: the tree is nothing to them.
  */
 #ifndef SHARD_ZSET_TREE_H
 #define SHARD_ZSET_TREE_H
@@ -40,7 +38,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Leaves of 512 bytes, inner nodes of 1 KB (header included). */
+/* Leaves fill 512 bytes, inner nodes 1 KB (header included). */
 #ifndef ZSET_NODE_ROWS /* tests make it small */
 #define ZSET_NODE_ROWS 31
 #endif
@@ -48,7 +46,6 @@
 #define ZSET_HEIGHT_MAX 20
 
 struct zset_node {
-	uint64_t mark;
 	_Atomic uint32_t rows;
 	uint32_t level; /* constant */
 	_Atomic uint64_t words[];

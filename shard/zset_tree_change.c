@@ -32,7 +32,6 @@
 static struct zset_node *node_new(uint32_t level)
 {
 	struct zset_node *node = mem_alloc(node_size(level));
-	node->mark = 0;
 	node->level = level;
 	atomic_init(&node->rows, 0);
 	return node;
@@ -152,7 +151,7 @@ static void spread(struct zset_node *parent, uint32_t first, uint32_t before, ui
 	}
 	if (after < before) {
 		rows_remove(parent, first + after, 1);
-		retire_memory(r, nodes[after], node_size(level));
+		retire_memory_unseen(r, nodes[after], node_size(level));
 	}
 }
 
@@ -299,7 +298,7 @@ static bool tidy(struct zset_cursor *c, uint32_t level, uint64_t n, bool structu
 	uint32_t row = c->path[level + 1].row;
 	if (node_rows(node) == 0) {
 		rows_remove(parent, row, 1);
-		retire_memory(r, node, node_size(level));
+		retire_memory_unseen(r, node, node_size(level));
 		if (row > 0)
 			join(parent, row - 1, r);
 		return true;
@@ -324,7 +323,7 @@ static void shrink_root(struct zset_tree *t, struct retire *r)
 		if (rows > 1 || (rows == 1 && root->level == 0))
 			return;
 		root_set(t, rows == 1 ? node_child(root, 0) : NULL);
-		retire_memory(r, root, node_size(root->level));
+		retire_memory_unseen(r, root, node_size(root->level));
 		if (rows == 0)
 			return;
 	}

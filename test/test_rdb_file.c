@@ -81,7 +81,8 @@ static int write_file(struct store *s, bool compress, bool checksum)
 	rdb_file_begin(&w.file, fd, compress, checksum);
 	rdb_file_aux(&w.file, "redis-ver", SLICE("7.2.0"));
 	for (uint32_t db = 0; db < STORE_DATABASES; db++) {
-		rdb_file_database(&w.file, db, 12, 1);
+		rdb_file_database(&w.file, db);
+		rdb_file_sizes(&w.file, 12, 1);
 		for (uint32_t i = 0; i < SLOT_COUNT; i++) {
 			struct table *table = slot_table(&s->ks->slots[i], db);
 			for (uint64_t at = table ? 0 : TABLE_END; at != TABLE_END;)

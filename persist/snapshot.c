@@ -1,0 +1,295 @@
+/*
+ * Snapshots (snapshot.h).
+ *
+ * The happy path: write_part() opens a file and goes through the part's slots; write_slot() waits until the
+ * slot is frozen, walks the root that each of its tables had, and passes it.
+ */
+#include "persist/snapshot.h"
+
+#include "persist/io.h"
+#include "persist/manifest.h"
+#include "persist/rdb_file.h"
+#include "proto/mem.h"
+#include "shard/ctx.h"
+#include "shard/freeze.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What files say of who wrote them: their format is that version's. */
+#define REDIS_VERSION_AUX "7.2.0"
+/* Entries fetched ahead: their memory comes while those before them are written. */
+#define AHEAD 16
+/* With sync_often the system is told to write after so many bytes. */
+#define SYNC_BYTES (4u << 20)
+/* A slot that is held since before the cut is looked at so often: its holder has something long to do. */
+#define SLOT_LOOK_NS 100000
+/* Looks before that: most holders are done within microseconds. */
+#define SLOT_LOOKS 100
+
+/* A part that is being written. */
+struct part {
+	struct snapshot *snapshot;
+	struct rdb_file file;
+	int fd;
+	uint32_t number;
+	uint32_t first, end; /* its slots */
+	struct ctx ctx;      /* for times of last use */
+	uint32_t db;         /* selected; `databases` at first */
+	uint64_t booked;     /* bytes of the file that are in `bytes` */
+	uint64_t flushed;    /* ... that the system was told to write */
+	struct entry *ahead[AHEAD];
+	uint32_t ahead_count;
+	bool *sized; /* databases whose size was told */
+};
+
+/* --- names --- */
+
+static void part_name(const struct snapshot *snapshot, uint32_t part, char out[MANIFEST_FILE_MAX])
+{
+	struct manifest_item item = {.kind = MANIFEST_SNAPSHOT, .cut = snapshot->cut};
+	manifest_file(&item, part, out);
+}
+
+static void temporary_name(const struct snapshot *snapshot, uint32_t part,
+			   char out[MANIFEST_FILE_MAX + 4])
+{
+	part_name(snapshot, part, out);
+	strcat(out, ".tmp");
+}
+
+/* --- keys --- */
+
+/* It may be used while we look: that is later than now, and no time at all. */
+static int64_t idle_seconds(const struct ctx *ctx, const struct entry *e)
+{
+	uint64_t idle = ctx_idle_seconds(ctx, e);
+	return idle == ENTRY_ACCESS_MASK ? 0 : (int64_t)idle;
+}
+
+static void write_key(struct part *part, const struct entry *e)
+{
+	struct snapshot *snapshot = part->snapshot;
+	int64_t idle = -1, frequency = -1;
+	part->ctx.now = atomic_load_explicit(snapshot->clock, memory_order_relaxed);
+	if (snapshot->uses == SNAPSHOT_IDLE)
+		idle = idle_seconds(&part->ctx, e);
+	else if (snapshot->uses == SNAPSHOT_FREQUENCY)
+		frequency = ctx_frequency(&part->ctx, e);
+	rdb_file_key(&part->file, e, idle, frequency);
+	atomic_store_explicit(&snapshot->keys,
+			      atomic_load_explicit(&snapshot->keys, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+static void write_ahead(struct part *part)
+{
+	for (uint32_t i = 0; i < part->ahead_count; i++)
+		write_key(part, part->ahead[i]);
+	part->ahead_count = 0;
+}
+
+static void take_entry(void *arg, struct entry *e)
+{
+	struct part *part = arg;
+	__builtin_prefetch(e);
+	part->ahead[part->ahead_count++] = e;
+	if (part->ahead_count == AHEAD)
+		write_ahead(part);
+}
+
+/* What follows is in that database. Its size is told once: of the whole, divided by the parts. */
+static void select_database(struct part *part, uint32_t db)
+{
+	const struct keyspace *ks = part->snapshot->ks;
+	if (part->db == db)
+		return;
+	part->db = db;
+	rdb_file_database(&part->file, db);
+	if (part->sized[db])
+		return;
+	part->sized[db] = true;
+	int64_t keys = keyspace_keys(ks, db), expires = keyspace_expires(ks, db);
+	rdb_file_sizes(&part->file, keys > 0 ? (uint64_t)keys / part->snapshot->parts + 1 : 1,
+		       expires > 0 ? (uint64_t)expires / part->snapshot->parts + 1 : 0);
+}
+
+/* --- slots --- */
+
+/* Brings the counters, and the system, up to what has been written. */
+static void book(struct part *part)
+{
+	struct snapshot *snapshot = part->snapshot;
+	uint64_t bytes = part->file.bytes;
+	atomic_fetch_add_explicit(&snapshot->bytes, bytes - part->booked, memory_order_relaxed);
+	part->booked = bytes;
+	if (snapshot->sync_often && bytes - part->flushed >= SYNC_BYTES) {
+		io_sync_begin(part->fd, part->flushed, bytes - part->flushed);
+		part->flushed = bytes;
+	}
+}
+
+/* An error of the file, or a wish to end. */
+static int trouble(const struct part *part)
+{
+	if (part->file.error)
+		return part->file.error;
+	return atomic_load_explicit(&part->snapshot->cancelled, memory_order_relaxed) ? -ECANCELED
+										      : 0;
+}
+
+/* Until nobody changes what of the slot was before the cut. */
+static int wait_slot(const struct part *part, const struct slot *slot)
+{
+	uint32_t seen = 0;
+	for (uint32_t looks = 0; !freeze_slot_ready(slot, &seen); looks++) {
+		if (looks < SLOT_LOOKS)
+			sched_yield();
+		else
+			nanosleep(&(struct timespec){.tv_nsec = SLOT_LOOK_NS}, NULL);
+		if (trouble(part))
+			return trouble(part);
+	}
+	return 0;
+}
+
+/* One table as it was. Nothing changes it, so the walk shows each entry once. */
+static int write_table(struct part *part, uint64_t root, uint32_t db)
+{
+	const struct table table = {root};
+	int error = 0;
+	if (root)
+		select_database(part, db);
+	for (uint64_t at = root ? 0 : TABLE_END; at != TABLE_END && !error;) {
+		at = table_scan(&table, at, take_entry, part);
+		error = trouble(part);
+	}
+	if (!error)
+		write_ahead(part);
+	part->ahead_count = 0;
+	return error;
+}
+
+static int write_slot(struct part *part, const struct slot *slot)
+{
+	struct keyspace *ks = part->snapshot->ks;
+	int error = wait_slot(part, slot);
+	for (uint32_t db = 0; db < ks->databases && !error; db++)
+		error = write_table(part, freeze_root(ks, slot, db), db);
+	book(part);
+	return error;
+}
+
+/* --- parts --- */
+
+static void write_aux_int(struct part *part, const char *name, uint64_t n)
+{
+	char text[NUMBER_TEXT_MAX];
+	snprintf(text, sizeof(text), "%" PRIu64, n);
+	rdb_file_aux(&part->file, name, slice_of(text));
+}
+
+static void write_aux(struct part *part)
+{
+	const struct snapshot *snapshot = part->snapshot;
+	char slots[NUMBER_TEXT_MAX];
+	snprintf(slots, sizeof(slots), "%" PRIu32 "-%" PRIu32, part->first, part->end - 1);
+	rdb_file_aux(&part->file, "redis-ver", SLICE(REDIS_VERSION_AUX));
+	write_aux_int(part, "redis-bits", sizeof(void *) * 8);
+	write_aux_int(part, "ctime", (uint64_t)snapshot->ms / 1000);
+	write_aux_int(part, "used-mem", snapshot->used_memory);
+	write_aux_int(part, "sherd-shard", part->number);
+	write_aux_int(part, "sherd-shards", snapshot->parts);
+	write_aux_int(part, "sherd-epoch", snapshot->cut);
+	rdb_file_aux(&part->file, "sherd-slots", slice_of(slots));
+}
+
+static int write_slots(struct part *part)
+{
+	struct snapshot *snapshot = part->snapshot;
+	int error = 0;
+	rdb_file_begin(&part->file, part->fd, snapshot->compress, snapshot->checksum);
+	write_aux(part);
+	for (uint32_t i = part->first; i < part->end && !error; i++) {
+		error = write_slot(part, &snapshot->ks->slots[i]);
+		freeze_pass(snapshot->ks, i + 1);
+	}
+	if (error) {
+		rdb_file_drop(&part->file);
+		return error;
+	}
+	error = rdb_file_end(&part->file);
+	book(part);
+	return error ? error : io_sync(part->fd);
+}
+
+static uint32_t part_begin(const struct snapshot *snapshot, uint32_t number)
+{
+	return (uint32_t)((uint64_t)number * SLOT_COUNT / snapshot->parts);
+}
+
+static int write_part(struct snapshot *snapshot, uint32_t number)
+{
+	struct keyspace *ks = snapshot->ks;
+	char name[MANIFEST_FILE_MAX + 4];
+	struct part part = {
+		.snapshot = snapshot,
+		.number = number,
+		.first = part_begin(snapshot, number),
+		.end = part_begin(snapshot, number + 1),
+		.ctx = {.ks = ks, .shard = ks->shards[0]},
+		.db = ks->databases,
+	};
+	temporary_name(snapshot, number, name);
+	int error = io_open_new(snapshot->dir, name, &part.fd);
+	if (error)
+		return error;
+	part.sized = mem_zalloc(ks->databases * sizeof(*part.sized));
+	error = write_slots(&part);
+	mem_free(part.sized, ks->databases * sizeof(*part.sized));
+	close(part.fd);
+	return error;
+}
+
+/* --- all --- */
+
+static int rename_all(const struct snapshot *snapshot)
+{
+	int error = 0;
+	for (uint32_t i = 0; i < snapshot->parts && !error; i++) {
+		char from[MANIFEST_FILE_MAX + 4], to[MANIFEST_FILE_MAX];
+		temporary_name(snapshot, i, from);
+		part_name(snapshot, i, to);
+		error = io_rename(snapshot->dir, from, to);
+	}
+	return error ? error : io_sync(snapshot->dir);
+}
+
+void snapshot_remove(const struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->parts; i++) {
+		char name[MANIFEST_FILE_MAX + 4];
+		temporary_name(snapshot, i, name);
+		io_unlink(snapshot->dir, name);
+		part_name(snapshot, i, name);
+		io_unlink(snapshot->dir, name);
+	}
+}
+
+int snapshot_write(struct snapshot *snapshot)
+{
+	int error = 0;
+	atomic_store(&snapshot->keys, 0);
+	atomic_store(&snapshot->bytes, 0);
+	for (uint32_t i = 0; i < snapshot->parts && !error; i++)
+		error = write_part(snapshot, i);
+	if (!error)
+		error = rename_all(snapshot);
+	if (error)
+		snapshot_remove(snapshot);
+	return error;
+}
