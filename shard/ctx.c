@@ -30,6 +30,7 @@ static void store_under(struct ctx *ctx, const struct key *key, uint32_t db, boo
 	ctx_store(ctx);
 	if (slot_watchers(key->slot))
 		watch_touch(key->slot, db, key->hash, key->name, expired);
+	changes_touch(ctx->shard, key->slot, db, key->hash);
 }
 
 void ctx_open(struct ctx *ctx, uint32_t k)
@@ -111,7 +112,7 @@ static struct entry *find_live(struct ctx *ctx, const struct key *key, uint32_t 
 		if (ctx->shard->journal.on)
 			effect_remove(&ctx->shard->journal, db, key->name);
 		drop_entry(ctx, key, db, table, true);
-		freeze_retire_entry(ctx->shard, key->slot, db, key->hash, e);
+		freeze_retire_entry(ctx->shard, key->slot, key->hash, e);
 		stat_add(&ctx->shard->stats.expired, 1);
 	}
 	return NULL;
@@ -297,17 +298,17 @@ void ctx_note_due(struct ctx *ctx, uint32_t k, int64_t due)
 }
 
 /* What was under key k and isn't any more. */
-static void retire_old(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *old)
+static void retire_old(struct ctx *ctx, uint32_t k, struct entry *old)
 {
 	const struct key *key = &ctx->keys[k];
-	freeze_retire_entry(ctx->shard, key->slot, db, key->hash, old);
+	freeze_retire_entry(ctx->shard, key->slot, key->hash, old);
 }
 
 void ctx_put_in(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
 	struct entry *old = put_entry(ctx, k, db, e);
 	if (old)
-		retire_old(ctx, k, db, old);
+		retire_old(ctx, k, old);
 }
 
 void ctx_put(struct ctx *ctx, uint32_t k, struct entry *e)
@@ -330,7 +331,7 @@ void ctx_put_form(struct ctx *ctx, uint32_t k, struct entry *e, bool shallow)
 	if (shallow)
 		retire_entry_shallow(&ctx->shard->retire, old);
 	else
-		retire_old(ctx, k, ctx->db, old);
+		retire_old(ctx, k, old);
 }
 
 /* Takes the live entry out; NULL: there is none. */
@@ -350,7 +351,7 @@ bool ctx_remove(struct ctx *ctx, uint32_t k)
 {
 	struct entry *e = take_entry(ctx, k);
 	if (e)
-		retire_old(ctx, k, ctx->db, e);
+		retire_old(ctx, k, e);
 	return e;
 }
 

@@ -269,6 +269,16 @@ void dict_open_slow(struct dict *dict, uint64_t cut)
 	atomic_store_explicit(&dict->cut, cut, memory_order_release);
 }
 
+void dict_retire(struct dict *dict, struct retire *r, uint64_t hash, struct entry *element)
+{
+	uint64_t root = atomic_load_explicit(&dict->root_at_cut, memory_order_relaxed);
+
+	if (r->unit.cut != EPOCH_NONE && r->unit.whole && table_is_later(root, hash, element))
+		retire_entry_unseen(r, element);
+	else
+		retire_entry(r, element);
+}
+
 uint64_t dict_root_at(const struct dict *dict, uint64_t cut)
 {
 	uint64_t root = atomic_load_explicit(&dict->table.root, memory_order_acquire);

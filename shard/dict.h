@@ -104,13 +104,8 @@ static inline void dict_open(struct dict *dict, const struct retire *r)
 		dict_open_slow(dict, r->unit.cut);
 }
 
-/* Retires an element that was taken out: keeps it if a snapshot sees it. */
-static inline void dict_retire(struct dict *dict, struct retire *r, uint64_t hash,
-			       struct entry *element)
-{
-	retire_entry_seen_in(r, element,
-			     atomic_load_explicit(&dict->root_at_cut, memory_order_relaxed), hash);
-}
+/* Retires an element that was taken out: keeps it if a snapshot sees it. After dict_open(). */
+void dict_retire(struct dict *dict, struct retire *r, uint64_t hash, struct entry *element);
 
 /* An element to be put. `value` may be empty. */
 struct entry *dict_element_new(struct slice key, struct slice value, int64_t expire);

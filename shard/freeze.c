@@ -15,17 +15,23 @@
 
 /* --- units --- */
 
-/* A snapshot with this cut is going on: the unit, which holds `slot` and none behind it, may be after it. */
-static void unit_look(struct unit *unit, const struct freeze *freeze, uint64_t cut,
-		      const struct slot *slot)
+static uint32_t passed_load(const struct freeze *freeze)
 {
-	uint32_t range = slot->index / FREEZE_RANGE_SLOTS;
-	if (unit->epoch <= cut ||
-	    slot->index < atomic_load_explicit(&freeze->passed, memory_order_acquire))
+	return atomic_load_explicit(&freeze->passed, memory_order_acquire);
+}
+
+/* What the snapshot going on, if there is one, means to the unit. */
+static void unit_look(struct unit *unit, const struct freeze *freeze)
+{
+	uint64_t cut = atomic_load_explicit(&freeze->cut, memory_order_acquire);
+	unit->cut = EPOCH_NONE;
+	if (__builtin_expect(cut == EPOCH_NONE, 1) || unit->epoch <= cut)
 		return;
-	if (unit->cut == EPOCH_NONE || range > unit->range)
-		unit->range = range;
+	uint32_t passed = passed_load(freeze);
+	if (unit->last < passed)
+		return;
 	unit->cut = cut;
+	unit->whole = unit->first >= passed;
 }
 
 void freeze_unit_begin(struct shard *shard, struct slot *const *slots, uint32_t count)
@@ -33,11 +39,9 @@ void freeze_unit_begin(struct shard *shard, struct slot *const *slots, uint32_t 
 	struct keyspace *ks = shard->ks;
 	struct unit *unit = &shard->retire.unit;
 	unit->epoch = atomic_load_explicit(&ks->epochs.now, memory_order_acquire);
-	unit->cut = EPOCH_NONE;
-	uint64_t cut = atomic_load_explicit(&ks->freeze.cut, memory_order_acquire);
-	if (__builtin_expect(cut != EPOCH_NONE, 0) && (!slots || count > 0))
-		unit_look(unit, &ks->freeze, cut,
-			  slots ? slots[count - 1] : &ks->slots[SLOT_COUNT - 1]);
+	unit->first = slots && count > 0 ? slots[0]->index : 0;
+	unit->last = slots && count > 0 ? slots[count - 1]->index : SLOT_COUNT - 1;
+	unit_look(unit, &ks->freeze);
 }
 
 void freeze_unit_end(struct shard *shard)
@@ -47,13 +51,12 @@ void freeze_unit_end(struct shard *shard)
 
 void freeze_unit_go_on(struct shard *shard, const struct unit *unit)
 {
-	const struct freeze *freeze = &shard->ks->freeze;
 	shard->retire.unit = *unit;
-	if (atomic_load_explicit(&freeze->cut, memory_order_acquire) != unit->cut)
-		shard->retire.unit.cut = EPOCH_NONE;
+	unit_look(&shard->retire.unit, &shard->ks->freeze);
 }
 
-bool freeze_unit_extend(struct shard *shard, struct slot *slot)
+/* (Who began with no snapshot, or with an older one, is told by epochs.cut.) */
+bool freeze_unit_extend(struct shard *shard, const struct slot *slot)
 {
 	struct keyspace *ks = shard->ks;
 	struct unit *unit = &shard->retire.unit;
@@ -61,9 +64,9 @@ bool freeze_unit_extend(struct shard *shard, struct slot *slot)
 	if (now != unit->epoch &&
 	    unit->epoch <= atomic_load_explicit(&ks->epochs.cut, memory_order_relaxed))
 		return false;
-	uint64_t cut = atomic_load_explicit(&ks->freeze.cut, memory_order_acquire);
-	if (cut != EPOCH_NONE)
-		unit_look(unit, &ks->freeze, cut, slot);
+	unit->first = slot->index < unit->first ? slot->index : unit->first;
+	unit->last = slot->index > unit->last ? slot->index : unit->last;
+	unit_look(unit, &ks->freeze);
 	return true;
 }
 
@@ -113,16 +116,31 @@ uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_
 	return note ? note & ~FREEZE_NOTED : root;
 }
 
-/* (Without a note the snapshot has just ended.) */
-void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint32_t db, uint64_t hash,
+/*
+ * Whether the entry came to the slot after the cut, and nothing of it is older. It may be from any database: they
+ * are exchanged. While the slot isn't passed, all that its notes lead to is there.
+ */
+static bool is_later(const struct keyspace *ks, const struct slot *slot, uint64_t hash,
+		     const struct entry *e)
+{
+	bool noted = false;
+	for (uint32_t db = 0; db < ks->databases; db++) {
+		uint64_t note = note_load(&ks->freeze, slot, db);
+		if (note && !table_is_later(note & ~FREEZE_NOTED, hash, e))
+			return false;
+		noted |= note != 0;
+	}
+	return noted;
+}
+
+void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint64_t hash,
 			 struct entry *e)
 {
+	const struct keyspace *ks = shard->ks;
 	struct retire *retire = &shard->retire;
-	uint64_t note = 0;
-	if (retire->unit.cut != EPOCH_NONE)
-		note = note_load(&shard->ks->freeze, slot, db);
-	if (note)
-		retire_entry_seen_in(retire, e, note & ~FREEZE_NOTED, hash);
+	if (retire->unit.cut != EPOCH_NONE &&
+	    (slot->index < passed_load(&ks->freeze) || is_later(ks, slot, hash, e)))
+		retire_entry_unseen(retire, e);
 	else
 		retire_entry(retire, e);
 }

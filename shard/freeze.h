@@ -62,7 +62,6 @@ struct keyspace;
 struct retire;
 struct shard;
 struct slot;
-struct table;
 
 /*
  * In a note of a root, so that it isn't 0 (no note: the root was not changed since the cut), even when the
@@ -89,7 +88,9 @@ struct freeze {
 struct unit {
 	uint64_t epoch; /* when it held its slots: what it makes is born then */
 	uint64_t cut;   /* nodes born up to here are frozen for it; EPOCH_NONE: none are */
-	uint32_t range; /* what it retires is kept until this range is passed; only with a cut */
+	uint16_t first,
+		last; /* of its slots; what it retires is kept until the range of the last is passed */
+	bool whole; /* with a cut: none of the slots was passed when it began, so what roots were is all there */
 };
 
 /* Whether the unit must leave a node alone that was born then: copy it, and change the copy. */
@@ -114,13 +115,16 @@ void freeze_unit_go_on(struct shard *shard, const struct unit *unit);
  * The unit has taken one more slot. False: a cut has come since the unit began, so the slot may be on
  * its other side; it must be released again, nothing stored.
  */
-bool freeze_unit_extend(struct shard *shard, struct slot *slot);
+bool freeze_unit_extend(struct shard *shard, const struct slot *slot);
 
 /* Before a unit with a cut changes a slot's table in that database: freeze_table() in keyspace.h. */
 void freeze_table_slow(struct shard *shard, struct slot *slot, uint32_t db);
 
-/* Retires an entry that a unit has taken out of a slot's table: keeps it if the snapshot sees it there. */
-void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint32_t db, uint64_t hash,
+/*
+ * Retires an entry that a unit has taken out of a slot's table: keeps it if the snapshot sees it there. What came
+ * after the cut, a hot key that is written again and again, isn't kept.
+ */
+void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint64_t hash,
 			 struct entry *e);
 
 /* --- the snapshotter --- */

@@ -271,6 +271,18 @@ static inline void freeze_table(struct shard *shard, struct slot *slot, uint32_t
 		freeze_table_slow(shard, slot, db);
 }
 
+/* The unit is about to change this key, or the slot in all databases: for incremental snapshots (changes.h). */
+static inline void changes_touch(struct shard *shard, struct slot *slot, uint32_t db, uint64_t hash)
+{
+	if (__builtin_expect(changes_noted(&shard->ks->changes), 0))
+		changes_note(shard, slot, db, hash);
+}
+static inline void changes_touch_all(struct shard *shard, struct slot *slot)
+{
+	if (__builtin_expect(changes_noted(&shard->ks->changes), 0))
+		changes_note_all(shard, slot);
+}
+
 /* Pseudo-random numbers of the shard (splitmix64); seeded at start. Its worker only. */
 uint64_t shard_random(struct shard *shard);
 

@@ -77,14 +77,15 @@ static void ring_push(struct retire *r, struct retired old)
 
 static void kept_push(struct retire *r, struct retired old)
 {
-	struct retire_kept *kept = &r->kept[r->unit.range];
+	uint32_t range = r->unit.last / FREEZE_RANGE_SLOTS;
+	struct retire_kept *kept = &r->kept[range];
 	if (kept->count == kept->cap) {
 		kept->cap = kept->cap ? kept->cap * 2 : RING_MIN;
 		kept->items = mem_realloc(kept->items, kept->cap * sizeof(*kept->items));
 	}
 	kept->items[kept->count++] = old;
-	if (r->unit.range < r->kept_from)
-		r->kept_from = r->unit.range;
+	if (range < r->kept_from)
+		r->kept_from = range;
 	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) + retired_size(old),
 			      memory_order_relaxed);
 }
@@ -165,15 +166,9 @@ void retire_entry(struct retire *r, struct entry *e)
 	retire_push(r, e, entry_weight(e), RETIRED_ENTRY);
 }
 
-void retire_entry_seen_in(struct retire *r, struct entry *e, uint64_t root, uint64_t hash)
+void retire_entry_unseen(struct retire *r, struct entry *e)
 {
-	struct table seen = {root};
-
-	if (r->unit.cut == EPOCH_NONE || e->flags & ENTRY_STRUCTURE ||
-	    table_find(&seen, hash, entry_key(e)) == e)
-		retire_entry(r, e);
-	else
-		ring_push(r, retired_make(e, entry_weight(e), RETIRED_ENTRY));
+	ring_push(r, retired_make(e, entry_weight(e), RETIRED_ENTRY));
 }
 
 void retire_entry_shallow(struct retire *r, struct entry *e)

@@ -103,12 +103,8 @@ void retire_memory_unseen(struct retire *r, void *ptr, size_t size);
 void retire_entry(struct retire *r, struct entry *e);
 /* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
-/*
- * An entry taken out of a table of which the snapshot going on, if the unit has a cut, sees what this root
- * word leads to. If that isn't it, it came after the cut: a hot key that is written again and again, and it need
- * not be kept. (A structure that hangs off it may be older.) `hash` is its key's.
- */
-void retire_entry_seen_in(struct retire *r, struct entry *e, uint64_t root, uint64_t hash);
+/* An entry with all that hangs off it, none of which the snapshot going on looks at any more. */
+void retire_entry_unseen(struct retire *r, struct entry *e);
 /*
  * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each
  * counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are the caller may tell:

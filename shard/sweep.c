@@ -38,6 +38,7 @@ static void remove_key(struct sweep *sweep, struct entry *e)
 
 	if (slot_watchers(sweep->slot))
 		watch_touch(sweep->slot, sweep->db, hash, key, true);
+	changes_touch(shard, sweep->slot, sweep->db, hash);
 	if (shard->journal.on)
 		effect_remove(&shard->journal, sweep->db, key);
 	freeze_table(shard, sweep->slot, sweep->db);
@@ -45,7 +46,7 @@ static void remove_key(struct sweep *sweep, struct entry *e)
 	count_down(&shard->counts[sweep->db].keys);
 	if (e->flags & ENTRY_EXPIRES)
 		count_down(&shard->counts[sweep->db].expires);
-	freeze_retire_entry(shard, sweep->slot, sweep->db, hash, e);
+	freeze_retire_entry(shard, sweep->slot, hash, e);
 }
 
 static void replace_entry(struct sweep *sweep, struct entry *e)
@@ -58,7 +59,7 @@ static void replace_entry(struct sweep *sweep, struct entry *e)
 	freeze_table(shard, sweep->slot, sweep->db);
 	struct entry *old =
 		table_put(slot_table(sweep->slot, sweep->db), seed, hash, e, &shard->retire);
-	freeze_retire_entry(shard, sweep->slot, sweep->db, hash, old);
+	freeze_retire_entry(shard, sweep->slot, hash, old);
 }
 
 /* Fields of a hash have expired; the last one takes the key with it. */
@@ -71,9 +72,10 @@ static void remove_fields(struct sweep *sweep, struct entry *e)
 
 	sweep->left -= removed < sweep->left ? removed : sweep->left;
 	stat_add(&shard->stats.expired_fields, removed);
+	uint64_t hash = hash_bytes(&shard->ks->seed, key.ptr, key.len);
 	if (fresh && removed > 0 && slot_watchers(sweep->slot))
-		watch_touch(sweep->slot, sweep->db, hash_bytes(&shard->ks->seed, key.ptr, key.len),
-			    key, false);
+		watch_touch(sweep->slot, sweep->db, hash, key, false);
+	changes_touch(shard, sweep->slot, sweep->db, hash);
 	if (!fresh)
 		remove_key(sweep, e);
 	else if (fresh != e)

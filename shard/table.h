@@ -158,6 +158,12 @@ int64_t table_sweep(struct table *t, int64_t now, size_t max,
 int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
 			 void (*expired)(void *arg, struct entry *e), void *arg);
 
+/*
+ * Whether an entry that was taken out, of that hash, is not in the table that this root word led to once. Nor
+ * is what hangs off it, then: only a structure may be older than its entry, so false is said of those.
+ */
+bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e);
+
 /* Empties the table and returns what it was (for retire_table), 0 when it was empty. */
 uint64_t table_take(struct table *t);
 

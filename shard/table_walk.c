@@ -360,6 +360,13 @@ int64_t table_sweep(struct table *t, int64_t now, size_t max,
 
 /* --- taking and freeing --- */
 
+bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e)
+{
+	struct table before = {root};
+
+	return !(e->flags & ENTRY_STRUCTURE) && table_find(&before, hash, entry_key(e)) != e;
+}
+
 uint64_t table_take(struct table *t)
 {
 	uint64_t root = word_load(&t->root);

@@ -1,0 +1,458 @@
+/*
+ * What a snapshot sees is the keyspace of its cut, whatever is written meanwhile; and what it has passed is
+ * freed.
+ *
+ * The model: what is seen of a slot in a database is added up to a number, at the cut and again
+ * and again until the slot is passed. Memory that is freed too early is the address sanitizer's to find, what
+ * is never freed as well.
+ */
+#include "test/store.h"
+
+#include "shard/hold.h"
+#include "shard/sweep.h"
+#include "shard/zset.h"
+
+#define SHARDS 2
+
+/* --- what is seen --- */
+
+/* Of the keyspace as it is, in place of a cut's number. */
+#define LIVE UINT64_MAX
+
+/* The sum of all elements' hashes, whatever their order; how many there are. */
+struct view {
+	const struct hash_seed *seed;
+	uint64_t cut;
+	uint64_t sum;
+	uint64_t count;
+};
+
+static uint64_t mix(const struct view *view, uint64_t a, uint64_t b)
+{
+	uint64_t both[2] = {a, b};
+
+	return hash_bytes(view->seed, (const char *)both, sizeof(both));
+}
+
+static uint64_t hash_of(const struct view *view, struct slice bytes)
+{
+	return hash_bytes(view->seed, bytes.ptr, bytes.len);
+}
+
+static void view_table(struct view *view, uint64_t root);
+
+static uint64_t hash_dict(const struct view *outer, const struct dict *dict)
+{
+	struct view view = {.seed = outer->seed, .cut = outer->cut};
+
+	view_table(&view, dict_root_at(dict, outer->cut));
+	return mix(&view, view.sum, view.count);
+}
+
+static uint64_t hash_value(const struct view *view, const struct entry *e)
+{
+	if (entry_dict(e))
+		return hash_dict(view, entry_dict(e));
+	if (entry_zset(e))
+		return hash_dict(view, &entry_zset(e)->members);
+	return hash_of(view, entry_value(e));
+}
+
+static void view_entry(void *arg, struct entry *e)
+{
+	struct view *view = arg;
+	uint64_t hash = mix(view, hash_of(view, entry_key(e)), hash_value(view, e));
+
+	hash = mix(view, hash, (uint64_t)entry_type(e) << 8 | entry_encoding(e));
+	view->sum += mix(view, hash, (uint64_t)entry_expire(e));
+	view->count++;
+}
+
+static void view_table(struct view *view, uint64_t root)
+{
+	struct table table = {root};
+
+	for (uint64_t at = 0; at != TABLE_END;)
+		at = table_scan(&table, at, view_entry, view);
+	assert_int_equal(view->count, table_count(&table));
+}
+
+static uint64_t view_slot(struct keyspace *ks, uint32_t slot, uint32_t db, uint64_t cut)
+{
+	struct view view = {.seed = &ks->seed, .cut = cut};
+	const struct table *table = slot_table(&ks->slots[slot], db);
+	uint64_t live = table ? atomic_load(&table->root) : 0;
+
+	view_table(&view, cut == LIVE ? live : freeze_root(ks, &ks->slots[slot], db));
+	return mix(&view, view.sum, view.count);
+}
+
+/* --- the model --- */
+
+#define TAGS 6
+#define ROUNDS 8
+#define CUTS           4
+#define REQUESTS_FIRST 60
+#define BIG_BYTES (ENTRY_BLOB_MIN + 1)
+
+struct model {
+	struct store s;
+	struct check_random random;
+	uint32_t slots[TAGS]; /* rising */
+	char tags[TAGS][4];
+	uint64_t cut; /* 0: no snapshot is going on */
+	uint64_t at_cut[TAGS][STORE_DATABASES];
+	uint32_t passed; /* of the tags */
+	char *big;
+};
+
+static uint32_t below(struct model *m, uint32_t bound)
+{
+	return (uint32_t)check_random_below(&m->random, bound);
+}
+
+static const char *tag(struct model *m)
+{
+	return m->tags[below(m, TAGS)];
+}
+
+/* Tags in the order of their slots. */
+static void model_tags(struct model *m)
+{
+	for (uint32_t i = 0; i < TAGS; i++) {
+		char name[4] = {'{', (char)('a' + i), '}', '\0'};
+		uint32_t slot = key_slot(name, 3), at = i;
+		for (; at > 0 && m->slots[at - 1] > slot; at--) {
+			m->slots[at] = m->slots[at - 1];
+			memcpy(m->tags[at], m->tags[at - 1], sizeof(name));
+		}
+		m->slots[at] = slot;
+		memcpy(m->tags[at], name, sizeof(name));
+	}
+}
+
+static void sweep(struct model *m)
+{
+	for (uint32_t i = 0; i < SHARDS; i++)
+		for (uint32_t j = 0; j < SLOT_COUNT / SWEEP_SLOTS; j++)
+			sweep_slice(m->s.ks->shards[i], m->s.now);
+	store_collect(&m->s);
+}
+
+static void set_big(struct model *m)
+{
+	struct slice argv[3] = {SLICE("SET"), slice_of("{a}big"), {m->big, BIG_BYTES}};
+
+	memset(m->big, 'a' + (int)below(m, 26), BIG_BYTES);
+	store_run_args(&m->s, argv, 3);
+}
+
+/* Many of one kind: tables grow or shrink. */
+static void run_many(struct model *m)
+{
+	static const char *const formats[] = {
+		"SET %sx%u %u", "DEL %sx%u", "HSET %sh f%u %u", "HDEL %sh f%u", "SADD %ss m%u",
+		"SREM %ss m%u", "ZADD %sz %u m%u", "ZREM %sz m%u", "HINCRBY %sh f%u 3",
+	};
+	const char *format = formats[below(m, COUNT_OF(formats))], *name = tag(m);
+	uint32_t count = 1 + below(m, 2000), first = below(m, 1000);
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+	for (uint32_t i = first; i < first + count; i++)
+		store_runf(&m->s, format, name, i, i * 7 % 3001);
+#pragma GCC diagnostic pop
+}
+
+static void run_one(struct model *m)
+{
+	static const char *const kinds[] = {"h", "s", "z", "x1", "x2", "x3"};
+	const char *kind = kinds[below(m, COUNT_OF(kinds))];
+	const char *from = tag(m), *to = tag(m);
+	uint32_t i = below(m, 3000), n = below(m, 500);
+
+	switch (below(m, 24)) {
+	case 0: store_runf(&m->s, "RENAME %s%s %s%s", from, kind, to, kind); break;
+	case 1: store_runf(&m->s, "RENAMENX %s%s %s%s", from, kind, to, kind); break;
+	case 2: store_runf(&m->s, "COPY %s%s %s%s REPLACE", from, kind, to, kind); break;
+	case 3: store_runf(&m->s, "MOVE %s%s %u", from, kind, below(m, 3)); break;
+	case 4: store_runf(&m->s, "DEL %s%s", from, kind); break;
+	case 5: store_runf(&m->s, "PEXPIREAT %s%s %lld", from, kind, (long long)m->s.now + n); break;
+	case 6: store_runf(&m->s, "PERSIST %s%s", from, kind); break;
+	case 7: store_runf(&m->s, "HSET %sh f%u %u", from, i, n); break;
+	case 8: store_runf(&m->s, "HPEXPIRE %sh %u FIELDS 2 f%u f%u", from, n + 1, i, n); break;
+	case 9: store_runf(&m->s, "SPOP %ss %u", from, n); break;
+	case 10: store_runf(&m->s, "ZREMRANGEBYRANK %sz %u %u", from, i, i + n); break;
+	case 11: store_runf(&m->s, "ZINCRBY %sz %u m%u", from, n, i); break;
+	case 12: store_runf(&m->s, "SUNIONSTORE %ss %ss %ss", from, from, to); break;
+	case 13: store_runf(&m->s, "ZUNIONSTORE %sz 2 %sz %ss", from, to, to); break;
+	case 14: store_runf(&m->s, "SMOVE %ss %ss m%u", from, to, i); break;
+	case 15: store_runf(&m->s, "HINCRBY %sh f%u %u", from, n % 3, i); break;
+	case 16: store_runf(&m->s, "MSET %sx1 %u %sx2 %u", from, i, to, n); break;
+	case 17: store_runf(&m->s, "SET %sx%u %u PXAT %lld", from, i, n, (long long)m->s.now + n); break;
+	case 18: store_runf(&m->s, "HGETALL %sp", from); break;
+	case 19: store_runf(&m->s, "HSET %sp f%u %u", from, n % 9, i); break;
+	case 20: set_big(m); break;
+	case 21: store_runf(&m->s, "COPY {a}big %sbig REPLACE", to); break;
+	default: run_many(m); break;
+	}
+}
+
+static void run_random(struct model *m)
+{
+	m->s.now += below(m, 3);
+	m->s.db = below(m, 8) ? 0 : below(m, 3);
+	if (below(m, 40) == 0)
+		store_runf(&m->s, "SWAPDB %u %u", below(m, 3), below(m, 3));
+	else if (below(m, 100) == 0)
+		store_run(&m->s, below(m, 2) ? "FLUSHDB" : "FLUSHALL");
+	else if (below(m, 20) == 0)
+		sweep(m);
+	else
+		run_one(m);
+	m->s.db = 0;
+}
+
+static void model_cut(struct model *m)
+{
+	struct keyspace *ks = m->s.ks;
+
+	for (uint32_t i = 0; i < TAGS; i++)
+		for (uint32_t db = 0; db < STORE_DATABASES; db++)
+			m->at_cut[i][db] = view_slot(ks, m->slots[i], db, LIVE);
+	m->cut = atomic_load(&ks->epochs.now);
+	m->passed = 0;
+	freeze_begin(ks, m->cut);
+}
+
+/* What isn't passed yet is seen as it was at the cut. */
+static void model_check(struct model *m)
+{
+	for (uint32_t i = m->passed; i < TAGS; i++)
+		for (uint32_t db = 0; db < STORE_DATABASES; db++)
+			if (view_slot(m->s.ks, m->slots[i], db, m->cut) != m->at_cut[i][db])
+				fail_msg("%s in database %u has changed", m->tags[i], db);
+}
+
+static size_t kept_bytes(const struct store *s)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < s->ks->shard_count; i++)
+		bytes += retire_kept_bytes(&s->ks->shards[i]->retire);
+	return bytes;
+}
+
+/* What the shards do in each tick. */
+static void release_kept(struct store *s)
+{
+	for (uint32_t i = 0; i < s->ks->shard_count; i++)
+		while (retire_release_kept(&s->ks->shards[i]->retire, &s->ks->freeze))
+			;
+	store_collect(s);
+}
+
+/* The snapshot gets on by a slot, or ends. */
+static void model_pass(struct model *m)
+{
+	uint32_t seen = 0;
+
+	model_check(m);
+	assert_true(freeze_slot_ready(&m->s.ks->slots[m->slots[m->passed]], &seen));
+	freeze_pass(m->s.ks, m->slots[m->passed] + 1);
+	if (++m->passed < TAGS)
+		return;
+	freeze_end(m->s.ks);
+	m->cut = 0;
+	release_kept(&m->s);
+	assert_int_equal(kept_bytes(&m->s), 0);
+}
+
+static void model_round(struct model *m)
+{
+	for (int i = 0; i < REQUESTS_FIRST; i++)
+		run_random(m);
+	for (uint32_t cuts = 0; cuts < CUTS;) {
+		run_random(m);
+		if (below(m, 4) == 0)
+			atomic_fetch_add(&m->s.ks->epochs.now, 1);
+		if (below(m, 3) == 0)
+			release_kept(&m->s);
+		if (m->cut == 0 && below(m, 10) == 0) {
+			cuts++;
+			model_cut(m);
+		} else if (m->cut && below(m, 10) == 0) {
+			model_pass(m);
+		} else if (m->cut && below(m, 10) == 0) {
+			model_check(m);
+		}
+	}
+	while (m->cut)
+		model_pass(m);
+}
+
+static void test_model(void **state)
+{
+	struct model m = {.random = check_random_start(), .big = malloc(BIG_BYTES)};
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		store_init(&m.s, SHARDS);
+		model_tags(&m);
+		model_round(&m);
+		store_deinit(&m.s);
+	}
+	free(m.big);
+}
+
+/* --- units --- */
+
+static struct shard *shard_of(const struct store *s, uint32_t i)
+{
+	return s->ks->shards[i];
+}
+
+static struct slot *slot_of(const struct store *s, const char *key)
+{
+	return &s->ks->slots[key_slot(key, strlen(key))];
+}
+
+/* A unit that held its slot before the cut changes it in place, and the snapshot waits for it. */
+static void test_unit_before(void **state)
+{
+	struct store s;
+	uint32_t seen = 0;
+
+	(void)state;
+	store_init(&s, SHARDS);
+	store_run(&s, "SET a 1");
+	struct slot *slot = slot_of(&s, "a"), *other = slot_of(&s, "b");
+	struct shard *shard = shard_of(&s, 0);
+	uint64_t root = atomic_load(&slot->table.root);
+	assert_true(slots_try_hold(shard, &slot, 1));
+	struct unit_put_by put_by = {0};
+	unit_put_by(shard, &put_by);
+	assert_int_equal(shard->retire.unit.epoch, EPOCH_NONE);
+	freeze_begin(s.ks, 1);
+	assert_false(freeze_slot_ready(slot, &seen));
+	store_run(&s, "SET b 1"); /* others go on, behind the cut */
+	assert_int_equal(freeze_root(s.ks, other, 0), 0);
+
+	unit_take_back(shard, &put_by);
+	assert_int_equal(shard->retire.unit.epoch, 1);
+	assert_int_equal(shard->retire.unit.cut, EPOCH_NONE);
+	assert_false(slots_try_hold_also(shard, other)); /* it is behind the cut */
+	assert_int_equal(atomic_load(&other->seq) & 1, 0);
+	assert_false(freeze_slot_ready(slot, &seen));
+	slots_release(shard, &slot, 1, true, s.now);
+	assert_true(freeze_slot_ready(slot, &seen));
+	assert_int_equal(freeze_root(s.ks, slot, 0), root);
+	freeze_end(s.ks);
+	release_kept(&s);
+	store_deinit(&s);
+}
+
+/* One behind the cut that outlives the snapshot: nothing is frozen for it any more. */
+static void test_unit_outlives(void **state)
+{
+	struct store s;
+	struct unit_put_by put_by = {0};
+
+	(void)state;
+	store_init(&s, SHARDS);
+	store_run(&s, "SET a 1");
+	struct slot *slot = slot_of(&s, "a");
+	struct shard *shard = shard_of(&s, 0);
+	freeze_begin(s.ks, 1);
+	assert_true(slots_try_hold(shard, &slot, 1));
+	assert_int_equal(shard->retire.unit.cut, 1);
+	unit_put_by(shard, &put_by);
+	freeze_end(s.ks);
+	freeze_begin(s.ks, 2);
+	unit_take_back(shard, &put_by);
+	assert_int_equal(shard->retire.unit.epoch, 2);
+	assert_int_equal(shard->retire.unit.cut, EPOCH_NONE);
+	slots_release(shard, &slot, 1, false, s.now);
+	freeze_end(s.ks);
+	store_deinit(&s);
+}
+
+/* A unit takes the latest of its slots for all; what is passed is changed in place and not kept. */
+static void test_passed(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	store_run(&s, "SET a 1"); /* slot 15495, behind that of b, 3300 */
+	store_run(&s, "SET b 1");
+	struct slot *a = slot_of(&s, "a"), *b = slot_of(&s, "b");
+	struct shard *shard = shard_of(&s, 0);
+	freeze_begin(s.ks, 1);
+	freeze_pass(s.ks, b->index + 1);
+	assert_true(slots_try_hold(shard, &b, 1));
+	assert_int_equal(shard->retire.unit.cut, EPOCH_NONE);
+	assert_true(slots_try_hold_also(shard, a));
+	assert_int_equal(shard->retire.unit.cut, 1);
+	assert_false(shard->retire.unit.whole);
+	assert_int_equal(shard->retire.unit.last, a->index);
+	slot_release(a, false);
+	slots_release(shard, &b, 1, false, s.now);
+
+	store_run(&s, "SET b 2");
+	assert_int_equal(kept_bytes(&s), 0);
+	store_run(&s, "SET a 2");
+	size_t kept = kept_bytes(&s);
+	assert_true(kept > 0);
+	for (int i = 0; i < 100; i++)
+		store_run(&s, "SET a 3"); /* what came after the cut isn't kept */
+	assert_int_equal(kept_bytes(&s), kept);
+	release_kept(&s);
+	assert_int_equal(kept_bytes(&s), kept);
+	freeze_pass(s.ks, (a->index / FREEZE_RANGE_SLOTS + 1) * FREEZE_RANGE_SLOTS);
+	release_kept(&s);
+	assert_int_equal(kept_bytes(&s), 0);
+	freeze_end(s.ks);
+	store_deinit(&s);
+}
+
+/* The record of a unit before the cut that is made after it says so. */
+static void test_journal(void **state)
+{
+	struct store s;
+	char text[512] = "";
+
+	(void)state;
+	store_init(&s, 1);
+	s.now = 1000;
+	struct shard *shard = shard_of(&s, 0);
+	struct journal *journal = &shard->journal;
+	struct slot *slot = slot_of(&s, "b");
+	journal->on = true;
+	store_run(&s, "SET b 1");
+	assert_true(slots_try_hold(shard, &slot, 1));
+	effect_remove(journal, 0, SLICE("b"));
+	freeze_begin(s.ks, 1);
+	slots_release(shard, &slot, 1, true, s.now);
+	store_run(&s, "SET b 2");
+	for (size_t i = 0, len = 0; i < journal->len && len + 1 < sizeof(text); i++)
+		if (journal->buf[i] != '\n')
+			text[len++] = journal->buf[i] == '\r' ? '|' : journal->buf[i];
+	assert_string_equal(text, "#EP:1:1000|#V:3300:1|*2|$6|SELECT|$1|0|*3|$3|SET|$1|b|$1|1|"
+				  "#EP:2:1000|#PRE|#V:3300:1|*2|$6|SELECT|$1|0|*2|$3|DEL|$1|b|"
+				  "#V:3300:2|*3|$3|SET|$1|b|$1|2|");
+	freeze_end(s.ks);
+	store_deinit(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
+		cmocka_unit_test(test_passed),      cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
