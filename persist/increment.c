@@ -5,6 +5,7 @@
  */
 #include "persist/increment.h"
 
+#include "persist/helper.h"
 #include "persist/rdb_file.h"
 #include "persist/snapshot.h"
 #include "proto/number.h"
@@ -16,7 +17,7 @@
 
 struct clearing {
 	struct keyspace *ks;
-	struct shard *shard; /* the thread's own */
+	struct shard *shard; /* a helper's */
 	const char *error;   /* of a field's text */
 };
 
@@ -156,12 +157,14 @@ static void see_aux(void *arg, struct slice name, struct slice value)
 bool increment_clear(struct keyspace *ks, struct slice bytes, const char **error, uint64_t *offset)
 {
 	static const struct rdb_file_events events = {.aux = see_aux};
-	struct clearing clearing = {.ks = ks, .shard = shard_new(ks, 0)};
+	struct helper helper;
+	helper_init(&helper, ks, 0, 0);
+	struct clearing clearing = {.ks = ks, .shard = helper.shard};
 	struct rdb_file_result result;
 	bool good = rdb_file_read(bytes, &events, &clearing, &result);
 	*error = good ? clearing.error : result.error;
 	*offset = result.offset;
-	shard_absorb(ks->shards[0], clearing.shard);
-	shard_free(clearing.shard);
+	helper_absorb(&helper);
+	helper_deinit(&helper);
 	return good && !clearing.error;
 }
