@@ -65,7 +65,7 @@
  *	120 (94%)  11.8 bytes a key, 11% do (on average, with blocks 85% full)
  *	124 (97%)  11.5 bytes a key, 12% do
  */
-#define TABLE_FILL_MAX 113
+#define TABLE_FILL_MAX  113
 #define TABLE_DIRECTORY 0xff00ull
 
 struct table {
@@ -98,7 +98,7 @@ size_t table_count_expired(const struct table *t, uint32_t *from, int64_t now);
  * position has TABLE_POSITION_BITS bits.
  */
 #define TABLE_POSITION_BITS (TABLE_DEPTH_MAX + 17)
-#define TABLE_END UINT64_MAX
+#define TABLE_END           UINT64_MAX
 uint64_t table_scan(const struct table *t, uint64_t position,
 		    void (*visit)(void *arg, struct entry *e), void *arg);
 
@@ -109,6 +109,13 @@ struct table_visits {
 	size_t count;
 };
 void table_visit_counted(void *visits, struct entry *e);
+
+/*
+ * Visits the few entries among which all of a hash are: the bits between its tag and its place in a directory
+ * may differ, and aren't looked at.
+ */
+void table_visit_hash(const struct table *t, uint64_t hash,
+		      void (*visit)(void *arg, struct entry *e), void *arg);
 
 /* Some entry chosen by `random`, about evenly; NULL when the table is empty. */
 struct entry *table_random(const struct table *t, uint64_t random);
@@ -176,6 +183,6 @@ uint64_t table_take(struct table *t);
  * whatever that takes. Returns how many entries it took out.
  */
 size_t table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
-		      void (*later)(void *arg, struct entry *e), void *arg);
+			void (*later)(void *arg, struct entry *e), void *arg);
 
 #endif
