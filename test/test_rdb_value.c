@@ -153,10 +153,12 @@ static void test_there_and_back(void **state)
 /* --- as of a cut --- */
 
 static const char *const changes[ENTRY_TYPE_COUNT][4] = {
-	[ENTRY_STRING] = {"SETRANGE k 3 abc", "SETRANGE k 20000 abc", "SETBIT k 70 1", "APPEND k x"},
+	[ENTRY_STRING] = {"SETRANGE k 3 abc", "SETRANGE k 20000 abc", "SETBIT k 70 1",
+			  "APPEND k x"},
 	[ENTRY_LIST] = {"LPOP k 3", "LSET k 0 other", "LINSERT k BEFORE element:9 more", "RPOP k"},
 	[ENTRY_SET] = {"SPOP k 5", "SREM k element:3", "SADD k another", "SADD k one 2 three"},
-	[ENTRY_ZSET] = {"ZPOPMIN k 3", "ZADD k 17 element:4", "ZREMRANGEBYRANK k 5 9", "ZADD k 1 z"},
+	[ENTRY_ZSET] = {"ZPOPMIN k 3", "ZADD k 17 element:4", "ZREMRANGEBYRANK k 5 9",
+			"ZADD k 1 z"},
 	[ENTRY_HASH] = {"HDEL k element:3", "HSET k element:4 other", "HSET k another 1",
 			"HPEXPIREAT k 70000 FIELDS 1 element:5"},
 };
