@@ -203,6 +203,21 @@ static void settle(const struct merging *merging, uint32_t worker, struct recove
 	file->ms = source->ms_end;
 }
 
+/*
+ * After a power loss: whether a generation's journals count at all. They follow on the end of those before, which
+ * was synced if COMMITS has the cut, or on a snapshot at the cut.
+ */
+static bool has_beginning(const struct recovery *recovery, uint32_t item)
+{
+	const struct manifest_item *items = recovery->manifest->items;
+	if (items[item].cut <= recovery->committed.epoch)
+		return true;
+	for (uint32_t i = 0; i < item; i++)
+		if (items[i].kind == MANIFEST_SNAPSHOT && items[i].cut == items[item].cut)
+			return true;
+	return false;
+}
+
 /* Goes through a stretch. False: an effect could not be done, or a journal is bad; each is settled. */
 static bool merge_stretch(struct merging *merging, uint32_t item)
 {
@@ -212,6 +227,8 @@ static bool merge_stretch(struct merging *merging, uint32_t item)
 	uint64_t until = recovery->until == EPOCH_NO_LIMIT ? EPOCH_NONE : recovery->until;
 	uint32_t first = recovery->file_count;
 	uint64_t bytes = 0;
+	if (limited && !has_beginning(recovery, item))
+		until = stretch->cut;
 	merging->item = item;
 	merging->counted = 0;
 	memset(merging->epochs, 0, sizeof(merging->epochs));
