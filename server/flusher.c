@@ -368,6 +368,12 @@ static void renew(struct flusher *flusher)
 	if (flusher->renew_ms && now - flusher->renew_ms < RENEW_S * 1000)
 		return;
 	flusher->renew_ms = now;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++) { /* no sync helps them */
+		struct syncer *syncer = &flusher->syncers[i];
+		pthread_mutex_lock(&syncer->turn);
+		segment_forget(&syncer->segment, EPOCH_NONE);
+		pthread_mutex_unlock(&syncer->turn);
+	}
 	(void)snapshotter_ask(&flusher->server->snapshotter, SAVE_AOF, true, false);
 }
 
@@ -418,6 +424,7 @@ static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t r
 	pthread_cond_init(&syncer->progress, NULL);
 	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
 	syncer->segment.turned = &flusher->turned;
+	syncer->segment.durable = &syncer->durable;
 	syncer->segment.entered = flusher->turned;
 	if (!error)
 		error = -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
