@@ -191,11 +191,21 @@ struct merging {
 	bool wrong;                  /* one more was found */
 };
 
+/* It has the effect that could not be done again. */
+static bool is_bad(const struct merging *merging, const struct merge_record *record)
+{
+	const struct recovery_bad *bad = &merging->recovery->bad;
+	size_t begin = (size_t)(record->bytes - merging->sources[record->source].bytes);
+	return bad->known && bad->item == merging->item && bad->worker == record->source &&
+	       bad->at >= begin && bad->at < begin + record->len;
+}
+
 static bool take(void *arg, const struct merge_record *record)
 {
 	struct merging *merging = arg;
 	uint64_t *epoch = &merging->epochs[record->source];
-	if (merging->verifier && !verifier_likes(merging->verifier, record)) {
+	if (merging->verifier &&
+	    (is_bad(merging, record) || !verifier_likes(merging->verifier, record))) {
 		merging->limits[record->source] = record->at;
 		merging->wrong = true;
 		return false;
@@ -286,6 +296,24 @@ static uint64_t open_journals(struct merging *merging, uint32_t item)
 	return bytes;
 }
 
+/* What could not be done again, and where it stands. */
+static bool fail_effect(const struct merging *merging, const struct recovery_file *files)
+{
+	struct recovery *recovery = merging->recovery;
+	const char *at = replay_error_at(merging->replay);
+	for (uint32_t i = 0; at && i < recovery->manifest->items[merging->item].files; i++) {
+		const struct io_map *map = &merging->maps[i];
+		if (at < map->bytes || at >= map->bytes + map->len)
+			continue;
+		recovery->bad =
+			(struct recovery_bad){true, merging->item, i, (uint64_t)(at - map->bytes)};
+		return fail(recovery, "%s at byte %" PRIu64 ": this can't be done again: %s",
+			    files[i].name, recovery->bad.at, replay_error(merging->replay));
+	}
+	return fail(recovery, "A record of the journals could not be done again: %s",
+		    replay_error(merging->replay));
+}
+
 /* Goes through a stretch. False: an effect could not be done, or a journal is bad; each is settled. */
 static bool merge_stretch(struct merging *merging, uint32_t item)
 {
@@ -300,8 +328,7 @@ static bool merge_stretch(struct merging *merging, uint32_t item)
 		      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
 	} while (merging->wrong);
 	if (merging->replay && !replay_drain(merging->replay))
-		good = fail(recovery, "A record of the journals could not be done again: %s",
-			    replay_error(merging->replay));
+		good = fail_effect(merging, &recovery->files[first]);
 	if (merging->counted < bytes)
 		done(recovery, bytes - merging->counted);
 	for (uint32_t i = 0; i < stretch->files; i++) {
