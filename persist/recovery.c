@@ -45,8 +45,14 @@ static void see_epoch(struct recovery *recovery, uint64_t epoch)
 
 /* --- begin and end --- */
 
-/* A journal that holds something; NULL: there is none. *name is the result's room. */
-static const char *find_journal(int dir, char name[NAME_MAX + 1])
+static bool ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+	return len >= end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* A journal or a snapshot that holds something; NULL: there is none. *name is the result's room. */
+static const char *find_data(int dir, char name[NAME_MAX + 1])
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -54,7 +60,7 @@ static const char *find_journal(int dir, char name[NAME_MAX + 1])
 	const char *found = NULL;
 	struct stat stat;
 	while (directory && !found && (entry = readdir(directory)))
-		if (strncmp(entry->d_name, "journal-", 8) == 0 &&
+		if ((ends_with(entry->d_name, ".aof") || ends_with(entry->d_name, ".rdb")) &&
 		    fstatat(dir, entry->d_name, &stat, 0) == 0 && stat.st_size > 0)
 			found = strcpy(name, entry->d_name);
 	if (directory)
@@ -71,8 +77,8 @@ bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *m
 	int error = commits_last(dir, &recovery->committed);
 	if (error)
 		return fail(recovery, "Can't read " COMMITS_NAME ": %s", strerror(-error));
-	if (manifest->count == 0 && find_journal(dir, name))
-		return fail(recovery, "There is no " MANIFEST_NAME ", but a journal with data: %s",
+	if (manifest->count == 0 && find_data(dir, name))
+		return fail(recovery, "There is no " MANIFEST_NAME ", but a file with data: %s",
 			    name);
 	manifest_boot(boot);
 	recovery->power_loss = strcmp(boot, manifest->boot) != 0 || strcmp(boot, "-") == 0;

@@ -80,7 +80,7 @@ struct recovery {
 
 /*
  * Reads COMMITS. The manifest stays the caller's, unchanged until the end; an empty one where there is none. False:
- * error says why: also when journals have data and no manifest names them.
+ * error says why: also when there are files with data, and no manifest that names them.
  */
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest);
 void recovery_end(struct recovery *recovery);

@@ -195,9 +195,9 @@ static int write_snapshot(struct persistence *persistence, uint64_t cut, int64_t
 		.parts = server->worker_count,
 		.used_memory = memory.allocated,
 		.clock = &server->clock.now_ms,
-		.compress = true,
-		.checksum = true,
-		.sync_often = true,
+		.compress = config_int(&server->config.rdbcompression),
+		.checksum = config_int(&server->config.rdbchecksum),
+		.sync_often = config_int(&server->config.rdb_save_incremental_fsync),
 	};
 	freeze_begin(server->ks, cut);
 	int error = snapshot_write(&snapshot);

@@ -98,9 +98,9 @@ def contents(server):
 
 
 def without_forms(found):
-    """Without what doesn't outlive a snapshot: whether a short string was written to in place."""
-    return {where: (kind, b"" if kind == Status("string") else encoding, expiry, value)
-            for where, (kind, encoding, expiry, value) in found.items()}
+    """Without what doesn't outlive a snapshot: that a value was once written to in place, or larger."""
+    return {where: (kind, b"", expiry, value)
+            for where, (kind, _, expiry, value) in found.items()}
 
 
 def as_reference(start, directory, *options):

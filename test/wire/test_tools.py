@@ -64,12 +64,12 @@ def sets(first, last):
 
 
 def value_of(client, kind, name):
-    read = {b"string": ["GET"], b"list": ["LRANGE", 0, -1], b"set": ["SMEMBERS"], b"hash": ["HGETALL"],
-            b"zset": ["ZRANGE", 0, -1, "WITHSCORES"]}[kind]
+    read = {"string": ["GET"], "list": ["LRANGE", 0, -1], "set": ["SMEMBERS"], "hash": ["HGETALL"],
+            "zset": ["ZRANGE", 0, -1, "WITHSCORES"]}[kind]
     value = client.command(read[0], name, *map(str, read[1:]))
-    if kind == b"set":
+    if kind == "set":
         return sorted(value)
-    return sorted(zip(value[::2], value[1::2])) if kind == b"hash" else value
+    return sorted(zip(value[::2], value[1::2])) if kind == "hash" else value
 
 
 def contents(server):
@@ -79,7 +79,7 @@ def contents(server):
         for db in range(DATABASES):
             assert client.command("SELECT", str(db)) == Status("OK")
             for name in client.command("KEYS", "*"):
-                kind = client.command("TYPE", name).encode()
+                kind = str(client.command("TYPE", name))
                 found[db, name] = (kind, client.command("PEXPIRETIME", name), value_of(client, kind, name))
     return found
 
@@ -305,7 +305,7 @@ def test_missing_journal(kind, start, tmp_path):
 def test_missing_manifest(kind, start, tmp_path):
     write(kind, start, tmp_path, sets(0, 20), ("workers", "1"))
     (tmp_path / DATA / "MANIFEST").unlink()
-    message = "There is no MANIFEST, but a journal with data: journal-1-0-0.aof"
+    message = "There is no MANIFEST, but a file with data: journal-1-0-0.aof"
     assert sherd("check", tmp_path).err == "sherd check: %s\n" % message
     server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert server.wait_exit() == 1 and message in server.log()
@@ -418,7 +418,7 @@ def test_export_of_everything(kind, start, tmp_path, both):
     assert files(tmp_path) == before
     path.write_bytes(data)
     found = exported(start, path)
-    assert len(expected) > 10 and found[7, b"late"] == (b"string", 4102444800000, b"x")
+    assert len(expected) > 10 and found[7, b"late"] == ("string", 4102444800000, b"x")
     for where in sorted(set(expected) | set(found)):
         assert found.get(where) == expected.get(where), where
 
