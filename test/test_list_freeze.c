@@ -207,6 +207,32 @@ static void test_cuts(void **state)
 	}
 }
 
+/* Nodes with one child: what is cut off, and what is left, give way to the child, older than the cut. */
+static void test_narrow_nodes(void **state)
+{
+	static const enum list_side sides[] = {LIST_FRONT, LIST_BACK};
+
+	for (size_t i = 0; i < COUNT_OF(sides); i++) {
+		struct worker w;
+		struct model m = {.list = list_new(), .retire = &w.retire};
+		struct check_random random = check_random_start();
+		worker_init(&w);
+		worker_unit(&w);
+		for (uint64_t n = 0; n <= LIST_CHILDREN_MAX; n++) /* each alone in its leaf */
+			model_insert(&m, n, 64 * n + 4);
+		assert_int_equal(list_at(m.list, EPOCH_NONE).height, 2);
+		worker_cut(&w);
+		struct snapshot s = snapshot_take(&m, w.epoch - 1);
+		model_cut(&m, sides[i], sides[i] == LIST_FRONT ? LIST_CHILDREN_MAX : 1);
+		worker_collect(&w);
+		snapshot_walk(&s, &random, UINT64_MAX);
+		model_check(&m);
+		snapshot_drop(&s);
+		model_deinit(&m);
+		worker_deinit(&w);
+	}
+}
+
 /* --- the snapshot in a thread of its own --- */
 
 #define SNAPSHOTS 40
@@ -291,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_narrow_nodes),
 		cmocka_unit_test(test_threads),
 	};
 
