@@ -260,10 +260,24 @@ static void settle(const struct merging *merging, uint32_t worker, struct recove
 	file->ms = source->ms_end;
 }
 
-/* The sources from their beginning, each up to where a record was found wrong. */
-static void begin_sources(struct merging *merging, uint32_t count)
+/*
+ * After a power loss: whether a generation's journals count at all. They follow on the end of those before, which
+ * was synced if COMMITS has the cut, or on a snapshot at the cut.
+ */
+static bool has_beginning(const struct recovery *recovery, uint32_t item)
 {
-	uint64_t until = merging->recovery->until;
+	const struct manifest_item *items = recovery->manifest->items;
+	if (items[item].cut <= recovery->committed.epoch)
+		return true;
+	for (uint32_t i = 0; i < item; i++)
+		if (items[i].kind == MANIFEST_SNAPSHOT && items[i].cut == items[item].cut)
+			return true;
+	return false;
+}
+
+/* The sources from their beginning, each up to where a record was found wrong. */
+static void begin_sources(struct merging *merging, uint32_t count, uint64_t until)
+{
 	merging->wrong = false;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct io_map *map = &merging->maps[i];
@@ -321,9 +335,11 @@ static bool merge_stretch(struct merging *merging, uint32_t item)
 	const struct manifest_item *stretch = &recovery->manifest->items[item];
 	bool limited = stretch->open && recovery->power_loss, good = true;
 	uint32_t first = recovery->file_count;
-	uint64_t bytes = open_journals(merging, item);
+	uint64_t bytes = open_journals(merging, item), until = recovery->until;
+	if (limited && !has_beginning(recovery, item) && until > stretch->cut)
+		until = stretch->cut;
 	do {
-		begin_sources(merging, stretch->files);
+		begin_sources(merging, stretch->files, until);
 		merge(merging->sources, stretch->files,
 		      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
 	} while (merging->wrong);

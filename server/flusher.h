@@ -33,7 +33,8 @@
  *  - A failed addition to COMMITS: the flusher tries again, with a new file.
  *  - A failed sync can't be tried again: the system may have dropped what it could not write, and says so but once.
  *    What the files hold since the last good sync is in doubt, until a snapshot whose cut came after the
- *    failure is complete: it has all of that (flusher_renewed). New segments have begun with it.
+ *    failure is complete: it has all of that (flusher_renewed). New segments have begun with it. The flusher asks for
+ *    one at once, and again every RENEW_S seconds.
  *
  * Lost requests: who wants something of a syncer sets `wanted`, fence, looks at `sleeping`; the syncer sets
  * `sleeping` under its mutex, fence, looks at `wanted`. As with mail, one of the two sees the other. Workers
@@ -58,6 +59,8 @@ struct server;
 enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
 /* A disk that takes longer keeps no worker from its clients: syncers sync. */
 #define SYNC_HERE_NS 2000000
+/* Seconds between attempts to get out of doubt by a new generation: as for a save point that has failed. */
+#define RENEW_S 5
 
 /* The thread that syncs one journal. */
 struct syncer {
@@ -101,6 +104,7 @@ struct flusher {
 	_Atomic bool stop_syncers; /* after it */
 	/* the flusher's */
 	int64_t last_ms; /* an epoch was closed (monotonic) */
+	int64_t renew_ms; /* a new generation was asked for; 0: never */
 	uint64_t *ends;  /* where it ends in each journal */
 };
 

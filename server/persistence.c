@@ -22,21 +22,30 @@ static bool say_recovery_error(const struct persistence *persistence)
 	return false;
 }
 
-/* Journals lose what isn't good at their end. */
+/* A journal of the last run: loses what isn't good at its end. */
+static int cut_journal(const struct persistence *persistence, const struct recovery_file *file)
+{
+	if (file->state != FILE_CUT)
+		return io_sync_file(persistence->dir, file->name);
+	log_write(LOG_WARNING, "Cut %" PRIu64 " bytes %s off the journal %s at byte %" PRIu64,
+		  file->bytes - file->good, recovery_cut_words(file), file->name, file->good);
+	return io_truncate(persistence->dir, file->name, file->good);
+}
+
+/*
+ * Makes the journals of the last run whole, and makes them last: who was killed may have left them to the
+ * system to write, and from now on they count as they are, whatever happens to the system.
+ */
 static bool cut_journals(struct persistence *persistence)
 {
 	const struct recovery *recovery = &persistence->recovery;
 	for (uint32_t i = 0; i < recovery->file_count; i++) {
 		const struct recovery_file *file = &recovery->files[i];
-		if (file->state != FILE_CUT)
+		if (!persistence->manifest.items[file->item].open)
 			continue;
-		log_write(LOG_WARNING,
-			  "Cut %" PRIu64 " bytes %s off the journal %s at byte %" PRIu64,
-			  file->bytes - file->good, recovery_cut_words(file), file->name,
-			  file->good);
-		int error = io_truncate(persistence->dir, file->name, file->good);
+		int error = cut_journal(persistence, file);
 		if (error) {
-			log_write(LOG_WARNING, "Can't cut the journal %s: %s", file->name,
+			log_write(LOG_WARNING, "Can't settle the journal %s: %s", file->name,
 				  strerror(-error));
 			return false;
 		}
