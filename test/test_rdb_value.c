@@ -153,10 +153,12 @@ static void test_there_and_back(void **state)
 /* --- as of a cut --- */
 
 static const char *const changes[ENTRY_TYPE_COUNT][4] = {
-	[ENTRY_STRING] = {"SETRANGE k 3 abc", "SETRANGE k 20000 abc", "SETBIT k 70 1", "APPEND k x"},
+	[ENTRY_STRING] = {"SETRANGE k 3 abc", "SETRANGE k 20000 abc", "SETBIT k 70 1",
+			  "APPEND k x"},
 	[ENTRY_LIST] = {"LPOP k 3", "LSET k 0 other", "LINSERT k BEFORE element:9 more", "RPOP k"},
 	[ENTRY_SET] = {"SPOP k 5", "SREM k element:3", "SADD k another", "SADD k one 2 three"},
-	[ENTRY_ZSET] = {"ZPOPMIN k 3", "ZADD k 17 element:4", "ZREMRANGEBYRANK k 5 9", "ZADD k 1 z"},
+	[ENTRY_ZSET] = {"ZPOPMIN k 3", "ZADD k 17 element:4", "ZREMRANGEBYRANK k 5 9",
+			"ZADD k 1 z"},
 	[ENTRY_HASH] = {"HDEL k element:3", "HSET k element:4 other", "HSET k another 1",
 			"HPEXPIREAT k 70000 FIELDS 1 element:5"},
 };
@@ -222,6 +224,8 @@ static void test_at_a_cut(void **state)
 		enum entry_type type = types[cut % COUNT_OF(types)];
 		uint32_t size = 1 + (uint32_t)check_random_below(&f.random, SIZES_MAX);
 		bool numbers = check_random_below(&f.random, 3) == 0;
+		if (type == ENTRY_STRING && cut % 2)
+			store_run(&f.s, "SETRANGE k 100000 long");
 		for (uint32_t i = 0; i < size; i++)
 			add(&f, type, numbers, i);
 		check_cut(&f, type, cut);
