@@ -191,11 +191,21 @@ struct merging {
 	bool wrong;                  /* one more was found */
 };
 
+/* It has the effect that could not be done again. */
+static bool is_bad(const struct merging *merging, const struct merge_record *record)
+{
+	const struct recovery_bad *bad = &merging->recovery->bad;
+	size_t begin = (size_t)(record->bytes - merging->sources[record->source].bytes);
+	return bad->known && bad->item == merging->item && bad->worker == record->source &&
+	       bad->at >= begin && bad->at < begin + record->len;
+}
+
 static bool take(void *arg, const struct merge_record *record)
 {
 	struct merging *merging = arg;
 	uint64_t *epoch = &merging->epochs[record->source];
-	if (merging->verifier && !verifier_likes(merging->verifier, record)) {
+	if (merging->verifier &&
+	    (is_bad(merging, record) || !verifier_likes(merging->verifier, record))) {
 		merging->limits[record->source] = record->at;
 		merging->wrong = true;
 		return false;
@@ -250,7 +260,22 @@ static void settle(const struct merging *merging, uint32_t worker, struct recove
 	file->ms = source->ms_end;
 }
 
-/* The sources from their beginning, each up to where a record was found wrong, or to an epoch. */
+/*
+ * After a power loss: whether a generation's journals count at all. They follow on the end of those before, which
+ * was synced if COMMITS has the cut, or on a snapshot at the cut.
+ */
+static bool has_beginning(const struct recovery *recovery, uint32_t item)
+{
+	const struct manifest_item *items = recovery->manifest->items;
+	if (items[item].cut <= recovery->committed.epoch)
+		return true;
+	for (uint32_t i = 0; i < item; i++)
+		if (items[i].kind == MANIFEST_SNAPSHOT && items[i].cut == items[item].cut)
+			return true;
+	return false;
+}
+
+/* The sources from their beginning, each up to where a record was found wrong. */
 static void begin_sources(struct merging *merging, uint32_t count, uint64_t until)
 {
 	merging->wrong = false;
@@ -262,7 +287,7 @@ static void begin_sources(struct merging *merging, uint32_t count, uint64_t unti
 			.worker = i,
 			.bytes = map->bytes,
 			.len = map->len < limit ? map->len : limit,
-			.until = until,
+			.until = until == EPOCH_NO_LIMIT ? EPOCH_NONE : until,
 		};
 	}
 }
@@ -285,19 +310,22 @@ static uint64_t open_journals(struct merging *merging, uint32_t item)
 	return bytes;
 }
 
-/*
- * After a power loss: whether a generation's journals count at all. They follow on the end of those before, which
- * was synced if COMMITS has the cut, or on a snapshot at the cut.
- */
-static bool has_beginning(const struct recovery *recovery, uint32_t item)
+/* What could not be done again, and where it stands. */
+static bool fail_effect(const struct merging *merging, const struct recovery_file *files)
 {
-	const struct manifest_item *items = recovery->manifest->items;
-	if (items[item].cut <= recovery->committed.epoch)
-		return true;
-	for (uint32_t i = 0; i < item; i++)
-		if (items[i].kind == MANIFEST_SNAPSHOT && items[i].cut == items[item].cut)
-			return true;
-	return false;
+	struct recovery *recovery = merging->recovery;
+	const char *at = replay_error_at(merging->replay);
+	for (uint32_t i = 0; at && i < recovery->manifest->items[merging->item].files; i++) {
+		const struct io_map *map = &merging->maps[i];
+		if (at < map->bytes || at >= map->bytes + map->len)
+			continue;
+		recovery->bad =
+			(struct recovery_bad){true, merging->item, i, (uint64_t)(at - map->bytes)};
+		return fail(recovery, "%s at byte %" PRIu64 ": this can't be done again: %s",
+			    files[i].name, recovery->bad.at, replay_error(merging->replay));
+	}
+	return fail(recovery, "A record of the journals could not be done again: %s",
+		    replay_error(merging->replay));
 }
 
 /* Goes through a stretch. False: an effect could not be done, or a journal is bad; each is settled. */
@@ -307,18 +335,16 @@ static bool merge_stretch(struct merging *merging, uint32_t item)
 	const struct manifest_item *stretch = &recovery->manifest->items[item];
 	bool limited = stretch->open && recovery->power_loss, good = true;
 	uint32_t first = recovery->file_count;
-	uint64_t until = recovery->until == EPOCH_NO_LIMIT ? EPOCH_NONE : recovery->until;
-	if (limited && !has_beginning(recovery, item))
+	uint64_t bytes = open_journals(merging, item), until = recovery->until;
+	if (limited && !has_beginning(recovery, item) && until > stretch->cut)
 		until = stretch->cut;
-	uint64_t bytes = open_journals(merging, item);
 	do {
 		begin_sources(merging, stretch->files, until);
 		merge(merging->sources, stretch->files,
 		      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
 	} while (merging->wrong);
 	if (merging->replay && !replay_drain(merging->replay))
-		good = fail(recovery, "A record of the journals could not be done again: %s",
-			    replay_error(merging->replay));
+		good = fail_effect(merging, &recovery->files[first]);
 	if (merging->counted < bytes)
 		done(recovery, bytes - merging->counted);
 	for (uint32_t i = 0; i < stretch->files; i++) {

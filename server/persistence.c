@@ -17,7 +17,8 @@ static bool say_recovery_error(const struct persistence *persistence)
 {
 	log_write(LOG_WARNING, "%s", persistence->recovery.error);
 	log_write(LOG_WARNING,
-		  "\"sherd check\" says what is wrong with " DATA_DIR ", and what can be done");
+		  "\"sherd check%s\" says what is wrong with " DATA_DIR ", and what can be done",
+		  persistence->recovery.bad.known ? " --load" : "");
 	return false;
 }
 

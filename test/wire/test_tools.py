@@ -106,9 +106,9 @@ def both(reference_usable):
 
 
 @pytest.mark.parametrize("args, message", [
-    (["check"], "Usage: sherd check DIR [--fix]"),
-    (["check", "a", "b"], "Usage: sherd check DIR [--fix]"),
-    (["check", "a", "--rdb", "b"], "Usage: sherd check DIR [--fix]"),
+    (["check"], "Usage: sherd check DIR [--load] [--fix]"),
+    (["check", "a", "b"], "Usage: sherd check DIR [--load] [--fix]"),
+    (["check", "a", "--rdb", "b"], "Usage: sherd check DIR [--load] [--fix]"),
     (["export", "a"], "Usage: sherd export DIR --rdb FILE [--until TIME]"),
     (["export", "a", "--rdb"], "Usage: sherd export DIR --rdb FILE [--until TIME]"),
     (["export", "a", "--rdb", "b", "--fix"], "Usage: sherd export DIR --rdb FILE [--until TIME]"),
@@ -289,6 +289,27 @@ def test_refuses_until_fixed(kind, start, tmp_path):
     assert "Cut journal-2-0-0.aof at byte 0" in result.out      # it follows on what was lost
     server = begin(start, kind, tmp_path, "everysec")
     assert strings(contents(server)) == {"key:%d" % i: "value:%d" % i for i in range(30)}
+
+
+def test_what_cant_be_done_again(kind, start, tmp_path):
+    """An effect that looks right, and fails: only a load finds it."""
+    write(kind, start, tmp_path, [["SADD", "k", "member"], ["SADD", "k", "other"], ["SET", "j", "v"]], ("workers", "1"))
+    path, = journals(tmp_path)
+    data = path.read_bytes()
+    second = data.index(b"SADD", data.index(b"SADD") + 1)
+    path.write_bytes(data[:second] + b"HGET" + data[second + 4:])
+    error = r"%s at byte \d+: this can't be done again: HGET: " % path.name
+    server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
+    assert server.wait_exit() == 1 and re.search(error, server.log())
+    assert sherd("check", tmp_path).status == FINE
+    result = sherd("check", tmp_path, "--load")
+    assert result.status == DAMAGED and re.search(error, result.err), result
+    assert "%s: damaged at byte " % path.name in result.out and "this is no effect of a write" in result.out
+    result = sherd("check", tmp_path, "--load", "--fix")
+    assert result.status == FINE and result.out.endswith("All is fine now.\n"), result
+    assert sherd("check", tmp_path, "--load").status == FINE
+    server = begin(start, kind, tmp_path, "everysec")
+    assert contents(server) == {(0, b"k"): ("set", -1, [b"member"])}
 
 
 def test_missing_journal(kind, start, tmp_path):
