@@ -9,7 +9,7 @@
  * grace period, the journals are synced up to where the closed one ends, then COMMITS has it. At any moment
  * the process is killed, or power is lost: then each journal has lost some of what wasn't written, or synced,
  * and recovery takes record after record whose predecessors on its slots it has taken; after a power
- * loss only epochs in COMMITS, and those marked "always".
+ * loss only epochs in COMMITS, unless its last line says that appendfsync was always.
  *
  * Abstracted: memory is sequentially consistent. A journal's bytes are its records, none is torn. All-slot units
  * are units on both slots. Slots are locks (hold.pml). A reader's look is one step (seq.pml).
@@ -35,25 +35,29 @@
  *  BROKEN_COMMITS_FIRST: COMMITS has the epoch before the journals are synced
  *  BROKEN_DURABLE_LATE: how much was written is looked at when it has been synced
  *  BROKEN_NO_LIMIT: after a power loss recovery takes what follows on what is there, whatever its epoch
- *  BROKEN_NO_MARK: epochs aren't marked with always
- *  BROKEN_MARK_FIRST: the mark comes before what was told by the other rule is durable
- *  BROKEN_PROMISE_FIRST: always is in force before epochs without the mark are closed
+ *  BROKEN_MARKS: what was made with always is marked in each journal's epochs, not said in COMMITS
+ *  BROKEN_SAYS_EARLY: COMMITS says always before what was told by the other rule is durable
+ *  BROKEN_RULE_LATE: the rule changes only when COMMITS has said always
+ *  BROKEN_RULE_EARLY: ... or before it says no more that it is always
+ *  BROKEN_PROMISE_EARLY: always counts as in force before COMMITS says so
  */
 #define UNITS(me) (2 - (me))
 #define RECORDS 4
 #define RECORD(w, i) ((w) * 2 + (i))
 #define CLOSINGS 1
 
-#if defined(BROKEN_TELLS_WRITTEN) || defined(BROKEN_NO_MARK)
-#define GOOD_ALWAYS
-#endif
-#if defined(BROKEN_MARK_FIRST) || defined(BROKEN_PROMISE_FIRST)
-#define GOOD_SWITCH_ON
-#endif
-#if defined(GOOD_ALWAYS) || defined(GOOD_SWITCH_OFF)
+#if defined(GOOD_ALWAYS) || defined(BROKEN_TELLS_WRITTEN) || defined(BROKEN_DURABLE_LATE)
 #define ALWAYS 1
+#elif defined(GOOD_SWITCH_OFF) || defined(BROKEN_RULE_EARLY)
+#define ALWAYS 1
+#define SWITCHED_OFF
 #else
 #define ALWAYS 0
+#endif
+#if defined(GOOD_SWITCH_ON) || defined(BROKEN_RULE_LATE) || defined(BROKEN_SAYS_EARLY)
+#define SWITCHED_ON
+#elif defined(BROKEN_PROMISE_EARLY) || defined(BROKEN_MARKS)
+#define SWITCHED_ON
 #endif
 
 /* records */
@@ -78,6 +82,7 @@ byte last_worker[2], last_end[2];
 
 byte now = 1;
 byte committed;
+bit unlimited = ALWAYS;	/* the last line of COMMITS says so */
 bit mark = ALWAYS, rule = ALWAYS, promise = ALWAYS;
 bit online[2], must[2];
 bit asked;
@@ -167,9 +172,7 @@ inline append()
 		:: epoch != epoch_last[me] ->
 			epoch_start[me] = appended[me];
 			epoch_last[me] = epoch;
-#ifndef BROKEN_NO_MARK
 			mark_last[me] = mark
-#endif
 		:: else
 		fi;
 		slots[r] = kind;
@@ -310,7 +313,10 @@ inline close_epoch()
 	committed = closing;
 #endif
 	if
-	:: durable[0] >= end0 && durable[1] >= end1 -> done = 1; committed = closing
+	:: atomic {
+		durable[0] >= end0 && durable[1] >= end1 ->
+		done = 1; committed = closing; unlimited = mark
+	   }
 	:: written[0] < end0 || written[1] < end1 || crashed
 	fi;
 	d_step { end0 = 0; end1 = 0; closing = 0; asked = 0 }
@@ -321,8 +327,16 @@ active proctype flusher()
 	byte closings, closing, end0, end1;
 	bit done;
 
-#ifdef GOOD_SWITCH_ON
-#ifdef BROKEN_MARK_FIRST
+#ifdef SWITCHED_ON
+#ifndef BROKEN_RULE_LATE
+	rule = 1;
+#endif
+#ifdef BROKEN_PROMISE_EARLY
+	promise = 1;
+#endif
+#ifdef BROKEN_SAYS_EARLY
+	unlimited = 1;
+#endif
 	mark = 1;
 	close_epoch();
 	if
@@ -330,26 +344,12 @@ active proctype flusher()
 	:: else
 	fi
 #else
-	rule = 1;
-	close_epoch();
-	if
-	:: done ->
-		mark = 1;
-#ifdef BROKEN_PROMISE_FIRST
-		promise = 1;
-#endif
-		close_epoch();
-		if
-		:: done -> promise = 1
-		:: else
-		fi
-	:: else
-	fi
-#endif
-#else
-#ifdef GOOD_SWITCH_OFF
+#ifdef SWITCHED_OFF
 	promise = 0;
 	mark = 0;
+#ifdef BROKEN_RULE_EARLY
+	rule = 0;
+#endif
 	close_epoch();
 	if
 	:: done -> rule = 0
@@ -364,10 +364,12 @@ active proctype flusher()
 #endif
 }
 
-#ifdef BROKEN_NO_LIMIT
+#if defined(BROKEN_NO_LIMIT)
 #define BEYOND(r) false
-#else
+#elif defined(BROKEN_MARKS)
 #define BEYOND(r) (power && epoch_of[r] > committed && !marked[r])
+#else
+#define BEYOND(r) (power && epoch_of[r] > committed && !unlimited)
 #endif
 #define AT_TURN(r) ((!(slots[r] & 1) || number0[r] == got0 + 1) && (!(slots[r] & 2) || number1[r] == got1 + 1))
 
@@ -425,7 +427,7 @@ inline forget()
 		kept[i] = 0; taken[i] = 0;
 		i++
 	od;
-	told0 = 0; told1 = 0; promised0 = 0; promised1 = 0; committed = 0;
+	told0 = 0; told1 = 0; promised0 = 0; promised1 = 0; committed = 0; unlimited = 0;
 	power = 0; i = 0; r = 0; got0 = 0; got1 = 0
 }
 
