@@ -521,11 +521,12 @@ def test_loaded_again(kind, start, appendonly):
         assert isinstance(client.command("DEBUG", "RELOAD", "SAVE"), Error)
         fill(client, random.Random(2))
         expected = content(client)
-        for words in ["RELOAD", "RELOAD NOSAVE", "RELOAD MERGE NOFLUSH", "LOADAOF"]:
+        for words in ["DEBUG RELOAD", "DEBUG RELOAD NOSAVE", "DEBUG RELOAD MERGE NOFLUSH",
+                      "DEBUG LOADAOF"]:
             if appendonly == "yes":
                 client.command("INCR", "n")
                 expected[0, b"n"] = "string", client.command("GET", "n"), -1
-            assert client.command("DEBUG", *words.split()) == Status("OK")
+            assert client.command(*words.split()) == Status("OK")
             assert content(client) == expected
             assert sum(client.command("DBSIZE") for db in (0, 3, 15)
                        if client.command("SELECT", str(db))) == len(expected)
@@ -551,9 +552,9 @@ def test_loaded_again_under_load(kind, start):
         writers = [PatientWriter(server, i, stop) for i in range(WRITERS)]
         for thread in writers:
             thread.start()
-        for words in ["RELOAD", "LOADAOF", "RELOAD NOSAVE"]:
+        for words in ["DEBUG RELOAD", "DEBUG LOADAOF", "DEBUG RELOAD NOSAVE"]:
             time.sleep(.1)
-            assert client.command("DEBUG", *words.split()) == Status("OK")
+            assert client.command(*words.split()) == Status("OK")
         stop.set()
         for thread in writers:
             thread.join()
