@@ -139,6 +139,19 @@ int io_sync(int fd)
 	return fdatasync(fd) ? -errno : 0;
 }
 
+int io_sync_file(int dir, const char *name)
+{
+	int error = fault(IO_OPEN);
+	if (error)
+		return error;
+	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	error = io_sync(fd);
+	close(fd);
+	return error;
+}
+
 int io_unlink(int dir, const char *name)
 {
 	int error = fault(IO_UNLINK);

@@ -72,6 +72,9 @@ int io_cut(int fd, uint64_t len);
 
 int io_unlink(int dir, const char *name);
 
+/* Makes last what processes have written to a file. */
+int io_sync_file(int dir, const char *name);
+
 /* A file's bytes, mapped; io_unmap() ends it. An empty file: bytes NULL, len 0. */
 struct io_map {
 	const char *bytes;

@@ -45,8 +45,14 @@ static void see_epoch(struct recovery *recovery, uint64_t epoch)
 
 /* --- begin and end --- */
 
-/* A journal that holds something; NULL: there is none. *name is the result's room. */
-static const char *find_journal(int dir, char name[NAME_MAX + 1])
+static bool ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+	return len >= end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* A journal or a snapshot that holds something; NULL: there is none. *name is the result's room. */
+static const char *find_data(int dir, char name[NAME_MAX + 1])
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -54,7 +60,7 @@ static const char *find_journal(int dir, char name[NAME_MAX + 1])
 	const char *found = NULL;
 	struct stat stat;
 	while (directory && !found && (entry = readdir(directory)))
-		if (strncmp(entry->d_name, "journal-", 8) == 0 &&
+		if ((ends_with(entry->d_name, ".aof") || ends_with(entry->d_name, ".rdb")) &&
 		    fstatat(dir, entry->d_name, &stat, 0) == 0 && stat.st_size > 0)
 			found = strcpy(name, entry->d_name);
 	if (directory)
@@ -71,8 +77,8 @@ bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *m
 	int error = commits_last(dir, &recovery->committed);
 	if (error)
 		return fail(recovery, "Can't read " COMMITS_NAME ": %s", strerror(-error));
-	if (manifest->count == 0 && find_journal(dir, name))
-		return fail(recovery, "There is no " MANIFEST_NAME ", but a journal with data: %s",
+	if (manifest->count == 0 && find_data(dir, name))
+		return fail(recovery, "There is no " MANIFEST_NAME ", but a file with data: %s",
 			    name);
 	manifest_boot(boot);
 	recovery->power_loss = strcmp(boot, manifest->boot) != 0 || strcmp(boot, "-") == 0;
@@ -185,11 +191,21 @@ struct merging {
 	bool wrong;                  /* one more was found */
 };
 
+/* It has the effect that could not be done again. */
+static bool is_bad(const struct merging *merging, const struct merge_record *record)
+{
+	const struct recovery_bad *bad = &merging->recovery->bad;
+	size_t begin = (size_t)(record->bytes - merging->sources[record->source].bytes);
+	return bad->known && bad->item == merging->item && bad->worker == record->source &&
+	       bad->at >= begin && bad->at < begin + record->len;
+}
+
 static bool take(void *arg, const struct merge_record *record)
 {
 	struct merging *merging = arg;
 	uint64_t *epoch = &merging->epochs[record->source];
-	if (merging->verifier && !verifier_likes(merging->verifier, record)) {
+	if (merging->verifier &&
+	    (is_bad(merging, record) || !verifier_likes(merging->verifier, record))) {
 		merging->limits[record->source] = record->at;
 		merging->wrong = true;
 		return false;
@@ -244,10 +260,24 @@ static void settle(const struct merging *merging, uint32_t worker, struct recove
 	file->ms = source->ms_end;
 }
 
-/* The sources from their beginning, each up to where a record was found wrong. */
-static void begin_sources(struct merging *merging, uint32_t count)
+/*
+ * After a power loss: whether a generation's journals count at all. They follow on the end of those before, which
+ * was synced if COMMITS has the cut, or on a snapshot at the cut.
+ */
+static bool has_beginning(const struct recovery *recovery, uint32_t item)
 {
-	uint64_t until = merging->recovery->until;
+	const struct manifest_item *items = recovery->manifest->items;
+	if (items[item].cut <= recovery->committed.epoch)
+		return true;
+	for (uint32_t i = 0; i < item; i++)
+		if (items[i].kind == MANIFEST_SNAPSHOT && items[i].cut == items[item].cut)
+			return true;
+	return false;
+}
+
+/* The sources from their beginning, each up to where a record was found wrong. */
+static void begin_sources(struct merging *merging, uint32_t count, uint64_t until)
+{
 	merging->wrong = false;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct io_map *map = &merging->maps[i];
@@ -280,6 +310,24 @@ static uint64_t open_journals(struct merging *merging, uint32_t item)
 	return bytes;
 }
 
+/* What could not be done again, and where it stands. */
+static bool fail_effect(const struct merging *merging, const struct recovery_file *files)
+{
+	struct recovery *recovery = merging->recovery;
+	const char *at = replay_error_at(merging->replay);
+	for (uint32_t i = 0; at && i < recovery->manifest->items[merging->item].files; i++) {
+		const struct io_map *map = &merging->maps[i];
+		if (at < map->bytes || at >= map->bytes + map->len)
+			continue;
+		recovery->bad =
+			(struct recovery_bad){true, merging->item, i, (uint64_t)(at - map->bytes)};
+		return fail(recovery, "%s at byte %" PRIu64 ": this can't be done again: %s",
+			    files[i].name, recovery->bad.at, replay_error(merging->replay));
+	}
+	return fail(recovery, "A record of the journals could not be done again: %s",
+		    replay_error(merging->replay));
+}
+
 /* Goes through a stretch. False: an effect could not be done, or a journal is bad; each is settled. */
 static bool merge_stretch(struct merging *merging, uint32_t item)
 {
@@ -287,15 +335,16 @@ static bool merge_stretch(struct merging *merging, uint32_t item)
 	const struct manifest_item *stretch = &recovery->manifest->items[item];
 	bool limited = stretch->open && recovery->power_loss, good = true;
 	uint32_t first = recovery->file_count;
-	uint64_t bytes = open_journals(merging, item);
+	uint64_t bytes = open_journals(merging, item), until = recovery->until;
+	if (limited && !has_beginning(recovery, item) && until > stretch->cut)
+		until = stretch->cut;
 	do {
-		begin_sources(merging, stretch->files);
+		begin_sources(merging, stretch->files, until);
 		merge(merging->sources, stretch->files,
 		      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
 	} while (merging->wrong);
 	if (merging->replay && !replay_drain(merging->replay))
-		good = fail(recovery, "A record of the journals could not be done again: %s",
-			    replay_error(merging->replay));
+		good = fail_effect(merging, &recovery->files[first]);
 	if (merging->counted < bytes)
 		done(recovery, bytes - merging->counted);
 	for (uint32_t i = 0; i < stretch->files; i++) {

@@ -74,6 +74,14 @@ void segment_close(struct segment *segment)
 	pthread_mutex_destroy(&segment->mutex);
 }
 
+/* All that was written is: nobody syncs the file, or will. */
+static bool is_durable(const struct segment *segment)
+{
+	return segment->durable &&
+	       atomic_load_explicit(segment->durable, memory_order_acquire) >=
+		       atomic_load_explicit(&segment->journal->written, memory_order_relaxed);
+}
+
 /* Goes on in the file of the journal's generation. */
 static int next_file(struct segment *segment)
 {
@@ -88,7 +96,7 @@ static int next_file(struct segment *segment)
 		error = open_file(segment->dir, &id, &fd, &len);
 	if (!error) {
 		trim(segment);
-		if (segment->stale)
+		if (segment->stale || segment->len == 0 || is_durable(segment))
 			close(segment->fd);
 		else
 			segment->old[segment->old_count++] = segment->fd;

@@ -41,6 +41,7 @@ struct segment {
 	int dir;
 	struct journal *journal;
 	const _Atomic uint64_t *turned; /* generations up to this one may be written; NULL: all */
+	const _Atomic uint64_t *durable; /* bytes of the journal that were synced; NULL: not known */
 	/* the worker's; id.cut changes under the mutex */
 	struct segment_id id;
 	uint64_t len;       /* of fd's file, without zeros */

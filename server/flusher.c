@@ -189,6 +189,19 @@ static bool is_dirty(const struct flusher *flusher)
 	return false;
 }
 
+/* All epochs up to this one are durable: COMMITS says so. Locked. */
+static bool note_commit(struct flusher *flusher, uint64_t epoch)
+{
+	struct commit line = {epoch, clock_now(&flusher->server->clock)};
+	int error = commits_add(&flusher->commits, &line);
+	note_error(&flusher->commit_error, error, "Error writing to " COMMITS_NAME);
+	if (error)
+		return false;
+	atomic_store(&flusher->durable_epoch, epoch);
+	atomic_store(&flusher->durable_ms, line.ms);
+	return true;
+}
+
 /* Closes the epoch and makes all up to it durable. False: a write has failed, or a sync. Locked. */
 static bool close_epoch(struct flusher *flusher)
 {
@@ -200,14 +213,7 @@ static bool close_epoch(struct flusher *flusher)
 		flusher->ends[i] = end_of_epoch(journal_of(flusher, i), epoch);
 	if (!is_written(flusher) || !sync_all(flusher))
 		return false;
-	struct commit line = {epoch, clock_now(&server->clock)};
-	int error = commits_add(&flusher->commits, &line);
-	note_error(&flusher->commit_error, error, "Error writing to " COMMITS_NAME);
-	if (error)
-		return false;
-	atomic_store(&flusher->durable_epoch, epoch);
-	atomic_store(&flusher->durable_ms, line.ms);
-	return true;
+	return note_commit(flusher, epoch);
 }
 
 static bool commit(struct flusher *flusher)
@@ -255,7 +261,8 @@ static void turn(struct flusher *flusher)
 	if (ready && atomic_load(&flusher->always)) {
 		for (uint32_t i = 0; i < flusher->server->worker_count; i++)
 			flusher->ends[i] = load(&journal_of(flusher, i)->written);
-		ready = sync_all(flusher) || atomic_load(&flusher->sync_error);
+		ready = sync_all(flusher) ? note_commit(flusher, cut)
+					  : atomic_load(&flusher->sync_error) != 0;
 	}
 	if (ready) {
 		atomic_store_explicit(&flusher->turned, cut, memory_order_release);
@@ -295,21 +302,29 @@ int flusher_make_segments(struct flusher *flusher, uint64_t cut)
 	return error;
 }
 
-bool flusher_settled(struct flusher *flusher)
+/* Files of earlier generations that are in doubt, and will be: no sync can help them. */
+static void forget_old(struct flusher *flusher)
 {
-	if (all_entered(flusher))
-		return true;
-	wake_workers(flusher); /* who sleeps doesn't know of the cut */
-	turn(flusher);
-	return false;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++) {
+		struct syncer *syncer = &flusher->syncers[i];
+		pthread_mutex_lock(&syncer->turn);
+		segment_forget(&syncer->segment, generation(flusher));
+		pthread_mutex_unlock(&syncer->turn);
+	}
 }
 
 bool flusher_committed(struct flusher *flusher, uint64_t cut)
 {
-	if (!flusher_settled(flusher))
+	if (!all_entered(flusher)) {
+		wake_workers(flusher); /* who sleeps doesn't know of the cut */
+		turn(flusher);
 		return false;
-	if (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher) ||
-	    atomic_load(&flusher->sync_error))
+	}
+	if (atomic_load(&flusher->sync_error)) {
+		forget_old(flusher);
+		return true;
+	}
+	if (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher))
 		return true;
 	atomic_store(&flusher->asked, true);
 	pthread_mutex_lock(&flusher->mutex);
@@ -351,6 +366,25 @@ static void look(struct flusher *flusher)
 		flusher->last_ms = now;
 }
 
+/*
+ * Files are in doubt: a new generation is tried, at once and then every so often. Whether it helps is found out by
+ * making it.
+ */
+static void renew(struct flusher *flusher)
+{
+	int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
+	if (flusher->renew_ms && now - flusher->renew_ms < RENEW_S * 1000)
+		return;
+	flusher->renew_ms = now;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++) { /* no sync helps them */
+		struct syncer *syncer = &flusher->syncers[i];
+		pthread_mutex_lock(&syncer->turn);
+		segment_forget(&syncer->segment, EPOCH_NONE);
+		pthread_mutex_unlock(&syncer->turn);
+	}
+	(void)snapshotter_ask(&flusher->server->snapshotter, SAVE_AOF, true, false);
+}
+
 static void sleep_a_while(struct flusher *flusher)
 {
 	struct timespec until;
@@ -373,7 +407,9 @@ static void *flusher_main(void *arg)
 	while (!atomic_load(&flusher->stop)) {
 		if (load(&flusher->turned) < generation(flusher))
 			turn(flusher);
-		if (!atomic_load(&flusher->sync_error))
+		if (atomic_load(&flusher->sync_error))
+			renew(flusher);
+		else
 			look(flusher);
 		sleep_a_while(flusher);
 	}
@@ -396,6 +432,7 @@ static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t r
 	pthread_cond_init(&syncer->progress, NULL);
 	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
 	syncer->segment.turned = &flusher->turned;
+	syncer->segment.durable = &syncer->durable;
 	syncer->segment.entered = flusher->turned;
 	if (!error)
 		error = -pthread_create(&syncer->thread, NULL, syncer_main, syncer);

@@ -17,25 +17,35 @@ static bool say_recovery_error(const struct persistence *persistence)
 {
 	log_write(LOG_WARNING, "%s", persistence->recovery.error);
 	log_write(LOG_WARNING,
-		  "\"sherd check\" says what is wrong with " DATA_DIR ", and what can be done");
+		  "\"sherd check%s\" says what is wrong with " DATA_DIR ", and what can be done",
+		  persistence->recovery.bad.known ? " --load" : "");
 	return false;
 }
 
-/* Journals lose what isn't good at their end. */
+/* A journal of the last run: loses what isn't good at its end. */
+static int cut_journal(const struct persistence *persistence, const struct recovery_file *file)
+{
+	if (file->state != FILE_CUT)
+		return io_sync_file(persistence->dir, file->name);
+	log_write(LOG_WARNING, "Cut %" PRIu64 " bytes %s off the journal %s at byte %" PRIu64,
+		  file->bytes - file->good, recovery_cut_words(file), file->name, file->good);
+	return io_truncate(persistence->dir, file->name, file->good);
+}
+
+/*
+ * Makes the journals of the last run whole, and makes them last: who was killed may have left them to the
+ * system to write, and from now on they count as they are, whatever happens to the system.
+ */
 static bool cut_journals(struct persistence *persistence)
 {
 	const struct recovery *recovery = &persistence->recovery;
 	for (uint32_t i = 0; i < recovery->file_count; i++) {
 		const struct recovery_file *file = &recovery->files[i];
-		if (file->state != FILE_CUT)
+		if (!persistence->manifest.items[file->item].open)
 			continue;
-		log_write(LOG_WARNING,
-			  "Cut %" PRIu64 " bytes %s off the journal %s at byte %" PRIu64,
-			  file->bytes - file->good, recovery_cut_words(file), file->name,
-			  file->good);
-		int error = io_truncate(persistence->dir, file->name, file->good);
+		int error = cut_journal(persistence, file);
 		if (error) {
-			log_write(LOG_WARNING, "Can't cut the journal %s: %s", file->name,
+			log_write(LOG_WARNING, "Can't settle the journal %s: %s", file->name,
 				  strerror(-error));
 			return false;
 		}
@@ -100,9 +110,6 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 		error = write_manifest(persistence, run);
 	if (!error)
 		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
-	uint32_t removed = error ? 0 : manifest_tidy(persistence->dir, &persistence->manifest);
-	if (removed > 0)
-		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that no snapshot needs", removed);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;
@@ -113,6 +120,9 @@ static bool go_on(struct persistence *persistence, uint64_t epoch)
 {
 	struct server *server = persistence->server;
 	atomic_store(&server->ks->epochs.now, epoch + 1);
+	uint32_t removed = manifest_tidy(persistence->dir, &persistence->manifest);
+	if (removed > 0)
+		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that a crash has left", removed);
 	if (!config_int(&server->config.appendonly))
 		return true;
 	if (!begin_run(persistence, epoch))
@@ -174,6 +184,10 @@ int persistence_open(struct persistence *persistence)
 	else if (error)
 		log_write(LOG_WARNING, "Can't lock the directory " DATA_DIR ": %s",
 			  strerror(-error));
+	if (error) {
+		close(persistence->dir);
+		persistence->dir = -1;
+	}
 	return error;
 }
 

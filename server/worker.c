@@ -63,8 +63,9 @@ static void flush_replies(struct worker *worker)
 }
 
 /*
- * Step 4. What this tick (or one before it) could not write, or has just written but not synced, its own
- * replies must not tell either: it has looked at its own records, so to speak.
+ * Step 4. What this tick has journaled and could not write, or has just written but not synced, its own replies
+ * must not tell either: it has looked at its own records, so to speak. What earlier ticks have left unwritten
+ * concerns who looks at those slots, and is noted then.
  */
 static void write_journal(struct worker *worker)
 {
@@ -75,8 +76,10 @@ static void write_journal(struct worker *worker)
 	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
 		return;
 	flusher_write(&worker->server->flusher, worker->id);
-	journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT |
-				     atomic_load_explicit(&journal->appended, memory_order_relaxed));
+	uint64_t end = atomic_load_explicit(&journal->appended, memory_order_relaxed);
+	if (end > worker->journaled)
+		journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT | end);
+	worker->journaled = end;
 }
 
 /* Stamps what the tick has retired; asks for a grace period when enough waits, or waits long enough. */

@@ -116,6 +116,7 @@ struct worker {
 	struct conn_list ready_later; /* ... in the next one */
 	struct conn *flush_first;
 	struct gate gate;
+	uint64_t journaled; /* the journal's `appended` when it was last written */
 	struct conn *paused;
 	struct outbox *outboxes; /* one for each worker */
 	struct parcel_pool parcels;

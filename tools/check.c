@@ -92,25 +92,36 @@ static const char *const conclusions[] = {
 		"cuts off.",
 };
 
+/* Looks; with --load also whether what looks right can be loaded. */
+static enum tool_status examine(struct tool *tool, const char *what)
+{
+	struct recovery *recovery = &tool->recovery;
+	recovery->bad.known = false;
+	look(tool, what);
+	enum tool_status status = status_of(recovery);
+	if (status == TOOL_DAMAGED || !tool->load || tool_load(tool))
+		return status;
+	look(tool, what);
+	return TOOL_DAMAGED;
+}
+
 int check_run(struct tool *tool)
 {
 	if (tool->manifest_damaged) {
 		printf(MANIFEST_NAME ": damaged at line %" PRIu32 "\n", tool->manifest_line);
 		return TOOL_DAMAGED;
 	}
-	look(tool, "reading");
+	enum tool_status status = examine(tool, "reading");
 	print_all(tool);
-	enum tool_status status = status_of(&tool->recovery);
 	if (!tool->fix || status == TOOL_FINE) {
 		puts(conclusions[status]);
 		return status;
 	}
 	if (!fix(tool))
 		return status;
-	look(tool, "reading again");
-	status = status_of(&tool->recovery);
+	status = examine(tool, "reading again");
 	if (status != TOOL_FINE) {
-		puts("There is damage that can't be mended:");
+		puts("There is damage left:");
 		print_all(tool);
 		return status;
 	}

@@ -196,6 +196,7 @@ bool tool_load(struct tool *tool)
 			: cores > TOOL_THREADS_MAX ? TOOL_THREADS_MAX
 						   : (uint32_t)cores;
 	/* As many databases as there can be: nobody says how many the data have. */
+	keyspace_free(tool->ks);
 	tool->ks = keyspace_new(tool->threads, DATABASES_MAX, &seed);
 	progress_begin(&progress, tool, "loading", &recovery->bytes_done, &recovery->bytes_total);
 	bool good = recovery_load(recovery, tool->ks, tool->threads, now_ms());

@@ -24,7 +24,7 @@ struct tool {
 	const char *path;
 	const char *rdb, *to, *until; /* NULL: not given */
 	int64_t until_ms;
-	bool fix;
+	bool fix, load;
 	bool progress;
 	/* the data directory, after tool_open() */
 	int dir, lock; /* descriptors; -1: none */

@@ -19,7 +19,8 @@ static const struct {
 	int (*run)(struct tool *tool);
 	const char *usage, *what;
 } rows[] = {
-	{"check", check_run, "DIR [--fix]", "says of each file whether it is as it should be"},
+	{"check", check_run, "DIR [--load] [--fix]",
+	 "says of each file whether it is as it should be"},
 	{"export", export_run, "DIR --rdb FILE [--until TIME]",
 	 "writes all data to one dump.rdb, as Redis reads it"},
 	{"restore", restore_run, "DIR --until TIME --to NEWDIR",
@@ -51,6 +52,7 @@ void tools_print_help(void)
 	printf("\nDIR is the data directory (sherd-data), or the one that it is in. TIME: unix seconds, unix\n"
 	       "milliseconds, or UTC as in 2026-11-21T10:00:00. --progress: shows it without a terminal, too.\n"
 	       "check ends with 0: all is fine; 1: a start will cut off what isn't whole; 2: damage; 3: can't tell.\n"
+	       "--load: loads the data as well, as a start would: that takes as much memory as a server does.\n"
 	       "--fix cuts journals where they are damaged; what it cuts off it keeps in <file>.cut-<n>.\n");
 }
 
@@ -99,8 +101,11 @@ static int take_option(struct tool *tool, int argc, char **argv)
 		bool *flag;
 		const char **value;
 	} options[] = {
-		{"--fix", &tool->fix, NULL},     {"--progress", &tool->progress, NULL},
-		{"--rdb", NULL, &tool->rdb},     {"--to", NULL, &tool->to},
+		{"--fix", &tool->fix, NULL},
+		{"--load", &tool->load, NULL},
+		{"--progress", &tool->progress, NULL},
+		{"--rdb", NULL, &tool->rdb},
+		{"--to", NULL, &tool->to},
 		{"--until", NULL, &tool->until},
 	};
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
@@ -138,7 +143,7 @@ static bool take_arguments(struct tool *tool, int argc, char **argv)
 /* What that tool needs, and nothing that it doesn't know. */
 static bool fits(const struct tool *tool)
 {
-	if (tool->fix && strcmp(tool->name, "check") != 0)
+	if ((tool->fix || tool->load) && strcmp(tool->name, "check") != 0)
 		return false;
 	if (strcmp(tool->name, "check") == 0)
 		return !tool->rdb && !tool->to && !tool->until;

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from resp import Closed, Error, Status
+from resp import Closed, Error, Status, encode
 from table import table
 
 DATA = "sherd-data"
@@ -60,6 +60,11 @@ def wait_idle(client):
         time.sleep(.005)
 
 
+def persistence(client):
+    lines = client.command("INFO", "persistence").decode().split("\r\n")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
 def test_background(client):
     before = client.command("LASTSAVE")
     assert abs(before - time.time()) < 3600
@@ -68,7 +73,10 @@ def test_background(client):
     assert client.command("BGSAVE", "SCHEDULE") == Status("Background saving started")
     wait_idle(client)
     assert before <= client.command("LASTSAVE") <= time.time()
+    saves = persistence(client)["rdb_saves"]
     assert client.pipeline(["MULTI", "BGSAVE", "EXEC"])[-1] == [Status("Background saving scheduled")]
+    while persistence(client)["rdb_saves"] == saves:
+        time.sleep(.005)
     wait_idle(client)
     assert client.command("BGREWRITEAOF") == Status("Background append only file rewriting started")
     wait_idle(client)
@@ -78,13 +86,12 @@ def test_background(client):
 
 def test_changes_are_counted(client):
     def changes():
-        text = client.command("INFO", "persistence").decode()
-        return int(text.partition("rdb_changes_since_last_save:")[2].partition("\r")[0])
-    client.command("SAVE")
+        return int(persistence(client)["rdb_changes_since_last_save"])
+    assert client.command("SAVE") == Status("OK")
     assert changes() == 0
     client.pipeline(["SET a 1", "SET b 2", "DEL a", "GET b"])
     assert changes() == 3
-    client.command("SAVE")
+    assert client.command("SAVE") == Status("OK")
     assert changes() == 0
 
 
@@ -342,3 +349,158 @@ def test_one_moment(kind, start, tmp_path, flushed):
 def wait_loaded(client):
     while b"loading:1" in client.command("INFO", "persistence"):
         time.sleep(.005)
+
+
+# Leaving
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("how", ["SHUTDOWN SAVE", "SHUTDOWN", "TERM"])
+def test_nothing_told_is_lost_at_the_end(kind, start, tmp_path, how):
+    """Everybody writes while the server saves and stops: what was acknowledged is in the snapshot."""
+    server = start(kind, ("save", "3600 1"), ("dir", str(tmp_path)))
+    stop = threading.Event()
+    writers = [Writer(server, i, stop) for i in range(WRITERS)]
+    with server.connect_unix() as client:
+        client.command("DEBUG", "POPULATE", "20000")
+        for thread in writers:
+            thread.start()
+        time.sleep(.2)
+        if how == "TERM":
+            server.process.terminate()
+        else:
+            client.send(encode(how.split()))
+        assert server.wait_exit() == 0
+    for thread in writers:
+        thread.join()
+    again = start("sherd-3", ("dir", str(tmp_path)))
+    with again.connect_unix() as client:
+        wait_loaded(client)
+        last = check_moment(client, False)
+    assert all(w.acknowledged <= n <= w.sent for w, n in zip(writers, last)), \
+        [(w.acknowledged, n, w.sent) for w, n in zip(writers, last)]
+
+
+@pytest.mark.sherd_only
+def test_a_shutdown_that_fails(kind, start):
+    server = start(kind, ("save", "3600 1"))
+    with server.connect_unix() as client, server.connect_unix() as other:
+        client.command("SET", "k", "v")
+        client.command("DEBUG", "IO-FAULT", "rename", "ENOSPC", "0", "1")
+        assert client.command("SHUTDOWN") == Error("ERR Errors trying to SHUTDOWN. Check logs.")
+        # it goes on, and waits for nobody
+        assert other.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "no") == Status("OK")
+        assert other.command("SET", "k", "w") == Status("OK")
+        client.command("DEBUG", "IO-FAULT", "rename", "ENOSPC", "0", "1")
+        with pytest.raises(Closed):
+            client.command("SHUTDOWN", "FORCE")
+    assert server.wait_exit() == 0
+
+
+# Trouble
+
+CALLS = 34          # on files, about, that a snapshot in two parts makes, with journals
+
+MISCONF = Error(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+    "Commands that may modify the data set are disabled, because this instance is configured to report "
+    "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
+    "the Redis logs for details about the RDB error.")
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("call", ["open", "write", "short", "sync", "rename"])
+def test_a_disk_that_is_full(kind, start, call):
+    """Writes are refused from a failure on until a snapshot succeeds; the old one stays."""
+    server = start(kind, ("save", "3600 100000"))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        assert client.command("SAVE") == Status("OK")
+        files = sorted(os.listdir(os.path.join(server.directory, DATA)))
+        client.command("DEBUG", "IO-FAULT", call, "ENOSPC", "0", "0")
+        assert client.command("BGSAVE") == Status("Background saving started")
+        wait_idle(client)
+        assert persistence(client)["rdb_last_bgsave_status"] == "err"
+        assert client.command("SET", "k", "w") == MISCONF
+        assert client.command("PING") == MISCONF
+        assert client.pipeline(["MULTI", "SET k w"])[1] == MISCONF
+        client.command("DISCARD")
+        assert client.command("GET", "k") == b"v"
+        assert sorted(os.listdir(os.path.join(server.directory, DATA))) == files
+        client.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+        assert client.command("SET", "k", "w") == Status("OK")
+        client.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+        assert client.command("SAVE") == Error("ERR")
+        client.command("DEBUG", "IO-FAULT", "OFF")
+        client.command("CONFIG", "SET", "save", "")
+        assert client.command("SET", "k", "x") == Status("OK")
+        client.command("CONFIG", "SET", "save", "3600 100000")
+        assert client.command("SET", "k", "y") == MISCONF
+        assert client.command("SAVE") == Status("OK")
+        assert client.command("SET", "k", "y") == Status("OK")
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("appendonly", ["no", "yes"])
+def test_each_call_fails_in_turn(start, tmp_path, appendonly):
+    """Whatever fails while a snapshot is made: killed right after it, the server comes back with all."""
+    good = 0
+    for nth in range(CALLS):
+        directory = tmp_path / str(nth)
+        directory.mkdir()
+        options = ("appendonly", appendonly), ("dir", str(directory))
+        server = start("sherd-2", *options)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            client.pipeline(["SET a 1", "SAVE", "MSET b 2 c 3", "RPUSH l x y"])
+            client.command("DEBUG", "IO-FAULT", "any", "EIO", str(nth), "1")
+            reply = client.command("SAVE")
+            client.command("DEBUG", "IO-FAULT", "OFF")
+            if appendonly == "yes":
+                client.command("SET", "d", "4")
+        server.process.kill()
+        server.process.wait()
+        server = start("sherd-3", *options)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            assert client.command("GET", "a") == b"1"
+            if appendonly == "yes" or reply == Status("OK"):
+                assert client.command("MGET", "b", "c") == [b"2", b"3"]
+                assert client.command("LRANGE", "l", "0", "-1") == [b"x", b"y"]
+            assert client.command("SAVE") == Status("OK")
+        server.stop()
+        good += reply == Status("OK")
+    assert good < CALLS - 10        # most of them are the snapshot's
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("keep", [1, 3])
+def test_generations(kind, start, keep):
+    server = start(kind, ("appendonly", "yes"), ("generations-to-keep", str(keep)))
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        for i in range(5):
+            client.command("INCR", "n")
+            assert client.command("SAVE") == Status("OK")
+    workers = int(kind.partition("-")[2])
+    assert len(saved_files(server)) == keep * workers
+    names = os.listdir(os.path.join(server.directory, DATA))
+    assert len([x for x in names if x.startswith("journal-")]) == keep * workers
+
+
+@pytest.mark.sherd_only
+def test_cancelled(kind, start):
+    """A snapshot is given up: nothing is left of it, and that is no failure."""
+    server = start(kind)
+    with server.connect_unix() as client:
+        client.command("DEBUG", "POPULATE", "200000")
+        client.command("BGSAVE")
+        reply = client.command("BGSAVE", "CANCEL")
+        wait_idle(client)
+        assert reply == Status("Background saving cancelled")
+        assert persistence(client)["rdb_last_bgsave_status"] == "ok"
+        assert saved_files(server) == []
+        assert client.command("SAVE") == Status("OK")
+        while persistence(client)["current_cow_size"] != "0":
+            time.sleep(.005)

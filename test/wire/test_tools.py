@@ -64,12 +64,12 @@ def sets(first, last):
 
 
 def value_of(client, kind, name):
-    read = {b"string": ["GET"], b"list": ["LRANGE", 0, -1], b"set": ["SMEMBERS"], b"hash": ["HGETALL"],
-            b"zset": ["ZRANGE", 0, -1, "WITHSCORES"]}[kind]
+    read = {"string": ["GET"], "list": ["LRANGE", 0, -1], "set": ["SMEMBERS"], "hash": ["HGETALL"],
+            "zset": ["ZRANGE", 0, -1, "WITHSCORES"]}[kind]
     value = client.command(read[0], name, *map(str, read[1:]))
-    if kind == b"set":
+    if kind == "set":
         return sorted(value)
-    return sorted(zip(value[::2], value[1::2])) if kind == b"hash" else value
+    return sorted(zip(value[::2], value[1::2])) if kind == "hash" else value
 
 
 def contents(server):
@@ -79,7 +79,7 @@ def contents(server):
         for db in range(DATABASES):
             assert client.command("SELECT", str(db)) == Status("OK")
             for name in client.command("KEYS", "*"):
-                kind = client.command("TYPE", name).encode()
+                kind = str(client.command("TYPE", name))
                 found[db, name] = (kind, client.command("PEXPIRETIME", name), value_of(client, kind, name))
     return found
 
@@ -106,9 +106,9 @@ def both(reference_usable):
 
 
 @pytest.mark.parametrize("args, message", [
-    (["check"], "Usage: sherd check DIR [--fix]"),
-    (["check", "a", "b"], "Usage: sherd check DIR [--fix]"),
-    (["check", "a", "--rdb", "b"], "Usage: sherd check DIR [--fix]"),
+    (["check"], "Usage: sherd check DIR [--load] [--fix]"),
+    (["check", "a", "b"], "Usage: sherd check DIR [--load] [--fix]"),
+    (["check", "a", "--rdb", "b"], "Usage: sherd check DIR [--load] [--fix]"),
     (["export", "a"], "Usage: sherd export DIR --rdb FILE [--until TIME]"),
     (["export", "a", "--rdb"], "Usage: sherd export DIR --rdb FILE [--until TIME]"),
     (["export", "a", "--rdb", "b", "--fix"], "Usage: sherd export DIR --rdb FILE [--until TIME]"),
@@ -291,6 +291,27 @@ def test_refuses_until_fixed(kind, start, tmp_path):
     assert strings(contents(server)) == {"key:%d" % i: "value:%d" % i for i in range(30)}
 
 
+def test_what_cant_be_done_again(kind, start, tmp_path):
+    """An effect that looks right, and fails: only a load finds it."""
+    write(kind, start, tmp_path, [["SADD", "k", "member"], ["SADD", "k", "other"], ["SET", "j", "v"]], ("workers", "1"))
+    path, = journals(tmp_path)
+    data = path.read_bytes()
+    second = data.index(b"SADD", data.index(b"SADD") + 1)
+    path.write_bytes(data[:second] + b"HGET" + data[second + 4:])
+    error = r"%s at byte \d+: this can't be done again: HGET: " % path.name
+    server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
+    assert server.wait_exit() == 1 and re.search(error, server.log())
+    assert sherd("check", tmp_path).status == FINE
+    result = sherd("check", tmp_path, "--load")
+    assert result.status == DAMAGED and re.search(error, result.err), result
+    assert "%s: damaged at byte " % path.name in result.out and "this is no effect of a write" in result.out
+    result = sherd("check", tmp_path, "--load", "--fix")
+    assert result.status == FINE and result.out.endswith("All is fine now.\n"), result
+    assert sherd("check", tmp_path, "--load").status == FINE
+    server = begin(start, kind, tmp_path, "everysec")
+    assert contents(server) == {(0, b"k"): ("set", -1, [b"member"])}
+
+
 def test_missing_journal(kind, start, tmp_path):
     write(kind, start, tmp_path, sets(0, 20), ("workers", "1"))
     path, = journals(tmp_path)
@@ -305,7 +326,7 @@ def test_missing_journal(kind, start, tmp_path):
 def test_missing_manifest(kind, start, tmp_path):
     write(kind, start, tmp_path, sets(0, 20), ("workers", "1"))
     (tmp_path / DATA / "MANIFEST").unlink()
-    message = "There is no MANIFEST, but a journal with data: journal-1-0-0.aof"
+    message = "There is no MANIFEST, but a file with data: journal-1-0-0.aof"
     assert sherd("check", tmp_path).err == "sherd check: %s\n" % message
     server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert server.wait_exit() == 1 and message in server.log()
@@ -418,7 +439,7 @@ def test_export_of_everything(kind, start, tmp_path, both):
     assert files(tmp_path) == before
     path.write_bytes(data)
     found = exported(start, path)
-    assert len(expected) > 10 and found[7, b"late"] == (b"string", 4102444800000, b"x")
+    assert len(expected) > 10 and found[7, b"late"] == ("string", 4102444800000, b"x")
     for where in sorted(set(expected) | set(found)):
         assert found.get(where) == expected.get(where), where
 
