@@ -157,6 +157,33 @@ static void test_preamble(void **state)
 	store_deinit(&s);
 }
 
+/* Times to live as Redis doesn't write them count from the start of the load. */
+static void test_relative_times(void **state)
+{
+	static const struct {
+		const char *words, *expected;
+	} rows[] = {
+		{"SETEX k 10 v", ":15000\r\n"},
+		{"PSETEX k 10 v", ":5010\r\n"},
+		{"SET k v EX 10", ":15000\r\n"},
+		{"SET k v px 10", ":5010\r\n"},
+		{"SET k v PXAT 4000", ":4000\r\n"},
+		{"SET k v", ":-1\r\n"},
+		{"SET k ex", ":-1\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct store s;
+		struct aof_load aof = {0};
+		char text[200] = "";
+		add(text, rows[i].words);
+		assert_true(load_with(&aof, &s, text, strlen(text), 2));
+		assert_string_equal(store_run(&s, "PEXPIRETIME k"), rows[i].expected);
+		store_deinit(&s);
+	}
+}
+
 static void test_errors(void **state)
 {
 	static const struct {
@@ -224,9 +251,9 @@ static void test_damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_manifests), cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_preamble),  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_manifests),      cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_relative_times), cmocka_unit_test(test_preamble),
+		cmocka_unit_test(test_errors),         cmocka_unit_test(test_damaged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
