@@ -25,7 +25,7 @@ def main():
     servers = []
     row = "%-24s  %-6s  %9s  %8s  %8s  %6s  %10s"
     try:
-        servers.append(Server("sherd", [sherd, "--port", "PORT", "--bind", "127.0.0.1",
+        servers.append(Server("sherd", [sherd, "--port", "PORT", "--bind", "127.0.0.1", "--save", "",
                                         "--workers", str(args.workers)]))
         servers.append(Server("redis", ["redis-server", "--port", "PORT", "--save", "", "--dir", "DIR"],
                               shutil.which("redis-check-rdb")))

@@ -260,7 +260,7 @@ def main():
     workers = str(args.workers)
     servers = []
     try:
-        servers.append(Server("sherd", [sherd, "--port", "PORT", "--bind", "127.0.0.1", "--workers", workers,
+        servers.append(Server("sherd", [sherd, "--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--workers", workers,
                                         "--maxclients", str(IDLE_CONNECTIONS + 100)]))
         servers.append(Server("redis", ["redis-server", "--port", "PORT", "--save", "", "--dir", "DIR",
                                         "--maxclients", str(IDLE_CONNECTIONS + 100)],

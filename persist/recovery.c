@@ -5,18 +5,23 @@
 #include "persist/load.h"
 #include "persist/rdb_file.h"
 #include "persist/replay.h"
+#include "persist/segment.h"
+#include "persist/verify.h"
 #include "proto/mem.h"
 #include "proto/number.h"
 
-#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Epochs that there is room for at first. */
 #define TIMES_FIRST 1024
@@ -40,13 +45,41 @@ static void see_epoch(struct recovery *recovery, uint64_t epoch)
 
 /* --- begin and end --- */
 
+static bool ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+	return len >= end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* A journal or a snapshot that holds something; NULL: there is none. *name is the result's room. */
+static const char *find_data(int dir, char name[NAME_MAX + 1])
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	const char *found = NULL;
+	struct stat stat;
+	while (directory && !found && (entry = readdir(directory)))
+		if ((ends_with(entry->d_name, ".aof") || ends_with(entry->d_name, ".rdb")) &&
+		    fstatat(dir, entry->d_name, &stat, 0) == 0 && stat.st_size > 0)
+			found = strcpy(name, entry->d_name);
+	if (directory)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return found;
+}
+
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest)
 {
-	char boot[MANIFEST_BOOT_MAX];
+	char boot[MANIFEST_BOOT_MAX], name[NAME_MAX + 1];
 	*recovery = (struct recovery){.dir = dir, .manifest = manifest, .until = EPOCH_NO_LIMIT};
 	int error = commits_last(dir, &recovery->committed);
 	if (error)
 		return fail(recovery, "Can't read " COMMITS_NAME ": %s", strerror(-error));
+	if (manifest->count == 0 && find_data(dir, name))
+		return fail(recovery, "There is no " MANIFEST_NAME ", but a file with data: %s",
+			    name);
 	manifest_boot(boot);
 	recovery->power_loss = strcmp(boot, manifest->boot) != 0 || strcmp(boot, "-") == 0;
 	recovery->first = manifest_start(manifest);
@@ -146,23 +179,44 @@ static void times_add(struct times *times, uint64_t epoch, int64_t ms)
 struct merging {
 	struct recovery *recovery;
 	uint32_t item;
+	bool snapshot_has;     /* records of before the cut are in what was loaded */
 	struct replay *replay; /* NULL: nothing is done again */
 	struct times *times;   /* filled; may be NULL */
 	uint64_t counted;      /* bytes, as done */
 	struct merge_source sources[SHARDS_MAX];
 	struct io_map maps[SHARDS_MAX];
 	uint64_t epochs[SHARDS_MAX]; /* of the last record of each */
+	struct verifier *verifier;   /* NULL: records are what they are */
+	size_t limits[SHARDS_MAX];   /* from here on a journal is wrong, by the verifier's word */
+	bool wrong;                  /* one more was found */
 };
+
+/* It has the effect that could not be done again. */
+static bool is_bad(const struct merging *merging, const struct merge_record *record)
+{
+	const struct recovery_bad *bad = &merging->recovery->bad;
+	size_t begin = (size_t)(record->bytes - merging->sources[record->source].bytes);
+	return bad->known && bad->item == merging->item && bad->worker == record->source &&
+	       bad->at >= begin && bad->at < begin + record->len;
+}
 
 static bool take(void *arg, const struct merge_record *record)
 {
 	struct merging *merging = arg;
 	uint64_t *epoch = &merging->epochs[record->source];
+	if (merging->verifier &&
+	    (is_bad(merging, record) || !verifier_likes(merging->verifier, record))) {
+		merging->limits[record->source] = record->at;
+		merging->wrong = true;
+		return false;
+	}
 	merging->counted += record->len;
 	done(merging->recovery, record->len);
 	if (merging->times && record->epoch != *epoch)
 		times_add(merging->times, record->epoch, record->ms);
 	*epoch = record->epoch;
+	if (record->before_cut && merging->snapshot_has)
+		return true;
 	return !merging->replay || replay_record(merging->replay, record);
 }
 
@@ -190,15 +244,18 @@ static void settle(const struct merging *merging, uint32_t worker, struct recove
 	const struct merge_source *source = &merging->sources[worker];
 	if (file->state == FILE_UNREADABLE)
 		return;
-	file->end = source->end;
+	const struct io_map *map = &merging->maps[worker];
+	bool wrong = source->end == MERGE_WHOLE && merging->limits[worker] != SIZE_MAX;
+	file->end = wrong ? MERGE_DAMAGED : source->end;
+	file->bytes = segment_trimmed(map->bytes, map->len);
 	file->good = source->taken;
 	file->count = source->records;
-	if (source->end == MERGE_WHOLE ||
-	    (source->end == MERGE_BEYOND && source->epoch_end > recovery->until))
+	if (file->end == MERGE_WHOLE ||
+	    (file->end == MERGE_BEYOND && source->epoch_end > recovery->until))
 		return;
 	bool open = recovery->manifest->items[merging->item].open;
-	file->state = open && source->end != MERGE_DAMAGED ? FILE_CUT : FILE_DAMAGED;
-	file->why = ends[source->end].why;
+	file->state = open && file->end != MERGE_DAMAGED ? FILE_CUT : FILE_DAMAGED;
+	file->why = wrong ? "this is no effect of a write" : ends[file->end].why;
 	file->epoch = source->epoch_end;
 	file->ms = source->ms_end;
 }
@@ -218,34 +275,78 @@ static bool has_beginning(const struct recovery *recovery, uint32_t item)
 	return false;
 }
 
+/* The sources from their beginning, each up to where a record was found wrong. */
+static void begin_sources(struct merging *merging, uint32_t count, uint64_t until)
+{
+	merging->wrong = false;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct io_map *map = &merging->maps[i];
+		size_t limit = merging->limits[i];
+		merging->epochs[i] = EPOCH_NONE;
+		merging->sources[i] = (struct merge_source){
+			.worker = i,
+			.bytes = map->bytes,
+			.len = map->len < limit ? map->len : limit,
+			.until = until == EPOCH_NO_LIMIT ? EPOCH_NONE : until,
+		};
+	}
+}
+
+/* Its files, mapped. How many bytes they have. */
+static uint64_t open_journals(struct merging *merging, uint32_t item)
+{
+	struct recovery *recovery = merging->recovery;
+	const struct manifest_item *base = &recovery->manifest->items[recovery->first];
+	const struct manifest_item *stretch = &recovery->manifest->items[item];
+	uint64_t bytes = 0;
+	merging->item = item;
+	merging->snapshot_has = base->kind == MANIFEST_SNAPSHOT && base->cut == stretch->cut;
+	merging->counted = 0;
+	for (uint32_t i = 0; i < stretch->files; i++) {
+		open_file(recovery, item, i, &merging->maps[i]);
+		merging->limits[i] = SIZE_MAX;
+		bytes += merging->maps[i].len;
+	}
+	return bytes;
+}
+
+/* What could not be done again, and where it stands. */
+static bool fail_effect(const struct merging *merging, const struct recovery_file *files)
+{
+	struct recovery *recovery = merging->recovery;
+	const char *at = replay_error_at(merging->replay);
+	for (uint32_t i = 0; at && i < recovery->manifest->items[merging->item].files; i++) {
+		const struct io_map *map = &merging->maps[i];
+		if (at < map->bytes || at >= map->bytes + map->len)
+			continue;
+		recovery->bad =
+			(struct recovery_bad){true, merging->item, i, (uint64_t)(at - map->bytes)};
+		return fail(recovery, "%s at byte %" PRIu64 ": this can't be done again: %s",
+			    files[i].name, recovery->bad.at, replay_error(merging->replay));
+	}
+	return fail(recovery, "A record of the journals could not be done again: %s",
+		    replay_error(merging->replay));
+}
+
 /* Goes through a stretch. False: an effect could not be done, or a journal is bad; each is settled. */
 static bool merge_stretch(struct merging *merging, uint32_t item)
 {
 	struct recovery *recovery = merging->recovery;
 	const struct manifest_item *stretch = &recovery->manifest->items[item];
 	bool limited = stretch->open && recovery->power_loss, good = true;
-	uint64_t until = recovery->until == EPOCH_NO_LIMIT ? EPOCH_NONE : recovery->until;
 	uint32_t first = recovery->file_count;
-	uint64_t bytes = 0;
-	if (limited && !has_beginning(recovery, item))
+	uint64_t bytes = open_journals(merging, item), until = recovery->until;
+	if (limited && !has_beginning(recovery, item) && until > stretch->cut)
 		until = stretch->cut;
-	merging->item = item;
-	merging->counted = 0;
-	memset(merging->epochs, 0, sizeof(merging->epochs));
-	for (uint32_t i = 0; i < stretch->files; i++) {
-		open_file(recovery, item, i, &merging->maps[i]);
-		merging->sources[i] = (struct merge_source){.worker = i,
-							    .bytes = merging->maps[i].bytes,
-							    .len = merging->maps[i].len,
-							    .until = until};
-		bytes += merging->maps[i].len;
-	}
-	merge(merging->sources, stretch->files,
-	      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
+	do {
+		begin_sources(merging, stretch->files, until);
+		merge(merging->sources, stretch->files,
+		      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
+	} while (merging->wrong);
 	if (merging->replay && !replay_drain(merging->replay))
-		good = fail(recovery, "A record of the journals could not be done again: %s",
-			    replay_error(merging->replay));
-	done(recovery, bytes - merging->counted);
+		good = fail_effect(merging, &recovery->files[first]);
+	if (merging->counted < bytes)
+		done(recovery, bytes - merging->counted);
 	for (uint32_t i = 0; i < stretch->files; i++) {
 		struct recovery_file *file = &recovery->files[first + i];
 		settle(merging, i, file);
@@ -266,6 +367,7 @@ static struct merging *merging_new(struct recovery *recovery)
 
 static void merging_free(struct merging *merging)
 {
+	verifier_free(merging->verifier);
 	mem_free(merging, sizeof(*merging));
 }
 
@@ -395,6 +497,7 @@ void recovery_look(struct recovery *recovery)
 {
 	const struct manifest *manifest = recovery->manifest;
 	struct merging *merging = merging_new(recovery);
+	merging->verifier = verifier_new();
 	forget_files(recovery);
 	count_bytes(recovery, 0);
 	for (uint32_t i = 0; i < manifest->count; i++) {

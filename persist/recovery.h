@@ -58,6 +58,13 @@ struct recovery_point {
 	int64_t next_ms; /* ... when that began */
 };
 
+/* An effect that recovery_load() could not do again, though its record looks right. */
+struct recovery_bad {
+	bool known;
+	uint32_t item, worker; /* the journal */
+	uint64_t at;           /* ... where in it */
+};
+
 struct recovery {
 	/* the caller's */
 	int dir;
@@ -75,10 +82,14 @@ struct recovery {
 	uint32_t file_count;
 	uint64_t
 		epoch_last; /* the largest ever seen, also in what is not good and in the manifest */
+	struct recovery_bad bad; /* recovery_look() calls it damage */
 	char error[RECOVERY_ERROR_MAX];
 };
 
-/* Reads COMMITS. The manifest stays the caller's, unchanged until the end. False: error says why. */
+/*
+ * Reads COMMITS. The manifest stays the caller's, unchanged until the end; an empty one where there is none. False:
+ * error says why: also when there are files with data, and no manifest that names them.
+ */
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest);
 void recovery_end(struct recovery *recovery);
 

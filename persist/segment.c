@@ -96,7 +96,7 @@ static int next_file(struct segment *segment)
 		error = open_file(segment->dir, &id, &fd, &len);
 	if (!error) {
 		trim(segment);
-		if (segment->stale || is_durable(segment))
+		if (segment->stale || segment->len == 0 || is_durable(segment))
 			close(segment->fd);
 		else
 			segment->old[segment->old_count++] = segment->fd;

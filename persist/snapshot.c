@@ -12,6 +12,7 @@
 #include "proto/mem.h"
 #include "shard/ctx.h"
 #include "shard/freeze.h"
+#include "shard/hash.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,6 +25,8 @@
 #define REDIS_VERSION_AUX "7.2.0"
 /* Entries fetched ahead: their memory comes while those before them are written. */
 #define AHEAD 16
+/* A hash in "sherd-changed", with what separates it. */
+#define CHANGED_HASH_CHARS 17
 /* With sync_often the system is told to write after so many bytes. */
 #define SYNC_BYTES (4u << 20)
 /* A slot that is held since before the cut is looked at so often: its holder has something long to do. */
@@ -51,7 +54,9 @@ struct part {
 
 static void part_name(const struct snapshot *snapshot, uint32_t part, char out[MANIFEST_FILE_MAX])
 {
-	struct manifest_item item = {.kind = MANIFEST_SNAPSHOT, .cut = snapshot->cut};
+	struct manifest_item item = {.kind = snapshot->base ? MANIFEST_INCREMENT
+							    : MANIFEST_SNAPSHOT,
+				     .cut = snapshot->cut};
 	manifest_file(&item, part, out);
 }
 
@@ -110,7 +115,7 @@ static void select_database(struct part *part, uint32_t db)
 		return;
 	part->db = db;
 	rdb_file_database(&part->file, db);
-	if (part->sized[db])
+	if (part->snapshot->base || part->sized[db])
 		return;
 	part->sized[db] = true;
 	int64_t keys = keyspace_keys(ks, db), expires = keyspace_expires(ks, db);
@@ -174,12 +179,77 @@ static int write_table(struct part *part, uint64_t root, uint32_t db)
 	return error;
 }
 
-static int write_slot(struct part *part, const struct slot *slot)
+static int write_tables(struct part *part, const struct slot *slot)
 {
 	struct keyspace *ks = part->snapshot->ks;
-	int error = wait_slot(part, slot);
+	int error = 0;
 	for (uint32_t db = 0; db < ks->databases && !error; db++)
 		error = write_table(part, freeze_root(ks, slot, db), db);
+	return error;
+}
+
+/* --- increments --- */
+
+/* "sherd-changed" */
+static void write_changed(struct part *part, const struct slot *slot, const struct changes *changes)
+{
+	size_t room =
+		NUMBER_TEXT_MAX + sizeof(" all") + changes->count * (size_t)CHANGED_HASH_CHARS;
+	char *text = mem_alloc(room);
+	size_t len = number_format_unsigned(text, slot->index);
+	if (changes->all)
+		len += (size_t)snprintf(text + len, room - len, " all");
+	for (uint32_t i = 0, n = 0; i < changes->cap; i++)
+		if (changes->keys[i])
+			len += (size_t)snprintf(text + len, room - len, "%c%016" PRIx64,
+						n++ ? ',' : ' ', changes->keys[i]);
+	rdb_file_aux(&part->file, SNAPSHOT_CHANGED, (struct slice){text, len});
+	mem_free(text, room);
+}
+
+/* An entry that may be of a hash. */
+struct chosen {
+	struct part *part;
+	uint64_t key; /* changes_key() */
+	uint32_t db;
+};
+
+static void take_chosen(void *arg, struct entry *e)
+{
+	const struct chosen *chosen = arg;
+	struct slice name = entry_key(e);
+	uint64_t hash = hash_bytes(&chosen->part->snapshot->ks->seed, name.ptr, name.len);
+	if (changes_key(hash, chosen->db) != chosen->key)
+		return;
+	select_database(chosen->part, chosen->db);
+	write_key(chosen->part, e);
+}
+
+static int write_changes(struct part *part, const struct slot *slot)
+{
+	struct snapshot *snapshot = part->snapshot;
+	struct keyspace *ks = snapshot->ks;
+	const struct changes *changes = changes_at(ks, slot, snapshot->base, snapshot->cut);
+	if (!changes)
+		return 0;
+	write_changed(part, slot, changes);
+	if (changes->all)
+		return write_tables(part, slot);
+	for (uint32_t i = 0; i < changes->cap && !trouble(part); i++) {
+		if (!changes->keys[i])
+			continue;
+		struct chosen chosen = {part, changes->keys[i], changes_db(changes->keys[i])};
+		const struct table table = {freeze_root(ks, slot, chosen.db)};
+		table_visit_hash(&table, chosen.key, take_chosen, &chosen);
+	}
+	return trouble(part);
+}
+
+static int write_slot(struct part *part, const struct slot *slot)
+{
+	int error = wait_slot(part, slot);
+	if (!error)
+		error = part->snapshot->base ? write_changes(part, slot) : write_tables(part, slot);
 	book(part);
 	return error;
 }

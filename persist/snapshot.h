@@ -15,6 +15,14 @@
  * is synced. That they are the data is said by the manifest alone. A snapshot that fails, or is cancelled,
  * leaves no file.
  *
+ * An increment is the same with the keys of some hashes only (shard/changes.h), increment-<cut>-<part>.rdb. Before a
+ * slot's keys stands what they take the place of, in an AUX field:
+ *
+ *	sherd-changed      <slot> <hash>,<hash>,...    keys with these hashes, 16 hex digits each
+ *	                   <slot> all                  all keys of the slot, in all databases
+ *
+ * Who applies it takes those away first (persist/increment.h): so deleted keys go, too.
+ *
  * Keys that have expired and are not swept yet are written with their time, as Redis does.
  */
 #ifndef PERSIST_SNAPSHOT_H
@@ -25,6 +33,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* The AUX field of increments. */
+#define SNAPSHOT_CHANGED "sherd-changed"
 
 /* What is written of when keys were used. */
 enum snapshot_uses {
@@ -38,7 +49,9 @@ struct snapshot {
 	struct keyspace *ks; /* frozen at the cut */
 	int dir;
 	uint64_t cut;
-	int64_t ms;     /* unix, of the cut */
+	uint64_t
+		base; /* an increment: only what was written since this cut; EPOCH_NONE: everything */
+	int64_t ms;   /* unix, of the cut */
 	uint32_t parts; /* 1 to SLOT_COUNT */
 	uint64_t used_memory;
 	const _Atomic int64_t *clock; /* unix ms, goes on: what times of last use go by */

@@ -7,6 +7,7 @@
 #include "server/blocked.h"
 
 #include "proto/mem.h"
+#include "server/long_run.h"
 #include "server/serve.h"
 #include "server/server.h"
 #include "shard/execute.h"
@@ -108,6 +109,21 @@ static void blocked_begin(struct worker *worker, struct conn *conn, const struct
 	worker->cycles += blocked->op->cycles;
 }
 
+/*
+ * There is much to pop. It will be there yet, for its slots stay held, and the clock stands. False when
+ * there is no room for that: it is to be done at once.
+ */
+static bool pop_in_turns(struct worker *worker, struct pending *p, struct ctx *ctx,
+			 uint32_t slot_count)
+{
+	ctx->clock = NULL;
+	if (long_run_room(worker) && serve_long(worker, p, ctx, worker->slots, slot_count))
+		return true;
+	ctx->need_turns = false;
+	ctx->long_from = 0;
+	return false;
+}
+
 bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint32_t slot_count)
 {
 	struct ready_list ready = {0};
@@ -116,15 +132,20 @@ bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint
 		return false;
 	ctx->ready = &ready;
 	ctx->may_block = true;
-	ctx->long_from = 0; /* all at once, as for one who has waited */
 	execute(ctx);
+	if (ctx->need_turns) {
+		reply_rollback(ctx->reply, mark);
+		if (pop_in_turns(worker, p, ctx, slot_count))
+			return true;
+		execute(ctx);
+	}
 	if (ctx->block.wanted) {
 		reply_rollback(ctx->reply, mark);
 		worker->current = p;
 		blocked_begin(worker, p->conn, ctx);
 	}
-	ctx->stored |= blocked_serve(&ready, ctx->shard, worker->slots, slot_count, ctx->clock);
-	slots_release(ctx->shard, worker->slots, slot_count, ctx->stored, ctx->now);
+	unit_end(&ready, ctx->shard, worker->slots, slot_count, ctx->stored, ctx->now,
+		 &worker->server->clock.now_ms);
 	return true;
 }
 

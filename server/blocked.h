@@ -41,8 +41,8 @@ struct blocked {
 };
 
 /*
- * Runs a blocking command, or has its connection wait. False: a slot is held by another, and nothing has
- * been done.
+ * Runs a blocking command, at once or taking turns, or has its connection wait. False: a slot is held by
+ * another, and nothing has been done.
  */
 bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint32_t slot_count);
 

@@ -302,21 +302,29 @@ int flusher_make_segments(struct flusher *flusher, uint64_t cut)
 	return error;
 }
 
-bool flusher_settled(struct flusher *flusher)
+/* Files of earlier generations that are in doubt, and will be: no sync can help them. */
+static void forget_old(struct flusher *flusher)
 {
-	if (all_entered(flusher))
-		return true;
-	wake_workers(flusher); /* who sleeps doesn't know of the cut */
-	turn(flusher);
-	return false;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++) {
+		struct syncer *syncer = &flusher->syncers[i];
+		pthread_mutex_lock(&syncer->turn);
+		segment_forget(&syncer->segment, generation(flusher));
+		pthread_mutex_unlock(&syncer->turn);
+	}
 }
 
 bool flusher_committed(struct flusher *flusher, uint64_t cut)
 {
-	if (!flusher_settled(flusher))
+	if (!all_entered(flusher)) {
+		wake_workers(flusher); /* who sleeps doesn't know of the cut */
+		turn(flusher);
 		return false;
-	if (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher) ||
-	    atomic_load(&flusher->sync_error))
+	}
+	if (atomic_load(&flusher->sync_error)) {
+		forget_old(flusher);
+		return true;
+	}
+	if (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher))
 		return true;
 	atomic_store(&flusher->asked, true);
 	pthread_mutex_lock(&flusher->mutex);

@@ -68,11 +68,11 @@ struct syncer {
 	struct segment segment;
 	uint32_t worker;
 	pthread_t thread;
-	pthread_mutex_t turn;    /* of who syncs */
-	pthread_mutex_t mutex;   /* guards the conditions only */
-	pthread_cond_t work;     /* something wanted can be made durable, or stop */
-	pthread_cond_t progress; /* durable has grown, or a sync has failed */
-	_Atomic uint64_t wanted; /* bytes of the journal that somebody wants durable */
+	pthread_mutex_t turn;     /* of who syncs */
+	pthread_mutex_t mutex;    /* guards the conditions only */
+	pthread_cond_t work;      /* something wanted can be made durable, or stop */
+	pthread_cond_t progress;  /* durable has grown, or a sync has failed */
+	_Atomic uint64_t wanted;  /* bytes of the journal that somebody wants durable */
 	_Atomic uint64_t durable; /* who has the turn stores */
 	_Atomic uint64_t sync_ns; /* how long the last sync took; the same */
 	_Atomic bool sleeping;
@@ -82,7 +82,7 @@ struct flusher {
 	struct server *server;
 	struct syncer *syncers; /* one for each worker; NULL: nothing is journaled */
 	struct commits commits;
-	_Atomic bool always; /* the rule for replies */
+	_Atomic bool always;     /* the rule for replies */
 	_Atomic uint64_t turned; /* generations up to this one may be written */
 	/* constant: where the segments are, and what run they belong to */
 	int dir;
@@ -90,16 +90,16 @@ struct flusher {
 	_Atomic uint64_t durable_epoch;
 	_Atomic int64_t durable_ms;
 	/* trouble: 0 or a negative errno each */
-	_Atomic int sync_error;        /* files are in doubt; until flusher_renewed() */
-	_Atomic uint64_t doubt_epoch;  /* since then: stored before sync_error */
-	_Atomic int commit_error;      /* the last addition to COMMITS; the flusher stores */
-	_Atomic int write_error;       /* the last one of any worker; counts while some are failing */
+	_Atomic int sync_error;       /* files are in doubt; until flusher_renewed() */
+	_Atomic uint64_t doubt_epoch; /* since then: stored before sync_error */
+	_Atomic int commit_error;     /* the last addition to COMMITS; the flusher stores */
+	_Atomic int write_error; /* the last one of any worker; counts while some are failing */
 	_Atomic uint32_t write_failing; /* workers whose last write failed */
 	pthread_t thread;
 	pthread_mutex_t epochs; /* whoever advances epochs.now */
 	pthread_mutex_t mutex;  /* guards the condition only */
 	pthread_cond_t changed;
-	_Atomic bool asked; /* to close an epoch now */
+	_Atomic bool asked;        /* to close an epoch now */
 	_Atomic bool stop;         /* the flusher */
 	_Atomic bool stop_syncers; /* after it */
 	/* the flusher's */
@@ -134,13 +134,9 @@ int flusher_make_segments(struct flusher *flusher, uint64_t cut);
 void flusher_drop_segments(struct flusher *flusher, uint64_t cut);
 
 /*
- * All journals write the generation of now: before that there may be no other cut. To be asked again until it is
- * so; where they can't be written that takes until they can.
- */
-bool flusher_settled(struct flusher *flusher);
-/*
- * ... and all that was journaled up to the cut has been synced, or is in doubt anyway (flusher_renewed). The
- * same.
+ * All journals write the generation of now, and all that was journaled up to the cut has been synced, or is in
+ * doubt anyway (flusher_renewed). Of the last cut: before that there may be no other one. To be asked again
+ * until it is so; where journals can't be written that takes until they can.
  */
 bool flusher_committed(struct flusher *flusher, uint64_t cut);
 

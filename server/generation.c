@@ -82,7 +82,7 @@ int generation_begin(struct server *server, const _Atomic bool *cancelled, uint6
 		freeze_begin(server->ks, *cut);
 		return 0;
 	}
-	while (!flusher_settled(flusher))
+	while (!flusher_committed(flusher, atomic_load(&server->ks->epochs.cut)))
 		if (!wait_a_little(cancelled))
 			return -ECANCELED;
 	return cut_journals(server, cut);

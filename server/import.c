@@ -157,6 +157,7 @@ static bool load(struct importing *importing, enum import_kind kind)
 			 .done = &importing->persistence->recovery.bytes_done},
 		.may_be_torn = config_int(&server->config.aof_load_truncated),
 	};
+	int64_t start = clock_wall_us();
 	bool good = kind == IMPORT_RDB ? load_files(&aof.load, importing->files, importing->count)
 				       : aof_load(&aof, importing->files, importing->count);
 	if (!good) {
@@ -168,10 +169,11 @@ static bool load(struct importing *importing, enum import_kind kind)
 			  "Import: left out the last %" PRIu64 " bytes of %s, which aren't whole",
 			  aof.torn, importing->files[importing->count - 1].name);
 	log_write(LOG_NOTICE,
-		  "Imported %s: %" PRIu64 " keys and %" PRIu64 " commands; left out: %" PRIu64
-		  " keys that had expired, %" PRIu64 " empty, %" PRIu64 " not supported",
-		  importing->files[0].name, aof.load.keys, aof.commands, aof.load.expired,
-		  aof.load.empty, aof.load.unknown);
+		  "Imported %s in %.3f seconds: %" PRIu64 " keys and %" PRIu64
+		  " commands; left out: %" PRIu64 " keys that had expired, %" PRIu64
+		  " empty, %" PRIu64 " not supported",
+		  importing->files[0].name, (double)(clock_wall_us() - start) / 1e6, aof.load.keys,
+		  aof.commands, aof.load.expired, aof.load.empty, aof.load.unknown);
 	return true;
 }
 
@@ -195,9 +197,9 @@ static int write_snapshot(struct persistence *persistence, uint64_t cut, int64_t
 		.parts = server->worker_count,
 		.used_memory = memory.allocated,
 		.clock = &server->clock.now_ms,
-		.compress = true,
-		.checksum = true,
-		.sync_often = true,
+		.compress = config_int(&server->config.rdbcompression),
+		.checksum = config_int(&server->config.rdbchecksum),
+		.sync_often = config_int(&server->config.rdb_save_incremental_fsync),
 	};
 	freeze_begin(server->ks, cut);
 	int error = snapshot_write(&snapshot);

@@ -16,6 +16,7 @@
 #include "shard/hold.h"
 #include "shard/turn.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 struct long_run {
@@ -31,7 +32,7 @@ struct long_run {
 	struct unit_put_by *unit; /* of work, while others run; EXEC has its own */
 	bool *stored;     /* EXEC's, or NULL: */
 	uint32_t slot_count;
-	struct slot **slots; /* behind this */
+	struct slot **slots; /* behind this; NULL: all */
 	struct key keys[];   /* of the ctx */
 };
 
@@ -56,6 +57,7 @@ static void run_fiber(void *arg)
 	struct long_run *run = arg;
 
 	execute(&run->ctx);
+	assert(!run->ctx.block.wanted);
 }
 
 /* --- around it --- */
@@ -132,6 +134,7 @@ static bool long_run_step(struct worker *worker, struct job *job)
 
 /* --- beginning and end --- */
 
+/* `slot_count`: of those that stand behind it. */
 static size_t long_run_bytes(uint32_t key_count, uint32_t slot_count)
 {
 	return sizeof(struct long_run) + key_count * sizeof(struct key) +
@@ -142,19 +145,16 @@ static void long_run_free(struct job *job)
 {
 	struct long_run *run = (struct long_run *)job;
 
-	if (!run->stored)
-		unit_take_back(run->worker->shard, run->unit);
-	if (run->ready.first)
-		run->ctx.stored |= blocked_serve(&run->ready, run->worker->shard, run->slots,
-						 run->slot_count, run->ctx.clock);
-	if (run->stored)
+	if (run->stored) {
 		*run->stored |= run->ctx.stored;
-	else
-		slots_release(run->ctx.shard, run->slots, run->slot_count, run->ctx.stored,
-			      run->ctx.now);
+	} else {
+		unit_take_back(run->worker->shard, run->unit);
+		unit_end(&run->ready, run->ctx.shard, run->slots, run->slot_count, run->ctx.stored,
+			 run->ctx.now, &run->worker->server->clock.now_ms);
+	}
 	fiber_free(run->fiber);
 	run->worker->long_runs--;
-	mem_free(run, long_run_bytes(run->ctx.key_count, run->slot_count));
+	mem_free(run, long_run_bytes(run->ctx.key_count, run->slots ? run->slot_count : 0));
 }
 
 /* The request again, as the op has it. */
@@ -198,15 +198,19 @@ static struct long_run *long_run_new(struct worker *worker, struct op *op, const
 bool long_run_begin(struct worker *worker, struct op *op, const struct ctx *ctx,
 		    struct slot *const *slots, uint32_t count)
 {
-	struct long_run *run = long_run_new(worker, op, ctx, count);
+	struct long_run *run = long_run_new(worker, op, ctx, slots ? count : 0);
 
 	if (!run)
 		return false;
-	memcpy(run->slots, slots, count * sizeof(*slots));
+	if (slots)
+		memcpy(run->slots, slots, count * sizeof(*slots));
+	else
+		run->slots = NULL;
+	run->slot_count = count;
 	run->ctx.ready = &run->ready;
-	run->ctx.quiet = op->request.cmd->flags & CMD_READONLY;
+	run->ctx.quiet = (op->request.cmd->flags & CMD_READONLY) || ctx->only_reads;
 	for (uint32_t i = 0; run->ctx.quiet && i < count; i++)
-		slot_quiet(slots[i]);
+		slot_quiet(slots ? slots[i] : &ctx->ks->slots[i]);
 	unit_put_by(worker->shard, run->unit);
 	return true;
 }

@@ -113,6 +113,7 @@ void multi_queue(struct conn *conn, const struct request *request, struct reply 
 	multi->key_count += queued->key_count;
 	multi->flags |= request->cmd->flags;
 	multi->needs_all |= needs_all(request);
+	multi->flushes |= is_flush(request->cmd);
 	multi->only_reads &= reads_keys(request);
 	for (uint32_t i = 0; i < request->argc; i++)
 		multi->args_bytes += request->argv[i].len + sizeof(void *);
@@ -435,10 +436,8 @@ static void exec_end(struct conn *conn)
 {
 	struct multi *multi = conn->multi;
 	struct worker *worker = conn->worker;
-	multi->stored |= blocked_serve(&multi->ready, worker->shard, held_slots(multi),
-				       multi->slot_count, &worker->server->clock.now_ms);
-	slots_release(worker->shard, held_slots(multi), multi->slot_count, multi->stored,
-		      multi->now);
+	unit_end(&multi->ready, worker->shard, held_slots(multi), multi->slot_count, multi->stored,
+		 multi->now, &worker->server->clock.now_ms);
 	worker->cycles = multi->started - multi->spent;
 	multi_free(conn);
 }
@@ -473,13 +472,14 @@ void multi_answered(struct conn *conn)
 	conn_go_on(conn);
 }
 
-/* False when a slot is held by another. */
+/* False when a slot is held by another, or a flush has to wait. */
 static bool exec_hold(struct conn *conn)
 {
 	struct multi *multi = conn->multi;
 	struct worker *worker = conn->worker;
 	struct slot *const *slots = held_slots(multi);
-	if (!serve_hold(worker, slots, multi->slot_count))
+	if ((multi->flushes && flush_waits(worker)) ||
+	    !serve_hold(worker, slots, multi->slot_count))
 		return false;
 	multi->now = moment(worker);
 	bool changed = has_changed(conn, multi->now);

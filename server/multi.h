@@ -51,6 +51,7 @@ struct multi {
 	bool broken;        /* a request was refused: EXEC will not run */
 	bool needs_all;     /* a command looks at the whole keyspace */
 	bool only_reads;    /* all commands are reads of keys */
+	bool flushes;       /* one is FLUSHALL or FLUSHDB */
 	/* EXEC */
 	bool running; /* its slots are held */
 	bool stored;

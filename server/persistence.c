@@ -17,7 +17,8 @@ static bool say_recovery_error(const struct persistence *persistence)
 {
 	log_write(LOG_WARNING, "%s", persistence->recovery.error);
 	log_write(LOG_WARNING,
-		  "\"sherd check\" says what is wrong with " DATA_DIR ", and what can be done");
+		  "\"sherd check%s\" says what is wrong with " DATA_DIR ", and what can be done",
+		  persistence->recovery.bad.known ? " --load" : "");
 	return false;
 }
 
@@ -109,9 +110,6 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 		error = write_manifest(persistence, run);
 	if (!error)
 		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
-	uint32_t removed = error ? 0 : manifest_tidy(persistence->dir, &persistence->manifest);
-	if (removed > 0)
-		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that no snapshot needs", removed);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;
@@ -122,6 +120,9 @@ static bool go_on(struct persistence *persistence, uint64_t epoch)
 {
 	struct server *server = persistence->server;
 	atomic_store(&server->ks->epochs.now, epoch + 1);
+	uint32_t removed = manifest_tidy(persistence->dir, &persistence->manifest);
+	if (removed > 0)
+		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that a crash has left", removed);
 	if (!config_int(&server->config.appendonly))
 		return true;
 	if (!begin_run(persistence, epoch))
@@ -183,6 +184,10 @@ int persistence_open(struct persistence *persistence)
 	else if (error)
 		log_write(LOG_WARNING, "Can't lock the directory " DATA_DIR ": %s",
 			  strerror(-error));
+	if (error) {
+		close(persistence->dir);
+		persistence->dir = -1;
+	}
 	return error;
 }
 

@@ -53,10 +53,15 @@ void serve_deinit(struct worker *worker)
 
 /* --- running a handler --- */
 
+/* Whether it is asked to when it finds much to do; others are never long, or as long as they are. */
+static bool takes_turns(const struct command *cmd)
+{
+	return cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS || cmd->route == ROUTE_PATTERNS;
+}
+
 struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			   struct reply *reply)
 {
-	enum command_route route = (enum command_route)request->cmd->route;
 	return (struct ctx){.cmd = request->cmd,
 			    .argv = request->argv,
 			    .argc = request->argc,
@@ -68,8 +73,7 @@ struct ctx serve_ctx(struct worker *worker, const struct request *request,
 			    .reply = reply,
 			    .ks = worker->server->ks,
 			    .shard = worker->shard,
-			    .long_from = route == ROUTE_KEY || route == ROUTE_KEYS ? LONG_ELEMENTS
-										    : 0,
+			    .long_from = takes_turns(request->cmd) ? LONG_ELEMENTS : 0,
 			    .no_touch = request->no_touch};
 }
 
@@ -203,20 +207,28 @@ static void begin_op_time(struct worker *worker, struct op *op)
 	worker->cycles = now;
 }
 
-/* A request that takes turns, on these slots. */
+bool serve_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
+		struct slot *const *slots, uint32_t count)
+{
+	struct op *op = detach(p);
+	if (!long_run_begin(worker, op, ctx, slots, count)) {
+		attach_again(p);
+		return false;
+	}
+	begin_op_time(worker, op);
+	return true;
+}
+
+/* A request that takes turns, on these slots (NULL: all). */
 static bool route_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
 		       struct slot *const *slots, uint32_t count)
 {
 	if (!long_run_room(worker) || !serve_hold(worker, slots, count))
 		return false;
-	struct op *op = detach(p);
-	if (!long_run_begin(worker, op, ctx, slots, count)) {
-		attach_again(p);
-		slots_release(worker->shard, slots, count, false, ctx->now);
-		return false;
-	}
-	begin_op_time(worker, op);
-	return true;
+	if (serve_long(worker, p, ctx, slots, count))
+		return true;
+	slots_release(worker->shard, slots, count, false, ctx->now);
+	return false;
 }
 
 /* A request on one slot. */
@@ -301,16 +313,9 @@ static bool route_blocking(struct worker *worker, struct pending *p, struct repl
 	uint32_t slots = keys_slots(worker->keys, ctx.key_count, worker->slots);
 	if (!blocked_run(worker, p, &ctx, slots))
 		return false;
-	if (!p->conn->blocked)
+	if (!p->conn->op)
 		finish_here(worker, p, &ctx, errors);
 	return true;
-}
-
-/* A flush waits until few entries of earlier ones are left: who fills and flushes takes no more and more. */
-static bool must_free_first(const struct worker *worker, const struct command *cmd)
-{
-	return (cmd->id == CMD_flushall || cmd->id == CMD_flushdb) &&
-	       worker->shard->retire.flushed > FLUSHED_MAX;
 }
 
 /* A request on every slot; it may have keys all the same. */
@@ -320,8 +325,11 @@ static bool route_all(struct worker *worker, struct pending *p, struct reply *re
 	uint32_t errors = reply->errors;
 	ctx.key_count = serve_keys(worker, &p->request);
 	ctx.keys = worker->keys;
-	if (must_free_first(worker, p->request.cmd) || !run_held(worker, &ctx, NULL, SLOT_COUNT))
+	if ((is_flush(p->request.cmd) && flush_waits(worker)) ||
+	    !run_held(worker, &ctx, NULL, SLOT_COUNT))
 		return false;
+	if (ctx.need_turns)
+		return route_long(worker, p, &ctx, NULL, SLOT_COUNT);
 	finish_here(worker, p, &ctx, errors);
 	return true;
 }

@@ -54,6 +54,24 @@ uint32_t serve_keys(struct worker *worker, const struct request *request);
 /* Becomes the holder of these slots (NULL: of all), or of none: false, and the request is to be put off. */
 bool serve_hold(struct worker *worker, struct slot *const *slots, uint32_t count);
 
+/* A flush waits until few entries of earlier ones are left: who fills and flushes takes no more and more. */
+static inline bool is_flush(const struct command *cmd)
+{
+	return cmd->id == CMD_flushall || cmd->id == CMD_flushdb;
+}
+
+static inline bool flush_waits(const struct worker *worker)
+{
+	return worker->shard->retire.flushed > FLUSHED_MAX;
+}
+
+/*
+ * Goes on with a request that takes turns, on these slots (NULL: all), which are held. False: there is no
+ * room for it, and nothing is changed.
+ */
+bool serve_long(struct worker *worker, struct pending *p, const struct ctx *ctx,
+		struct slot *const *slots, uint32_t count);
+
 /*
  * Runs a request that is part of a larger one. The slots of its keys are held; `now` is the moment of it
  * all; *stored is set when it has stored something. Its answer is still to come if conn->op is set.

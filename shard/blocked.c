@@ -1,7 +1,7 @@
 /*
  * Who waits for a key (blocked.h).
  *
- * The happy path: blocked_wait() puts a waiter into its queues. A push notes one of them; blocked_serve()
+ * The happy path: blocked_wait() puts a waiter into its queues. A push notes one of them; serve_ready()
  * takes it off the ready list, serve_queue() walks it, serve_one() claims and runs.
  */
 #include "shard/blocked.h"
@@ -21,7 +21,7 @@ struct blocked_queue {
 	struct blocked_queue *next;       /* in its chain */
 	struct blocked_queue *ready_next; /* in a unit's ready list */
 	bool noted;                       /* it is in one */
-	bool stalled;                     /* its first waiter's destination is held by another */
+	bool stalled;                     /* its first waiter can't be served now (blocked.h) */
 	struct slot *slot;
 	uint32_t db;
 	uint64_t hash;
@@ -256,6 +256,7 @@ struct serving {
 	struct slot *also[BLOCKED_ALSO_MAX]; /* and these, for destinations */
 	uint32_t also_count;
 	bool stored;
+	uint64_t left; /* elements that it may still give away */
 };
 
 static bool is_held(const struct serving *serving, const struct slot *slot)
@@ -315,6 +316,7 @@ static struct ctx place_ctx(const struct serving *serving, const struct waiting 
 			    .shard = serving->shard,
 			    .holder = true,
 			    .no_touch = waiter->no_touch,
+			    .pop_max = serving->left,
 			    .ready = serving->ready};
 }
 
@@ -361,6 +363,7 @@ static void serve_one(struct serving *serving, struct waiting *place)
 	execute(&ctx);
 	assert(!ctx.block.wanted);
 	serving->stored |= ctx.stored;
+	serving->left -= ctx.dirty < serving->left ? ctx.dirty : serving->left;
 	push_served(serving->shard, waiter);
 }
 
@@ -397,7 +400,7 @@ static void serve_queue(struct serving *serving, struct blocked_queue *queue)
 		if (entry_type(e) != place->waiter->type)
 			continue;
 		struct slot *target = place->waiter->target.slot;
-		if (target && !hold_also(serving, target)) {
+		if (serving->left == 0 || (target && !hold_also(serving, target))) {
 			queue->stalled = true;
 			stall(serving->shard, queue->slot);
 			break;
@@ -420,11 +423,16 @@ static void release_also(struct serving *serving)
 		slot_release(serving->also[i], true);
 }
 
-bool blocked_serve(struct ready_list *ready, struct shard *shard, struct slot *const *slots,
-		   uint32_t count, const _Atomic int64_t *clock)
+/* True when something was stored. */
+static bool serve_ready(struct ready_list *ready, struct shard *shard, struct slot *const *slots,
+			uint32_t count, const _Atomic int64_t *clock)
 {
-	struct serving serving = {
-		.shard = shard, .ready = ready, .slots = slots, .count = count, .clock = clock};
+	struct serving serving = {.shard = shard,
+				  .ready = ready,
+				  .slots = slots,
+				  .count = count,
+				  .clock = clock,
+				  .left = SERVE_ELEMENTS_MAX};
 	struct blocked_queue *queue;
 	while ((queue = ready->first)) {
 		ready->first = queue->ready_next;
@@ -434,6 +442,14 @@ bool blocked_serve(struct ready_list *ready, struct shard *shard, struct slot *c
 	if (serving.also_count > 0)
 		release_also(&serving);
 	return serving.stored;
+}
+
+void unit_end(struct ready_list *ready, struct shard *shard, struct slot *const *slots,
+	      uint32_t count, bool stored, int64_t now, const _Atomic int64_t *clock)
+{
+	if (ready->first)
+		stored |= serve_ready(ready, shard, slots, count, clock);
+	slots_release(shard, slots, count, stored, now);
 }
 
 /* Serves the stalled queues of a slot; false when it is held by another. */
@@ -448,8 +464,8 @@ static bool retry_slot(struct shard *shard, struct slot *slot, const _Atomic int
 		for (struct blocked_queue *queue = index->chains[i]; queue; queue = queue->next)
 			if (queue->stalled)
 				note_queue(&ready, queue);
-	bool stored = blocked_serve(&ready, shard, &slot, 1, clock);
-	slots_release(shard, &slot, 1, stored, atomic_load_explicit(clock, memory_order_relaxed));
+	int64_t now = atomic_load_explicit(clock, memory_order_relaxed);
+	unit_end(&ready, shard, &slot, 1, false, now, clock);
 	return true;
 }
 

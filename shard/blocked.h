@@ -6,7 +6,7 @@
  * index of its slot (slot->blocked, NULL while nobody waits there). Nothing is held while waiting.
  *
  * Whoever puts a list or a sorted set under such a key notes its queue. At the end of the unit of
- * work (of all of EXEC, as in Redis), with all slots still held, blocked_serve() goes through what
+ * work (of all of EXEC, as in Redis), with all slots still held, unit_end() goes through what
  * has been noted, in that order, and serves each queue from its front while there is something for
  * it: it claims the waiter, runs its command on that key, and puts the waiter on the shard's list of
  * served ones; its reply goes by mail to the worker that made it. What that command puts (BLMOVE) is
@@ -28,6 +28,9 @@
  * and the worker that found it so tries again in each tick (blocked_retry). Slots that were
  * held for a destination are kept until all is served, and then released with the others.
  *
+ * One unit serves no more than SERVE_ELEMENTS_MAX elements, for others wait as well: a client that asks for
+ * more than are left of these gets fewer, and where none is left the queue is stalled in the same way.
+ *
  * A waiter on several keys is served by the first that was noted. Its places in other queues are
  * taken out by its worker where the slots are free, else later, and by whoever comes across them.
  *
@@ -47,6 +50,8 @@
 
 /* Slots held for destinations by one unit of work; more wait for the next tick. */
 #define BLOCKED_ALSO_MAX 32
+/* Elements that one unit of work gives to who waits: some milliseconds of popping and replying. */
+#define SERVE_ELEMENTS_MAX 16384
 
 enum waiter_state {
 	WAITER_WAITING,
@@ -111,14 +116,17 @@ void blocked_note_all(struct ctx *ctx, struct slot *slot, uint32_t db);
 bool blocked_ahead(const struct ctx *ctx, uint32_t k);
 
 /*
- * Serves who waits for what has been noted. True when something was stored. `slots` are those that
- * are held, in rising order; NULL: all. The unit of work ends with it: where it has held more, for
- * destinations, its record is made here.
+ * Ends a unit of work (hold.h): serves who waits for what it has noted, then releases its slots, those that
+ * are held, in rising order; NULL: all. `now` is its moment, `stored` whether it stored something in one of
+ * them. Where serving has held more, for destinations, one record is made of it all.
  */
-bool blocked_serve(struct ready_list *ready, struct shard *shard, struct slot *const *slots,
-		   uint32_t count, const _Atomic int64_t *clock);
+void unit_end(struct ready_list *ready, struct shard *shard, struct slot *const *slots,
+	      uint32_t count, bool stored, int64_t now, const _Atomic int64_t *clock);
 
-/* Tries again where a destination was held by another. True when there is more to try. */
+/*
+ * Tries again where a destination was held by another, or more was there than one unit gives away. True when
+ * there is more to try.
+ */
 bool blocked_retry(struct shard *shard, const _Atomic int64_t *clock);
 
 #endif

@@ -24,6 +24,12 @@ static void database_add(struct ctx *ctx, uint32_t db, int64_t keys, int64_t exp
 	count_add(&ctx->shard->counts[db].expires, expires);
 }
 
+/* The word; 0: it is empty. */
+static uint64_t table_root(const struct table *table)
+{
+	return table ? atomic_load_explicit(&table->root, memory_order_relaxed) : 0;
+}
+
 /* --- FLUSHDB, FLUSHALL --- */
 
 static bool check_flush(struct ctx *ctx)
@@ -48,6 +54,8 @@ static void flush_database(struct ctx *ctx, uint32_t db)
 		if (slot_watchers(slot))
 			watch_replace(slot, db, NULL, ctx->now);
 		freeze_table(ctx->shard, slot, db);
+		if (table_root(table))
+			changes_touch_all(ctx->shard, slot);
 		if (table)
 			retire_table(&ctx->shard->retire, table_take(table));
 	}
@@ -101,11 +109,6 @@ static bool parse_swap(struct ctx *ctx, uint32_t *a, uint32_t *b)
 	return true;
 }
 
-static uint64_t table_root(const struct table *table)
-{
-	return table ? atomic_load_explicit(&table->root, memory_order_relaxed) : 0;
-}
-
 /* A table is its root word. */
 static void slot_swap(struct ctx *ctx, struct slot *slot, uint32_t a, uint32_t b)
 {
@@ -117,6 +120,7 @@ static void slot_swap(struct ctx *ctx, struct slot *slot, uint32_t a, uint32_t b
 	struct table *table_b = slot_table_make(ctx->ks, slot, b);
 	freeze_table(ctx->shard, slot, a);
 	freeze_table(ctx->shard, slot, b);
+	changes_touch_all(ctx->shard, slot);
 	if (slot_watchers(slot)) {
 		watch_replace(slot, a, table_b, ctx->now);
 		watch_replace(slot, b, table_a, ctx->now);

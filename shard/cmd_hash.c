@@ -200,11 +200,12 @@ void cmd_hstrlen(struct ctx *ctx)
 		reply_int(ctx->reply, find_field(ctx, e, 2, &field) ? (int64_t)field.value.len : 0);
 }
 
+/* As Redis does, it may count fields that have expired a moment ago, of large hashes. */
 void cmd_hlen(struct ctx *ctx)
 {
 	struct entry *e;
 	if (ctx_find_typed(ctx, 0, ENTRY_HASH, &e))
-		reply_int(ctx->reply, e ? (int64_t)hash_length(e, ctx->now) : 0);
+		reply_int(ctx->reply, e ? (int64_t)hash_length_most(e, ctx->now) : 0);
 }
 
 /* --- all of them --- */
@@ -250,9 +251,9 @@ static void reply_all(struct ctx *ctx, enum shown shown)
 	struct show show = {ctx->shard, ctx->reply, shown, 0};
 	if (!ctx_find_typed(ctx, 0, ENTRY_HASH, &e))
 		return;
-	size_t count = e ? hash_length(e, ctx->now) : 0;
-	if (!ctx_long_read(ctx, count))
+	if (!ctx_long_read(ctx, e ? hash_length_most(e, ctx->now) : 0))
 		return;
+	size_t count = e ? hash_length(ctx->shard, e, ctx->now) : 0;
 	if (shown == SHOW_BOTH)
 		reply_map(ctx->reply, count);
 	else
@@ -321,6 +322,18 @@ static void reply_drawn(struct ctx *ctx, const struct entry *e, uint64_t count, 
 	draw_end(&drawn.draw, shown_elements(&drawn.show, count));
 }
 
+/* Whether it has to do with more fields than it draws: many different ones, or those that have expired. */
+static bool must_walk(const struct ctx *ctx, const struct entry *e, int64_t count)
+{
+	return (ctx->argc > 2 && count > 0) || hash_fields_due(e) <= ctx->now;
+}
+
+static bool show_one(void *arg, const struct hash_field *field)
+{
+	show_field(arg, field);
+	return false;
+}
+
 void cmd_hrandfield(struct ctx *ctx)
 {
 	struct entry *e;
@@ -330,20 +343,24 @@ void cmd_hrandfield(struct ctx *ctx)
 		return;
 	if (!ctx_find_typed(ctx, 0, ENTRY_HASH, &e))
 		return;
-	size_t length = e ? hash_length(e, ctx->now) : 0;
+	if (e && must_walk(ctx, e, count) && !ctx_long(ctx, hash_length_most(e, ctx->now)))
+		return;
+	size_t length = e ? hash_length(ctx->shard, e, ctx->now) : 0;
 	if (length > 0 && count < 0) {
 		reply_drawn(ctx, e, (uint64_t)-count, show.shown);
 		return;
 	}
-	size_t shown = (uint64_t)count < length ? (size_t)count : length;
-	if (count > 0 && !ctx_long(ctx, length))
+	if (ctx->argc == 2) {
+		if (length > 0)
+			hash_random(ctx->shard, e, 1, ctx->now, show_one, &show);
+		if (show.count == 0) /* nothing, or a reader in a writer's way */
+			reply_null(ctx->reply);
 		return;
-	if (ctx->argc > 2)
-		reply_array(ctx->reply, shown_elements(&show, shown));
+	}
+	size_t shown = (uint64_t)count < length ? (size_t)count : length;
+	reply_array(ctx->reply, shown_elements(&show, shown));
 	if (shown > 0)
 		hash_sample(ctx->shard, e, shown, ctx->now, show_field, &show);
-	else if (ctx->argc == 2)
-		reply_null(ctx->reply);
 }
 
 /* --- HSCAN --- */
@@ -366,7 +383,7 @@ static void scan_field(void *arg, const struct hash_field *field)
 static void scan_hash(struct ctx *ctx, const struct entry *e, uint64_t cursor, struct scan *scan)
 {
 	struct reply fields;
-	size_t length = hash_length(e, ctx->now);
+	size_t length = hash_length_most(e, ctx->now);
 	if (!ctx_long(ctx, length < scan->options.count ? length : scan->options.count))
 		return;
 	reply_init(&fields, ctx->reply->resp);

@@ -20,14 +20,6 @@ static void pop_one(struct ctx *ctx, enum list_side side)
 		reply_null(ctx->reply);
 }
 
-/* The smaller one of what is asked for and what is there. */
-static uint64_t pop_count(const struct entry *e, int64_t count)
-{
-	uint64_t length = list_length(e);
-
-	return (uint64_t)count < length ? (uint64_t)count : length;
-}
-
 static void pop_many(struct ctx *ctx, enum list_side side)
 {
 	struct entry *e;
@@ -40,7 +32,8 @@ static void pop_many(struct ctx *ctx, enum list_side side)
 	else if (count == 0)
 		reply_array(ctx->reply, 0);
 	else
-		list_pop_reply(ctx, 0, e, side, pop_count(e, count));
+		list_pop_reply(ctx, 0, e, side,
+			       ctx_pop_count(ctx, list_length(e), (uint64_t)count));
 }
 
 static void pop(struct ctx *ctx, enum list_side side)
@@ -118,7 +111,8 @@ static bool pop_first(struct ctx *ctx, enum list_side side, int64_t count)
 		reply_array(ctx->reply, 2);
 		reply_bulk_slice(ctx->reply, ctx->keys[k].name);
 		if (count)
-			list_pop_reply(ctx, k, e, side, pop_count(e, count));
+			list_pop_reply(ctx, k, e, side,
+				       ctx_pop_count(ctx, list_length(e), (uint64_t)count));
 		else
 			list_pop_reply_one(ctx, k, e, side);
 		return true;

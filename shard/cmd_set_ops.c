@@ -3,7 +3,7 @@
  *
  * What is in all sets, or in the first alone, is found by walking one set and asking the others: the
  * members go straight to the reply or into the new set. A union is made as a set first, because a
- * member may come from several.
+ * member may come from several; so is, where that is cheaper, what a difference takes away (diff_plan).
  */
 #include "proto/mem.h"
 #include "shard/handlers.h"
@@ -91,33 +91,98 @@ static uint32_t smallest(const struct set_job *job)
 	return best;
 }
 
+/* Those of all sets from one on. */
+static uint64_t members_from(const struct set_job *job, uint32_t first)
+{
+	uint64_t members = 0;
+
+	for (uint32_t i = first; i < job->count; i++)
+		members += set_count(&job->sets[i]);
+	return members;
+}
+
+static struct diff_plan job_diff_plan(const struct set_job *job)
+{
+	return diff_plan(set_count(&job->sets[0]), members_from(job, 1), job->count - 1);
+}
+
+/* The members to be looked at, as often as that is. */
+static uint64_t job_members(const struct set_job *job, enum set_operation operation)
+{
+	switch (operation) {
+	case SET_INTER:
+		return job->count * set_count(&job->sets[smallest(job)]);
+	case SET_UNION:
+		return members_from(job, 0);
+	case SET_DIFF:
+		return job_diff_plan(job).elements;
+	}
+	__builtin_unreachable();
+}
+
 /* False when it takes turns, and not yet does: there is nothing to free then. */
 static bool job_may_run(struct set_job *job, enum set_operation operation)
 {
-	uint64_t elements = 0;
-
-	if (operation == SET_UNION)
-		for (uint32_t i = 0; i < job->count; i++)
-			elements += set_count(&job->sets[i]);
-	else
-		elements = job->count *
-			   set_count(&job->sets[operation == SET_INTER ? smallest(job) : 0]);
-	if (ctx_long(job->ctx, elements))
+	if (ctx_long(job->ctx, job_members(job, operation)))
 		return true;
 	job_end(job);
 	return false;
 }
 
-static void job_run(struct set_job *job, enum set_operation operation)
+static void run_union(struct set_job *job)
 {
-	if (operation == SET_UNION) {
-		for (uint32_t i = 0; i < job->count; i++)
-			set_walk(&job->sets[i], job_found, job);
+	for (uint32_t i = 0; i < job->count; i++)
+		set_walk(&job->sets[i], job_found, job);
+}
+
+static void run_inter(struct set_job *job)
+{
+	job->wanted = true;
+	job->walked = smallest(job);
+	set_walk(&job->sets[job->walked], ask_others, job);
+}
+
+static bool gather(void *arg, struct listpack_item member)
+{
+	struct set_edit *others = arg;
+
+	set_edit_add(others, member);
+	turn_step(others->ctx->shard);
+	return true;
+}
+
+static void run_diff(struct set_job *job)
+{
+	struct set *sets = job->sets, two[2];
+	uint32_t count = job->count;
+	struct set_edit others;
+
+	job->wanted = false;
+	job->walked = 0;
+	if (!job_diff_plan(job).gather) {
+		set_walk(&sets[0], ask_others, job);
 		return;
 	}
-	job->wanted = operation == SET_INTER;
-	job->walked = operation == SET_INTER ? smallest(job) : 0;
-	set_walk(&job->sets[job->walked], ask_others, job);
+	set_edit_begin(&others, job->ctx, 0, NULL);
+	for (uint32_t i = 1; i < count; i++)
+		set_walk(&sets[i], gather, &others);
+	two[0] = sets[0];
+	two[1] = set_edit_set(&others);
+	job->sets = two;
+	job->count = 2;
+	set_walk(&two[0], ask_others, job);
+	job->sets = sets;
+	job->count = count;
+	set_edit_drop(&others);
+}
+
+static void job_run(struct set_job *job, enum set_operation operation)
+{
+	static void (*const runs[])(
+		struct set_job *
+		job) = {[SET_INTER] = run_inter, [SET_UNION] = run_union, [SET_DIFF] = run_diff};
+
+	runs[operation](job);
 }
 
 /* --- to a reply --- */

@@ -2,8 +2,8 @@
  * SORT and SORT_RO: the elements of a list, set or sorted set in another order.
  *
  * Elements are loaded into an array of borrowed texts; each gets a weight (itself, or what the BY pattern
- * leads to, as a number or, with ALPHA, as text); the array is sorted, cut by LIMIT, and replied or stored
- * as a list, each element as itself or as what the GET patterns lead to.
+ * leads to, as a number or, with ALPHA, as text); they are ranked by merging, cut by LIMIT, and replied or
+ * stored as a list, each element as itself or as what the GET patterns lead to.
  *
  *	pattern           of the element 7 it names
  *	weight_*          the string at key weight_7
@@ -13,6 +13,9 @@
  *
  * The keys that patterns name are known only here, so a request with patterns runs as the holder of every
  * slot (ROUTE_PATTERNS), one without as any other. Texts are compared byte by byte, whatever the locale.
+ *
+ * Each phase takes turns (turn.h). What is borrowed stays where it is meanwhile: all that it stands in is
+ * held.
  */
 #include "proto/mem.h"
 #include "shard/execute.h"
@@ -21,19 +24,22 @@
 #include "shard/list_value.h"
 #include "shard/set.h"
 #include "shard/string.h"
+#include "shard/turn.h"
 #include "shard/zset_value.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
-/* An element and its weight. */
-struct element {
-	struct listpack_item item;
-	double number;
-	struct listpack_item text; /* with BY and ALPHA */
-	bool known;                /* there is such a text */
-	char *scratch;             /* that it stands in, or NULL */
-	uint64_t position;         /* before sorting: keeps equal ones in order */
+/* A weight that is text, with BY and ALPHA. */
+struct weight {
+	struct listpack_item text;
+	char *scratch; /* that it stands in, or NULL */
+	bool known;    /* there is such a text */
+};
+
+/* An element's place in the order. */
+struct ranked {
+	double number;  /* its weight, but for ALPHA */
+	uint64_t index; /* among the elements */
 };
 
 struct sort {
@@ -48,10 +54,12 @@ struct sort {
 	struct slice *gets;
 	uint32_t get_count;
 	/* the value */
-	const struct entry *e; /* NULL: there is no such key */
-	struct element *elements;
-	uint64_t count, room;
-	uint64_t from, to; /* those that are wanted: below `to` */
+	const struct entry *e;        /* NULL: there is no such key */
+	uint64_t first, count, room;  /* to be loaded; loaded; at most */
+	struct listpack_item *items;  /* the elements */
+	struct weight *weights;       /* theirs; NULL: not by text that BY leads to */
+	struct ranked *order, *spare; /* NULL: as they were loaded */
+	uint64_t from, to;            /* those that are wanted: below `to` */
 };
 
 /* --- arguments --- */
@@ -197,14 +205,12 @@ static struct slice fetched_text(struct fetched *f, char room[NUMBER_TEXT_MAX], 
 
 /* --- loading --- */
 
+/* A reader in a writer's way may find more than there were. */
 static void add(struct sort *s, struct listpack_item item)
 {
-	if (s->count == s->room) {
-		s->room = s->room ? 2 * s->room : 64;
-		s->elements = mem_realloc(s->elements, s->room * sizeof(*s->elements));
-	}
-	s->elements[s->count] = (struct element){.item = item, .position = s->count};
-	s->count++;
+	if (s->count < s->room)
+		s->items[s->count++] = item;
+	turn_step(s->ctx->shard);
 }
 
 static void add_range_of_list(struct sort *s, uint64_t index, uint64_t count, bool reverse)
@@ -240,17 +246,19 @@ static uint64_t length(const struct entry *e)
 	return set_count(&set);
 }
 
-/* `count` elements from one on, of a list or sorted set counted from the end that comes first. */
-static void load(struct sort *s, uint64_t first, uint64_t count, bool reverse)
+/* Elements from `first` on, of a list or sorted set counted from the end that comes first. */
+static void load(struct sort *s)
 {
-	uint64_t index = reverse ? length(s->e) - 1 - first : first;
+	bool reverse = s->as_it_is && s->descending;
+	uint64_t index = reverse ? length(s->e) - 1 - s->first : s->first;
 
-	if (count == 0)
+	if (s->room == 0)
 		return;
+	s->items = mem_alloc(s->room * sizeof(*s->items));
 	if (entry_type(s->e) == ENTRY_LIST) {
-		add_range_of_list(s, index, count, reverse);
+		add_range_of_list(s, index, s->room, reverse);
 	} else if (entry_type(s->e) == ENTRY_ZSET) {
-		zset_value_walk(s->e, index, count, reverse, add_scored, s);
+		zset_value_walk(s->e, index, s->room, reverse, add_scored, s);
 	} else {
 		struct set set = set_of(s->e);
 		set_walk(&set, add_member, s);
@@ -262,23 +270,20 @@ static uint64_t clamp(int64_t n, uint64_t max)
 	return n < 0 ? 0 : (uint64_t)n < max ? (uint64_t)n : max;
 }
 
-/* Loads all elements, or, where their order stays and is known, only those within the limit. */
-static void load_wanted(struct sort *s)
+/* What is wanted and loaded: all elements, or, where their order stays and is known, those within the limit. */
+static void plan(struct sort *s)
 {
 	uint64_t all = length(s->e);
 
 	s->from = clamp(s->offset, all);
 	s->to = s->limit < 0 ? all : s->from + clamp(s->limit, all - s->from);
+	s->room = all;
 	if (s->as_it_is && s->e && entry_type(s->e) != ENTRY_SET) {
-		load(s, s->from, s->to - s->from, s->descending);
-		s->to -= s->from;
+		s->first = s->from;
+		s->room = s->to - s->from;
 		s->from = 0;
-	} else {
-		load(s, 0, all, false);
+		s->to = s->room;
 	}
-	/* a reader in a writer's way may have found fewer */
-	s->from = s->from < s->count ? s->from : s->count;
-	s->to = s->to < s->count ? s->to : s->count;
 }
 
 /* --- weights --- */
@@ -297,40 +302,47 @@ static bool weight_of(struct slice text, double *out)
 	return number_parse_double(text, out);
 }
 
-static bool weigh_by_number(struct sort *s, struct element *element)
+static bool weigh_by_number(struct sort *s, uint64_t i)
 {
-	struct fetched f = {.found = true, .item = element->item};
+	struct fetched f = {.found = true, .item = s->items[i]};
 	char room[NUMBER_TEXT_MAX];
 	char *scratch;
 
 	if (s->by.ptr)
-		fetch(s, s->by, element->item, &f);
-	bool good = weight_of(fetched_text(&f, room, &scratch), &element->number);
+		fetch(s, s->by, s->items[i], &f);
+	bool good = weight_of(fetched_text(&f, room, &scratch), &s->order[i].number);
 	mem_free_unsized(scratch);
 	return good;
 }
 
-static void weigh_by_text(struct sort *s, struct element *element)
+static void weigh_by_text(struct sort *s, uint64_t i)
 {
+	struct weight *weight = &s->weights[i];
 	struct fetched f;
 	char room[NUMBER_TEXT_MAX];
 
-	fetch(s, s->by, element->item, &f);
-	element->known = f.found;
+	fetch(s, s->by, s->items[i], &f);
+	weight->known = f.found;
 	/* what stands here and not in a value is a number */
-	element->text = listpack_item_of(fetched_text(&f, room, &element->scratch));
+	weight->text = listpack_item_of(fetched_text(&f, room, &weight->scratch));
 }
 
-/* False when some weight is no number. */
+/* Makes the places, with weights. False when some weight is no number. */
 static bool weigh(struct sort *s)
 {
 	bool good = true;
 
-	for (uint64_t i = 0; i < s->count; i++)
+	s->order = mem_alloc(s->count * sizeof(*s->order));
+	if (s->alpha && s->by.ptr)
+		s->weights = mem_alloc(s->count * sizeof(*s->weights));
+	for (uint64_t i = 0; i < s->count; i++) {
+		s->order[i] = (struct ranked){.index = i};
 		if (!s->alpha)
-			good &= weigh_by_number(s, &s->elements[i]);
+			good &= weigh_by_number(s, i);
 		else if (s->by.ptr)
-			weigh_by_text(s, &s->elements[i]);
+			weigh_by_text(s, i);
+		turn_step(s->ctx->shard);
+	}
 	return good;
 }
 
@@ -343,26 +355,54 @@ static int compare_items(struct listpack_item a, struct listpack_item b)
 	return slice_compare(listpack_item_text(a, room_a), listpack_item_text(b, room_b));
 }
 
-static int compare_weights(const struct sort *s, const struct element *a, const struct element *b)
+static int compare_weights(const struct sort *s, const struct ranked *a, const struct ranked *b)
 {
 	if (!s->alpha && a->number != b->number)
 		return a->number < b->number ? -1 : 1;
-	if (!s->alpha || !s->by.ptr)
-		return compare_items(a->item, b->item);
-	if (!a->known || !b->known)
-		return a->known - b->known;
-	return compare_items(a->text, b->text);
+	if (!s->weights)
+		return compare_items(s->items[a->index], s->items[b->index]);
+	const struct weight *x = &s->weights[a->index], *y = &s->weights[b->index];
+	if (!x->known || !y->known)
+		return x->known - y->known;
+	return compare_items(x->text, y->text);
 }
 
-static int compare(const void *one, const void *other, void *arg)
+/* Whether a, which came before b, stays before it. */
+static bool stays_before(const struct sort *s, const struct ranked *a, const struct ranked *b)
 {
-	const struct sort *s = arg;
-	const struct element *a = one, *b = other;
 	int order = compare_weights(s, a, b);
 
-	if (order != 0)
-		return s->descending ? -order : order;
-	return a->position < b->position ? -1 : 1;
+	return s->descending ? order >= 0 : order <= 0;
+}
+
+/* Merges two sorted runs, one behind the other, into one. */
+static void merge(const struct sort *s, const struct ranked *a, uint64_t a_count, uint64_t b_count,
+		  struct ranked *to)
+{
+	const struct ranked *b = a + a_count, *a_end = b, *b_end = b + b_count;
+
+	while (a < a_end || b < b_end) {
+		bool take_a = b == b_end || (a < a_end && stays_before(s, a, b));
+		*to++ = take_a ? *a++ : *b++;
+		turn_step(s->ctx->shard);
+	}
+}
+
+/* Runs of twice the length each time, to and fro between the two arrays. */
+static void rank(struct sort *s)
+{
+	s->spare = mem_alloc(s->count * sizeof(*s->spare));
+	for (uint64_t run = 1; run < s->count; run *= 2) {
+		for (uint64_t at = 0; at < s->count; at += 2 * run) {
+			uint64_t left = s->count - at;
+			uint64_t a = run < left ? run : left;
+			uint64_t b = run < left - a ? run : left - a;
+			merge(s, s->order + at, a, b, s->spare + at);
+		}
+		struct ranked *sorted = s->spare;
+		s->spare = s->order;
+		s->order = sorted;
+	}
 }
 
 /* --- what becomes of it --- */
@@ -391,15 +431,21 @@ static uint64_t output_count(const struct sort *s)
 	return (s->to - s->from) * (s->get_count ? s->get_count : 1);
 }
 
+static struct listpack_item item_at(const struct sort *s, uint64_t i)
+{
+	return s->items[s->order ? s->order[i].index : i];
+}
+
 static void reply_sorted(struct sort *s)
 {
 	struct fetched f;
 
 	reply_array(s->ctx->reply, output_count(s));
 	for (uint64_t i = s->from; i < s->to; i++) {
-		struct listpack_item item = s->elements[i].item;
+		struct listpack_item item = item_at(s, i);
 		if (s->get_count == 0)
 			reply_item(s->ctx->reply, item);
+		turn_steps(s->ctx->shard, 1 + s->get_count);
 		for (uint32_t g = 0; g < s->get_count; g++) {
 			fetch(s, s->gets[g], item, &f);
 			reply_fetched(s->ctx, &f);
@@ -424,7 +470,8 @@ static void push_sorted(struct sort *s, struct list_edit *edit)
 	char room[NUMBER_TEXT_MAX];
 
 	for (uint64_t i = s->from; i < s->to; i++) {
-		struct listpack_item item = s->elements[i].item;
+		struct listpack_item item = item_at(s, i);
+		turn_steps(s->ctx->shard, 1 + s->get_count);
 		if (s->get_count == 0) /* sets may have numbers as text, lists never */
 			list_edit_push(edit, LIST_BACK,
 				       list_element_of(listpack_item_text(item, room)));
@@ -466,31 +513,62 @@ static bool find(struct sort *s)
 	return false;
 }
 
+/* False when it takes turns, and not yet does. */
+static bool may_run(struct sort *s)
+{
+	uint64_t output = output_count(s);
+
+	s->ctx->only_reads = !s->store;
+	return ctx_long(s->ctx, output > s->room ? output : s->room);
+}
+
+/* Loads and ranks the elements; false after an error. */
+static bool prepare(struct sort *s)
+{
+	load(s);
+	/* a reader in a writer's way may have found fewer */
+	s->from = s->from < s->count ? s->from : s->count;
+	s->to = s->to < s->count ? s->to : s->count;
+	if (s->as_it_is || s->count == 0)
+		return true;
+	if (!weigh(s)) {
+		reply_error(s->ctx->reply, "ERR One or more scores can't be converted into double");
+		return false;
+	}
+	rank(s);
+	return true;
+}
+
+static void free_all(struct sort *s)
+{
+	for (uint64_t i = 0; s->weights && i < s->count; i++) {
+		mem_free_unsized(s->weights[i].scratch);
+		turn_step(s->ctx->shard);
+	}
+	mem_free_unsized(s->weights);
+	mem_free_unsized(s->spare);
+	mem_free_unsized(s->order);
+	mem_free_unsized(s->items);
+}
+
 static void run(struct sort *s)
 {
-	bool good = true;
-
 	/* What is stored shall not depend on how sets are kept. */
 	if (s->as_it_is && s->store && s->e && entry_type(s->e) == ENTRY_SET) {
 		s->as_it_is = false;
 		s->alpha = true;
 		s->by.ptr = NULL;
 	}
-	load_wanted(s);
-	if (!s->as_it_is) {
-		good = weigh(s);
-		if (s->count > 1)
-			qsort_r(s->elements, s->count, sizeof(*s->elements), compare, s);
+	plan(s);
+	if (!may_run(s))
+		return;
+	if (prepare(s)) {
+		if (s->store)
+			store_sorted(s);
+		else
+			reply_sorted(s);
 	}
-	if (!good)
-		reply_error(s->ctx->reply, "ERR One or more scores can't be converted into double");
-	else if (s->store)
-		store_sorted(s);
-	else
-		reply_sorted(s);
-	for (uint64_t i = 0; i < s->count; i++)
-		mem_free_unsized(s->elements[i].scratch);
-	mem_free_unsized(s->elements);
+	free_all(s);
 }
 
 static void sort(struct ctx *ctx)

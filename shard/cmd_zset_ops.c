@@ -45,7 +45,8 @@ struct job {
 	struct source *sources;
 	uint32_t count;
 	const struct source *walked;
-	struct zset_edit *edit; /* NULL: what is found is only counted */
+	struct zset_edit *edit;  /* NULL: what is found is only counted */
+	struct set_edit *others; /* what ZDIFF takes away, gathered (diff_plan); NULL: it isn't */
 	uint64_t found;
 };
 
@@ -168,29 +169,88 @@ static void inter_visit(void *arg, const struct zset_element *element)
 	found(job, element->member, score);
 }
 
+static bool is_taken_away(const struct job *job, struct slice member)
+{
+	double score;
+
+	if (job->others) {
+		struct set others = set_edit_set(job->others);
+		return set_contains(&others, job->ctx->shard, listpack_item_of(member));
+	}
+	turn_steps(job->ctx->shard, job->count);
+	for (uint32_t i = 1; i < job->count; i++)
+		if (source_find(job, &job->sources[i], member, &score))
+			return true;
+	return false;
+}
+
 static void diff_visit(void *arg, const struct zset_element *element)
 {
 	struct job *job = arg;
-	double other;
 
-	turn_steps(job->ctx->shard, job->count);
+	turn_step(job->ctx->shard);
+	if (!is_taken_away(job, element->member))
+		found(job, element->member, element->score);
+}
+
+static void gather_visit(void *arg, const struct zset_element *element)
+{
+	struct job *job = arg;
+
+	turn_step(job->ctx->shard);
+	set_edit_add(job->others, listpack_item_of(element->member));
+}
+
+static uint64_t elements_from(const struct job *job, uint32_t first)
+{
+	uint64_t elements = 0;
+
+	for (uint32_t i = first; i < job->count; i++)
+		elements += job->sources[i].count;
+	return elements;
+}
+
+static struct diff_plan job_diff_plan(const struct job *job)
+{
+	return diff_plan(job->sources[0].count, elements_from(job, 1), job->count - 1);
+}
+
+static void work_diff(struct job *job)
+{
+	struct set_edit others;
+
+	if (!job_diff_plan(job).gather) {
+		source_walk(job, &job->sources[0], diff_visit);
+		return;
+	}
+	set_edit_begin(&others, job->ctx, 0, NULL);
+	job->others = &others;
 	for (uint32_t i = 1; i < job->count; i++)
-		if (source_find(job, &job->sources[i], element->member, &other))
-			return;
-	found(job, element->member, element->score);
+		source_walk(job, &job->sources[i], gather_visit);
+	source_walk(job, &job->sources[0], diff_visit);
+	set_edit_drop(&others);
+}
+
+static void work_union(struct job *job)
+{
+	qsort(job->sources, job->count, sizeof(*job->sources), compare_sources);
+	for (uint32_t i = 0; i < job->count; i++)
+		source_walk(job, &job->sources[i], union_visit);
+}
+
+static void work_inter(struct job *job)
+{
+	qsort(job->sources, job->count, sizeof(*job->sources), compare_sources);
+	source_walk(job, &job->sources[0], inter_visit);
 }
 
 /* Scores are put together from the smallest source to the largest, as Redis does: sums round. */
 static void job_work(struct job *job)
 {
-	if (job->operation != ZSET_DIFF)
-		qsort(job->sources, job->count, sizeof(*job->sources), compare_sources);
-	if (job->operation == ZSET_UNION)
-		for (uint32_t i = 0; i < job->count; i++)
-			source_walk(job, &job->sources[i], union_visit);
-	else
-		source_walk(job, &job->sources[0],
-			    job->operation == ZSET_INTER ? inter_visit : diff_visit);
+	static void (*const works[])(struct job * job) = {
+		[ZSET_UNION] = work_union, [ZSET_INTER] = work_inter, [ZSET_DIFF] = work_diff};
+
+	works[job->operation](job);
 }
 
 /* --- arguments; all reply on failure --- */
@@ -328,15 +388,15 @@ static void job_put(struct job *job)
 /* The elements to be looked at, as often as that is. */
 static uint64_t job_elements(const struct job *job)
 {
-	uint64_t least = job->sources[0].count, all = 0;
+	uint64_t least = UINT64_MAX;
 
-	for (uint32_t i = 0; i < job->count; i++) {
-		uint64_t count = job->sources[i].count;
-		all += count;
-		if (job->operation == ZSET_INTER && count < least)
-			least = count;
-	}
-	return job->operation == ZSET_UNION ? all : least * job->count;
+	if (job->operation == ZSET_UNION)
+		return elements_from(job, 0);
+	if (job->operation == ZSET_DIFF)
+		return job_diff_plan(job).elements;
+	for (uint32_t i = 0; i < job->count; i++)
+		least = job->sources[i].count < least ? job->sources[i].count : least;
+	return least * job->count;
 }
 
 static void job_finish(struct job *job)

@@ -299,9 +299,7 @@ static void take(struct ctx *ctx, uint32_t k, const struct entry *e, bool greate
 static void pop(struct ctx *ctx, uint32_t k, const struct entry *e, bool greatest, uint64_t count,
 		struct zset_show show)
 {
-	uint64_t length = zset_value_count(e);
-
-	count = count < length ? count : length;
+	count = ctx_pop_count(ctx, zset_value_count(e), count);
 	if (!ctx_long(ctx, count))
 		return;
 	reply_array(ctx->reply, zset_show_length(&show, count));

@@ -30,6 +30,7 @@ static void store_under(struct ctx *ctx, const struct key *key, uint32_t db, boo
 	ctx_store(ctx);
 	if (slot_watchers(key->slot))
 		watch_touch(key->slot, db, key->hash, key->name, expired);
+	changes_touch(ctx->shard, key->slot, db, key->hash);
 }
 
 void ctx_open(struct ctx *ctx, uint32_t k)

@@ -79,12 +79,14 @@ struct ctx {
 	bool may_block;      /* not inside a transaction */
 	bool quiet;          /* ... but may not: readers read what it reads (slot_quiet) */
 	bool no_touch;       /* CLIENT NO-TOUCH: leave the access bits alone */
+	uint64_t pop_max;    /* at most so many elements for who has waited (blocked.h); 0: any number */
 	uint64_t long_from;  /* with more elements than this it is to take turns; 0: it runs as it is */
 	/* results */
 	bool stored;      /* something that readers can see */
 	bool need_holder; /* a reader met a value that only the holder may look at: run again there */
 	bool need_turns;  /* it has refused to do so much in one go: run again as long work (turn.h) */
 	bool droppable;   /* while it takes turns: it owns nothing, and may be ended by forgetting it */
+	bool only_reads;  /* ... it stores nothing, though its command may (SORT) */
 	bool own_effects; /* the handler has said what its effects are */
 	uint64_t dirty;   /* changes made */
 	struct ctx_block block;
@@ -168,6 +170,14 @@ static inline bool ctx_long_read(struct ctx *ctx, uint64_t elements)
 {
 	ctx->droppable = true;
 	return ctx_long(ctx, elements);
+}
+
+/* How many of `length` elements who asks for `count` may pop. */
+static inline uint64_t ctx_pop_count(const struct ctx *ctx, uint64_t length, uint64_t count)
+{
+	if (ctx->pop_max > 0 && count > ctx->pop_max)
+		count = ctx->pop_max;
+	return count < length ? count : length;
 }
 
 /*

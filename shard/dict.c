@@ -7,6 +7,7 @@
 #include "shard/dict.h"
 
 #include "proto/mem.h"
+#include "shard/choice.h"
 #include "shard/turn.h"
 
 #include <assert.h>
@@ -24,18 +25,23 @@ struct dict *dict_new(void)
 	atomic_init(&dict->table.root, 0);
 	atomic_init(&dict->expire_earliest, EXPIRE_NEVER);
 	dict->sweep_from = 0;
+	dict->sweep_earliest = EXPIRE_NEVER;
 	atomic_init(&dict->cut, EPOCH_NONE);
 	atomic_init(&dict->root_at_cut, 0);
 	return dict;
 }
 
-size_t dict_count_live(const struct dict *dict, int64_t now)
+size_t dict_count_live(const struct dict *dict, struct shard *shard, int64_t now)
 {
-	size_t count = dict_count(dict);
+	size_t count = dict_count(dict), expired = 0;
+	uint32_t at = 0;
 
 	if (dict_expire_earliest(dict) > now)
 		return count;
-	size_t expired = table_count_expired(&dict->table, now);
+	do {
+		expired += table_count_expired(&dict->table, &at, now);
+		turn_steps(shard, TURN_STEPS); /* a block may have hundreds */
+	} while (at > 0);
 	return expired < count ? count - expired : 0;
 }
 
@@ -128,38 +134,29 @@ static bool sample_draw(const struct dict *dict, struct shard *shard, size_t cou
 	return found == count;
 }
 
-/* Each element in turn is chosen with the chance that is left: those wanted over those to come. */
-struct choice {
-	struct shard *shard;
+struct live_choice {
+	struct choice choice;
 	int64_t now;
-	size_t wanted;
-	size_t left;
 	void (*visit)(void *arg, struct entry *e);
 	void *arg;
 };
 
 static void choice_visit(void *arg, struct entry *e)
 {
-	struct choice *choice = arg;
+	struct live_choice *live = arg;
 
-	turn_step(choice->shard);
-	if (choice->wanted == 0 || choice->left == 0 || entry_expired(e, choice->now))
-		return;
-	if (shard_random(choice->shard) % choice->left-- >= choice->wanted)
-		return;
-	choice->wanted--;
-	choice->visit(choice->arg, e);
+	turn_step(live->choice.shard);
+	if (!entry_expired(e, live->now) && choose(&live->choice))
+		live->visit(live->arg, e);
 }
 
 /* A sample of few elements is drawn, one of many chosen on a walk over all. */
 void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
 		 void (*visit)(void *arg, struct entry *e), void *arg)
 {
-	size_t left = dict_count_live(dict, now);
-	struct choice choice = {shard, now, count, left, visit, arg};
 	struct drawn drawn = {NULL, 3};
 
-	if (count < left / 3) {
+	if (count < dict_count(dict) / 3) {
 		while (drawn.mask < 2 * count)
 			drawn.mask = 2 * drawn.mask + 1;
 		size_t bytes = (drawn.mask + 1) * sizeof(*drawn.places);
@@ -172,9 +169,9 @@ void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int
 		if (enough)
 			return;
 	}
-	if (choice.wanted > left)
-		choice.wanted = left;
-	dict_walk(dict, choice_visit, &choice);
+	struct live_choice live = {
+		choice_of(shard, count, dict_count_live(dict, shard, now)), now, visit, arg};
+	dict_walk(dict, choice_visit, &live);
 }
 
 /* NULL where draws meet none that has not expired. */
@@ -206,7 +203,7 @@ static void gather_visit(void *arg, struct entry *e)
 static void draw_gathered(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
 			  bool (*visit)(void *arg, struct entry *e), void *arg)
 {
-	struct gathered gathered = {.cap = dict_count_live(dict, now)};
+	struct gathered gathered = {.cap = dict_count_live(dict, shard, now)};
 	size_t bytes = gathered.cap * sizeof(*gathered.entries);
 
 	if (gathered.cap == 0)
@@ -292,6 +289,8 @@ static void note_expire(struct dict *dict, int64_t expire)
 {
 	if (expire < dict_expire_earliest(dict))
 		atomic_store_explicit(&dict->expire_earliest, expire, memory_order_relaxed);
+	if (expire < dict->sweep_earliest)
+		dict->sweep_earliest = expire;
 }
 
 bool dict_put(struct dict *dict, struct shard *shard, uint64_t hash, struct entry *element)
@@ -340,9 +339,12 @@ size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t ma
 
 	if (dict_expire_earliest(dict) > now)
 		return 0;
-	int64_t left =
-		table_sweep_from(&dict->table, &dict->sweep_from, now, max, remove_expired, &sweep);
-	atomic_store_explicit(&dict->expire_earliest, left, memory_order_relaxed);
+	if (dict->sweep_from == 0)
+		dict->sweep_earliest = EXPIRE_NEVER;
+	if (table_sweep_blocks(&dict->table, &dict->sweep_from, DICT_SWEEP_BLOCKS, now, max,
+			       remove_expired, &sweep, &dict->sweep_earliest))
+		atomic_store_explicit(&dict->expire_earliest, dict->sweep_earliest,
+				      memory_order_relaxed);
 	return sweep.removed;
 }
 

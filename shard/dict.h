@@ -28,6 +28,7 @@ struct dict {
 	struct table table;
 	_Atomic int64_t expire_earliest; /* no element expires before this (unix ms) */
 	uint32_t sweep_from;             /* where the next sweep goes on; holder only */
+	int64_t sweep_earliest;          /* ... and what it has left behind so far, or was put since */
 	_Atomic uint64_t cut;            /* the last one since which it was changed; 0: none */
 	_Atomic uint64_t root_at_cut;    /* what the table's root was then; stored before `cut` */
 };
@@ -51,8 +52,11 @@ static inline size_t dict_count(const struct dict *dict)
 	return table_count(&dict->table);
 }
 
-/* Elements that have not expired. As quick as dict_count, unless some are to be swept. */
-size_t dict_count_live(const struct dict *dict, int64_t now);
+/*
+ * Elements that have not expired. As quick as dict_count, unless some are to be swept; then it takes turns
+ * (shard NULL: it doesn't).
+ */
+size_t dict_count_live(const struct dict *dict, struct shard *shard, int64_t now);
 
 /*
  * Whether some element has not expired. Looks at DICT_LOOK_MAX of them: where all of those have
@@ -119,7 +123,12 @@ bool dict_put(struct dict *dict, struct shard *shard, uint64_t hash, struct entr
 /* Removes the element of that key. False when there is none. */
 bool dict_remove(struct dict *dict, struct shard *shard, uint64_t hash, struct slice key);
 
-/* Removes expired elements, at most `max`, telling of each before; returns how many. */
+/*
+ * Removes expired elements, at most `max`, telling of each before; returns how many. It goes on from where
+ * it was last, and looks at no more than DICT_SWEEP_BLOCKS of the table, whatever it finds: while a round
+ * isn't done, dict_expire_earliest() stays what it was.
+ */
+#define DICT_SWEEP_BLOCKS 64
 size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t max,
 		  void (*gone)(void *arg, struct slice key), void *arg);
 

@@ -199,10 +199,8 @@ bool execute_holding(struct ctx *ctx, struct slot *const *slots, uint32_t count)
 	execute(ctx);
 	if (ctx->need_turns)
 		attempt_undo(ctx, &attempt);
-	if (ready.first)
-		ctx->stored |= blocked_serve(&ready, ctx->shard, slots, count, ctx->clock);
 	ctx->ready = NULL;
-	slots_release(ctx->shard, slots, count, ctx->stored, ctx->now);
+	unit_end(&ready, ctx->shard, slots, count, ctx->stored, ctx->now, ctx->clock);
 	return true;
 }
 

@@ -8,7 +8,9 @@
 #include "shard/hash_value.h"
 
 #include "proto/mem.h"
+#include "shard/choice.h"
 #include "shard/hash_packed.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 
@@ -112,17 +114,25 @@ static void element_visit(void *arg, struct entry *element)
 
 /* --- both --- */
 
-size_t hash_length(const struct entry *e, int64_t now)
+size_t hash_length(struct shard *shard, const struct entry *e, int64_t now)
 {
 	const struct dict *dict = entry_dict(e);
 
 	if (dict)
-		return dict_count_live(dict, now);
+		return dict_count_live(dict, shard, now);
 	const char *lp = entry_packed(e);
 	if (!entry_triples(e))
 		return listpack_count(lp) / 2;
 	size_t live = packed_live(lp, true, now);
 	return (listpack_count(lp) - listpack_range_count(lp, listpack_first(lp), live)) / 3;
+}
+
+size_t hash_length_most(const struct entry *e, int64_t now)
+{
+	const struct dict *dict = entry_dict(e);
+
+	return dict && dict_count(dict) > LONG_ELEMENTS ? dict_count(dict)
+							: hash_length(NULL, e, now);
 }
 
 bool hash_empty(const struct entry *e, int64_t now)
@@ -187,26 +197,18 @@ uint64_t hash_scan(const struct entry *e, uint64_t cursor, size_t count, int64_t
 
 /* --- random --- */
 
-/*
- * Each field in turn is chosen with the chance that is left: as many as are wanted over as many as
- * there are. So every set of `count` fields is as likely as any other.
- */
 struct packed_choice {
-	struct shard *shard;
-	size_t wanted;
-	size_t left;
+	struct choice choice;
 	hash_visit *visit;
 	void *arg;
 };
 
 static void packed_choose(void *arg, const struct hash_field *field)
 {
-	struct packed_choice *choice = arg;
+	struct packed_choice *packed = arg;
 
-	if (shard_random(choice->shard) % choice->left-- >= choice->wanted)
-		return;
-	choice->wanted--;
-	choice->visit(choice->arg, field);
+	if (choose(&packed->choice))
+		packed->visit(packed->arg, field);
 }
 
 void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64_t now,
@@ -220,10 +222,9 @@ void hash_sample(struct shard *shard, const struct entry *e, size_t count, int64
 			    &(struct element_visit){now, visit, arg});
 		return;
 	}
-	length = hash_length(e, now);
+	length = hash_length(shard, e, now);
 	packed_walk(e, now, packed_choose,
-		    &(struct packed_choice){shard, count < length ? count : length, length, visit,
-					    arg});
+		    &(struct packed_choice){choice_of(shard, count, length), visit, arg});
 }
 
 static void packed_random(struct shard *shard, const struct entry *e, size_t count, int64_t now,

@@ -32,8 +32,10 @@ struct hash_field {
 	char room[2 * NUMBER_TEXT_MAX]; /* numbers of a listpack as text */
 };
 
-/* Fields that have not expired. */
-size_t hash_length(const struct entry *e, int64_t now);
+/* Fields that have not expired. Of a large hash where some have, that takes turns (shard NULL: it doesn't). */
+size_t hash_length(struct shard *shard, const struct entry *e, int64_t now);
+/* The same at once: of a large hash those that have expired, and haven't been swept, are counted as well. */
+size_t hash_length_most(const struct entry *e, int64_t now);
 
 /* Whether all fields have expired, as far as a short look tells (dict_has_live). */
 bool hash_empty(const struct entry *e, int64_t now);

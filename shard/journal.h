@@ -86,7 +86,7 @@ struct journal {
 	uint32_t db;        /* the database selected at the end of buf */
 	uint64_t all_seen;  /* the last #AL written to this segment */
 	size_t segment_at;  /* from here on buf belongs to the next segment; SIZE_MAX: nothing does */
-	bool on;            /* effects are wanted */
+	_Atomic bool on;    /* effects are wanted; stored at start and when that changes */
 	/* this worker stores, any thread reads */
 	_Atomic uint64_t appended;    /* bytes of all records ever */
 	_Atomic uint64_t written;     /* ... and of those that a killed process keeps */

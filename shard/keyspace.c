@@ -112,6 +112,7 @@ void keyspace_free(struct keyspace *ks)
 		slot_free_tables(ks, &ks->slots[i]);
 	for (uint32_t db = 0; db < ks->databases; db++)
 		assert(!ks->freeze.roots[db]); /* freeze_end() */
+	changes_free(ks);
 	mem_free(ks->freeze.roots, ks->databases * sizeof(*ks->freeze.roots));
 	mem_free(ks, keyspace_bytes());
 }

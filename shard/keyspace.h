@@ -36,6 +36,7 @@
 
 #include "proto/crc16.h"
 #include "shard/freeze.h"
+#include "shard/changes.h"
 #include "shard/hash.h"
 #include "shard/journal.h"
 #include "shard/retire.h"
@@ -143,6 +144,7 @@ struct keyspace {
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
 	_Alignas(64) struct epochs epochs;
 	struct freeze freeze;
+	struct change_log changes; /* for incremental snapshots */
 	struct encoding_limits limits;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */
 	_Atomic uint8_t owners[SLOT_COUNT];
@@ -267,6 +269,18 @@ static inline void freeze_table(struct shard *shard, struct slot *slot, uint32_t
 {
 	if (__builtin_expect(shard->retire.unit.cut != EPOCH_NONE, 0))
 		freeze_table_slow(shard, slot, db);
+}
+
+/* The unit is about to change this key, or the slot in all databases: for incremental snapshots (changes.h). */
+static inline void changes_touch(struct shard *shard, struct slot *slot, uint32_t db, uint64_t hash)
+{
+	if (__builtin_expect(changes_noted(&shard->ks->changes), 0))
+		changes_note(shard, slot, db, hash);
+}
+static inline void changes_touch_all(struct shard *shard, struct slot *slot)
+{
+	if (__builtin_expect(changes_noted(&shard->ks->changes), 0))
+		changes_note_all(shard, slot);
 }
 
 /* Pseudo-random numbers of the shard (splitmix64); seeded at start. Its worker only. */

@@ -361,7 +361,7 @@ static void write_field(void *arg, const struct hash_field *field)
 
 static void write_fields(const struct value *v, struct rdb_out *out, int64_t earliest)
 {
-	rdb_write_length(out, v->dict ? dict_count(v->dict) : hash_length(v->e, INT64_MIN));
+	rdb_write_length(out, v->dict ? dict_count(v->dict) : hash_length(NULL, v->e, INT64_MIN));
 	walk_fields(v, write_field, &(struct field_writing){out, earliest});
 }
 

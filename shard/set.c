@@ -1,6 +1,7 @@
 /* Reading sets in their forms (set.h): intsets, listpacks, dicts. Changing them: set_edit.c. */
 #include "shard/set.h"
 
+#include "shard/choice.h"
 #include "shard/intset.h"
 
 struct set set_of(const struct entry *e)
@@ -139,39 +140,44 @@ bool set_random(const struct set *set, struct shard *shard, struct listpack_item
 	return count > 0;
 }
 
-/*
- * Each member in turn is chosen with the chance that is left: as many as are wanted over as many as
- * there are. So every set of so many members is as likely as any other.
- */
-struct choice {
-	struct shard *shard;
-	size_t wanted;
-	size_t left;
+struct packed_choice {
+	struct choice choice;
 	set_visit *visit;
 	void *arg;
 };
 
-static bool choose(void *arg, struct listpack_item member)
+static bool packed_choose(void *arg, struct listpack_item member)
 {
-	struct choice *choice = arg;
+	struct packed_choice *packed = arg;
 
-	if (shard_random(choice->shard) % choice->left-- < choice->wanted) {
-		choice->wanted--;
-		choice->visit(choice->arg, member);
-	}
-	return choice->wanted > 0;
+	if (choose(&packed->choice))
+		packed->visit(packed->arg, member);
+	return packed->choice.wanted > 0;
 }
 
 void set_sample(const struct set *set, struct shard *shard, size_t count, set_visit *visit,
 		void *arg)
 {
-	struct choice choice = {shard, count, set_count(set), visit, arg};
+	struct packed_choice packed = {choice_of(shard, count, set_count(set)), visit, arg};
 	struct dict_visit walk = {visit, arg, false};
 
 	if (set->dict)
 		dict_sample(set->dict, shard, count, INT64_MIN, visit_element, &walk);
 	else if (count > 0)
-		walk_packed(set, choose, &choice);
+		walk_packed(set, packed_choose, &packed);
+}
+
+/* To put an element into a set takes as long as about so many lookups. */
+#define GATHER_LOOKUPS 4
+
+struct diff_plan diff_plan(uint64_t first, uint64_t others, uint64_t other_count)
+{
+	uint64_t one_by_one = first * (1 + other_count);
+	uint64_t together = 2 * first + GATHER_LOOKUPS * others;
+
+	if (together < one_by_one)
+		return (struct diff_plan){true, together};
+	return (struct diff_plan){false, one_by_one};
 }
 
 void set_reply_member(struct reply *r, struct listpack_item member)

@@ -56,6 +56,18 @@ bool set_random(const struct set *set, struct shard *shard, struct listpack_item
 void set_sample(const struct set *set, struct shard *shard, size_t count, set_visit *visit,
 		void *arg);
 
+/*
+ * How a difference is worked out: each element of the first set is looked up in all others, or, where these
+ * are many and small, once in what they have together, which is gathered first.
+ */
+struct diff_plan {
+	bool gather;
+	uint64_t elements; /* to be looked at, as often as that is */
+};
+
+/* For a first set with so many elements, and so many others with so many together. */
+struct diff_plan diff_plan(uint64_t first, uint64_t others, uint64_t other_count);
+
 /* As a bulk. */
 void set_reply_member(struct reply *r, struct listpack_item member);
 

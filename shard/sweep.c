@@ -38,6 +38,7 @@ static void remove_key(struct sweep *sweep, struct entry *e)
 
 	if (slot_watchers(sweep->slot))
 		watch_touch(sweep->slot, sweep->db, hash, key, true);
+	changes_touch(shard, sweep->slot, sweep->db, hash);
 	if (shard->journal.on)
 		effect_remove(&shard->journal, sweep->db, key);
 	freeze_table(shard, sweep->slot, sweep->db);
@@ -71,9 +72,10 @@ static void remove_fields(struct sweep *sweep, struct entry *e)
 
 	sweep->left -= removed < sweep->left ? removed : sweep->left;
 	stat_add(&shard->stats.expired_fields, removed);
+	uint64_t hash = hash_bytes(&shard->ks->seed, key.ptr, key.len);
 	if (fresh && removed > 0 && slot_watchers(sweep->slot))
-		watch_touch(sweep->slot, sweep->db, hash_bytes(&shard->ks->seed, key.ptr, key.len),
-			    key, false);
+		watch_touch(sweep->slot, sweep->db, hash, key, false);
+	changes_touch(shard, sweep->slot, sweep->db, hash);
 	if (!fresh)
 		remove_key(sweep, e);
 	else if (fresh != e)

@@ -161,6 +161,28 @@ void table_prefetch_entry(const struct table *t, uint64_t hash)
 	}
 }
 
+void table_visit_hash(const struct table *t, uint64_t hash,
+		      void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	uint64_t root = word_load(&t->root);
+
+	if (!root)
+		return;
+	uint64_t block_word = root_block(root, hash);
+	const struct block *block = word_ptr(block_word);
+	uint32_t home = tag_home(hash_tag(hash), word_top(block_word));
+	uint32_t reach = meta_reach(word_load(&block->bucket[home].meta));
+	for (uint32_t i = 0; i <= reach; i++) {
+		const struct bucket *b =
+			&block->bucket[bucket_after(home, i, word_top(block_word))];
+		for (uint32_t mask = bucket_match(b, hash_tag(hash)); mask; mask &= mask - 1) {
+			struct entry *e = word_ptr(word_load(&b->words[__builtin_ctz(mask)]));
+			if (e)
+				visit(arg, e);
+		}
+	}
+}
+
 /* Holder. NULL: not there; found->block is where it belongs. The table is not empty. */
 static struct entry *table_locate(struct table *t, uint64_t hash, struct slice key,
 				  struct found *found)

@@ -65,7 +65,7 @@
  *	120 (94%)  11.8 bytes a key, 11% do (on average, with blocks 85% full)
  *	124 (97%)  11.5 bytes a key, 12% do
  */
-#define TABLE_FILL_MAX 113
+#define TABLE_FILL_MAX  113
 #define TABLE_DIRECTORY 0xff00ull
 
 struct table {
@@ -85,8 +85,11 @@ void table_prefetch_bucket(const struct table *t, uint64_t hash);
 void table_prefetch_entry(const struct table *t, uint64_t hash);
 
 size_t table_count(const struct table *t);
-/* How many of them have expired: looks only into buckets that may hold one. */
-size_t table_count_expired(const struct table *t, int64_t now);
+/*
+ * How many have expired, block by block: those of the block at *from, 0 at first and after the last one. Looks
+ * only into buckets that may hold one.
+ */
+size_t table_count_expired(const struct table *t, uint32_t *from, int64_t now);
 
 /*
  * Walks the table in order of home buckets, one home bucket at a call. `position` starts at 0 and
@@ -95,7 +98,7 @@ size_t table_count_expired(const struct table *t, int64_t now);
  * position has TABLE_POSITION_BITS bits.
  */
 #define TABLE_POSITION_BITS (TABLE_DEPTH_MAX + 17)
-#define TABLE_END UINT64_MAX
+#define TABLE_END           UINT64_MAX
 uint64_t table_scan(const struct table *t, uint64_t position,
 		    void (*visit)(void *arg, struct entry *e), void *arg);
 
@@ -106,6 +109,13 @@ struct table_visits {
 	size_t count;
 };
 void table_visit_counted(void *visits, struct entry *e);
+
+/*
+ * Visits the few entries among which all of a hash are: the bits between its tag and its place in a directory
+ * may differ, and aren't looked at.
+ */
+void table_visit_hash(const struct table *t, uint64_t hash,
+		      void (*visit)(void *arg, struct entry *e), void *arg);
 
 /* Some entry chosen by `random`, about evenly; NULL when the table is empty. */
 struct entry *table_random(const struct table *t, uint64_t random);
@@ -150,6 +160,12 @@ int64_t table_sweep(struct table *t, int64_t now, size_t max,
 /* The same for large tables: goes on at *from (0 at first), where the last call left off. */
 int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
 			 void (*expired)(void *arg, struct entry *e), void *arg);
+/*
+ * The same in so many blocks at most. Lowers *earliest to what is left in these; true, and *from is 0 again, when
+ * the last one was among them.
+ */
+bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_t now, size_t max,
+			void (*expired)(void *arg, struct entry *e), void *arg, int64_t *earliest);
 
 /*
  * Whether an entry that was taken out, of that hash, is not in the table that this root word led to once. Nor
@@ -167,6 +183,6 @@ uint64_t table_take(struct table *t);
  * whatever that takes. Returns how many entries it took out.
  */
 size_t table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
-		      void (*later)(void *arg, struct entry *e), void *arg);
+			void (*later)(void *arg, struct entry *e), void *arg);
 
 #endif

@@ -86,18 +86,18 @@ static size_t block_count_expired(const struct span *span, int64_t now)
 	return count;
 }
 
-size_t table_count_expired(const struct table *t, int64_t now)
+size_t table_count_expired(const struct table *t, uint32_t *from, int64_t now)
 {
 	uint64_t root = word_load(&t->root);
-	size_t count = 0;
-	struct span span;
+	uint32_t prefix = *from;
 
-	for (uint32_t at = 0; root && at < PREFIX_COUNT; at = span.first + span.count) {
-		span = span_at(root, at);
-		if (block_expire_earliest(span.block) <= now)
-			count += block_count_expired(&span, now);
-	}
-	return count;
+	*from = 0;
+	if (!root)
+		return 0;
+	struct span span = span_at(root, prefix);
+	if (span.first + span.count < PREFIX_COUNT)
+		*from = span.first + span.count;
+	return block_expire_earliest(span.block) <= now ? block_count_expired(&span, now) : 0;
 }
 
 /* --- scan --- */
@@ -323,31 +323,39 @@ static bool sweep_block(struct sweep *s, struct block *block, uint32_t prefix)
  * the way: then the block that has the prefix now is swept from its start (what was swept before is
  * not due any more, and passed over).
  */
-int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
-			 void (*expired)(void *arg, struct entry *e), void *arg)
+bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_t now, size_t max,
+			void (*expired)(void *arg, struct entry *e), void *arg, int64_t *earliest)
 {
 	struct sweep s = {t, now, max, expired, arg};
-	int64_t earliest = *from > 0 ? now : META_EXPIRE_NEVER;
 	uint32_t prefix = *from;
+	uint64_t root;
 
-	*from = 0;
-	while (prefix < PREFIX_COUNT) {
-		uint64_t root = word_load(&t->root);
-		if (!root)
-			return EXPIRE_NEVER;
-		if (s.left == 0) {
+	while (prefix < PREFIX_COUNT && (root = word_load(&t->root))) {
+		if (s.left == 0 || blocks == 0) {
 			*from = prefix;
-			return now;
+			return false;
 		}
 		struct span span = span_at(root, prefix);
 		struct block *block = (struct block *)span.block;
 		if (!sweep_block(&s, block, prefix))
 			continue;
-		if (block_expire_earliest(block) < earliest)
-			earliest = block_expire_earliest(block);
+		int64_t left = block_expire_earliest(block);
+		if (left < *earliest && left != META_EXPIRE_NEVER)
+			*earliest = left;
 		prefix = span.first + span.count;
+		blocks--;
 	}
-	return earliest == META_EXPIRE_NEVER ? EXPIRE_NEVER : earliest;
+	*from = 0;
+	return true;
+}
+
+int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
+			 void (*expired)(void *arg, struct entry *e), void *arg)
+{
+	int64_t earliest = *from > 0 ? now : EXPIRE_NEVER;
+	bool all = table_sweep_blocks(t, from, UINT32_MAX, now, max, expired, arg, &earliest);
+
+	return all ? earliest : now;
 }
 
 int64_t table_sweep(struct table *t, int64_t now, size_t max,

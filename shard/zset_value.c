@@ -5,6 +5,7 @@
  */
 #include "shard/zset_value.h"
 
+#include "shard/choice.h"
 #include "shard/listpack.h"
 
 #include <assert.h>
@@ -185,23 +186,18 @@ uint64_t zset_value_scan(const struct entry *e, uint64_t cursor, size_t count, z
 	return 0;
 }
 
-/* Each element in turn is chosen with the chance that is left: those wanted over those to come. */
-struct choice {
-	struct shard *shard;
-	uint64_t wanted;
-	uint64_t left;
+struct packed_choice {
+	struct choice choice;
 	zset_visit *visit;
 	void *arg;
 };
 
-static void choice_visit(void *arg, const struct zset_element *element)
+static void packed_choose(void *arg, const struct zset_element *element)
 {
-	struct choice *choice = arg;
+	struct packed_choice *packed = arg;
 
-	if (shard_random(choice->shard) % choice->left-- >= choice->wanted)
-		return;
-	choice->wanted--;
-	choice->visit(choice->arg, element);
+	if (choose(&packed->choice))
+		packed->visit(packed->arg, element);
 }
 
 void zset_value_sample(struct shard *shard, const struct entry *e, size_t count, zset_visit *visit,
@@ -209,13 +205,13 @@ void zset_value_sample(struct shard *shard, const struct entry *e, size_t count,
 {
 	const struct zset *z = entry_zset(e);
 	uint64_t length = zset_value_count(e);
-	struct choice choice = {shard, count < length ? count : length, length, visit, arg};
+	struct packed_choice packed = {choice_of(shard, count, length), visit, arg};
 
 	if (z)
 		dict_sample(&z->members, shard, count, 0, element_visit,
 			    &(struct element_visit){visit, arg});
 	else
-		zset_packed_walk(entry_packed(e), 0, length, false, choice_visit, &choice);
+		zset_packed_walk(entry_packed(e), 0, length, false, packed_choose, &packed);
 }
 
 /* --- for all types --- */

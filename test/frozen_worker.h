@@ -28,7 +28,7 @@ static inline void worker_init(struct worker *w)
 /* A unit of work begins. */
 static inline void worker_unit(struct worker *w)
 {
-	w->retire.unit = (struct unit){w->epoch, atomic_load(&w->freeze.cut), 0};
+	w->retire.unit = (struct unit){.epoch = w->epoch, .cut = atomic_load(&w->freeze.cut)};
 }
 
 static inline void worker_cut(struct worker *w)

@@ -11,7 +11,9 @@
 #include "shard/execute.h"
 
 #define STORE_ARGS_MAX 16
+#ifndef STORE_DATABASES
 #define STORE_DATABASES 4
+#endif
 
 struct store {
 	struct keyspace *ks;

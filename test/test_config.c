@@ -133,7 +133,7 @@ static void test_shown_can_be_set(void **state)
 #define NO_SUCH_CLASS "Invalid client class specified in buffer limit configuration."
 #define BAD_LIMIT     "Error in hard, soft or soft_seconds setting in buffer limit configuration."
 #define LIMIT_COUNT   "Wrong number of arguments in buffer limit configuration."
-#define NO_PERSIST    "snapshots are not available in this version"
+#define BAD_SAVE      "Invalid save parameters"
 
 static const struct {
 	const char *name;
@@ -207,7 +207,13 @@ static const struct {
 	{"requirepass", "a 'b' \"c\"", "a 'b' \"c\"", NULL},
 	{"requirepass", "", "", NULL},
 	{"save", "", "", NULL},
-	{"save", "3600 1", NULL, NO_PERSIST},
+	{"save", "3600 1", "3600 1", NULL},
+	{"save", " 60  1 \"5\" 0", "60 1 5 0", NULL},
+	{"save", "3600", NULL, BAD_SAVE},
+	{"save", "0 1", NULL, BAD_SAVE},
+	{"save", "1 -1", NULL, BAD_SAVE},
+	{"save", "1 x", NULL, BAD_SAVE},
+	{"save", "1 \"1", NULL, BAD_SAVE},
 	{"appendonly", "no", "no", NULL},
 	{"notify-keyspace-events", "", "", NULL},
 	{"notify-keyspace-events", "Ex", NULL,

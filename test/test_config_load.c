@@ -126,6 +126,9 @@ static const struct {
 	{"memory", "proto-max-bulk-len 2mb\n", "proto-max-bulk-len", "2097152"},
 	{"fixed ones too", "port 0\ndatabases 3\n", "databases", "3"},
 	{"protected ones too", "enable-debug-command local\n", "enable-debug-command", "local"},
+	{"save points", "save 3600 1 300 100\n", "save", "3600 1 300 100"},
+	{"save points on several lines", "save 3600 1\nsave 300 100\n", "save", "3600 1 300 100"},
+	{"save points taken away", "save 3600 1\nsave \"\"\nsave 5 6\n", "save", "5 6"},
 	{"no persistence", "save \"\"\nappendonly no\n", "save", ""},
 };
 
@@ -168,7 +171,7 @@ static const struct {
 	{"no words", "\"\"\n", 1, ">>> '\"\"'\n", BAD_LINE},
 	{"include of nothing", "include\n", 1, ">>> 'include'\n", BAD_LINE},
 	{"include of two", "include a b\n", 1, ">>> 'include a b'\n", BAD_LINE},
-	{"persistence", "save 3600 1 300 100\n", 1, "save 3600 1 300 100'\n", "not available"},
+	{"save points", "save 3600 1 300\n", 1, "save 3600 1 300'\n", "Invalid save parameters"},
 };
 
 /* File, line, what is in it, reason; and nothing behind it is read. */

@@ -113,7 +113,7 @@ static void model_sweep(struct model *m, size_t max)
 
 	m->now += (int64_t)check_random_below(&m->random, 300);
 	expired = before - model_count(m, m->now);
-	assert_int_equal(dict_count_live(m->dict, m->now), before - expired);
+	assert_int_equal(dict_count_live(m->dict, m->shard, m->now), before - expired);
 	do /* it may go on in the middle, and has to begin again then */
 		removed += dict_sweep(m->dict, m->shard, m->now, max - removed, ignore, NULL);
 	while (removed < max && dict_expire_earliest(m->dict) <= m->now);
@@ -253,7 +253,7 @@ static void test_samples(void **state)
 		fill(&m, size);
 		for (int64_t now = 1999; now <= 2000; now++) {
 			size_t live = now < 2000 ? size : size / 2;
-			assert_int_equal(dict_count_live(m.dict, now), live);
+			assert_int_equal(dict_count_live(m.dict, m.shard, now), live);
 			for (size_t wanted = 0; wanted <= 2 * live; wanted += 1 + live / 5) {
 				for (uint32_t i = 0; i < size; i++)
 					m.keys[i].seen = 0;
@@ -442,6 +442,40 @@ static void test_retired_in_slices(void **state)
 	model_deinit(&m);
 }
 
+/*
+ * A sweep looks at a part of a large dict, goes on where it was, and knows after a round what expires next,
+ * whatever was put behind it meanwhile.
+ */
+static void test_sweep_in_parts(void **state)
+{
+	static struct model m;
+	enum { COUNT = 100000 };
+	uint32_t calls = 0;
+
+	(void)state;
+	model_init(&m);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		char name[64];
+		struct slice key = key_name(i, name);
+		int64_t expire = i % 1000 == 0 ? 2000 : 4000;
+		dict_put(m.dict, m.shard, dict_hash(m.shard, key),
+			 dict_element_new(key, SLICE(""), expire));
+	}
+	for (; dict_expire_earliest(m.dict) <= 2000; calls++) {
+		char name[64];
+		struct slice key = key_name(COUNT + calls, name);
+		size_t before = dict_count(m.dict);
+		size_t removed = dict_sweep(m.dict, m.shard, 2000, SIZE_MAX, ignore, NULL);
+		assert_int_equal(before - removed, dict_count(m.dict));
+		dict_put(m.dict, m.shard, dict_hash(m.shard, key),
+			 dict_element_new(key, SLICE(""), 3000));
+	}
+	assert_in_range(calls, 3, 100); /* a hundred thousand are a few hundred blocks */
+	assert_int_equal(dict_expire_earliest(m.dict), 3000);
+	assert_int_equal(dict_count(m.dict), COUNT - COUNT / 1000 + calls);
+	model_deinit(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -450,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_samples_are_even),
 		cmocka_unit_test(test_draws),
+		cmocka_unit_test(test_sweep_in_parts),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_frees_in_slices),

@@ -200,7 +200,7 @@ static void op_sweep(struct model *m, uint32_t i)
 	shard->sweep_slot = hash_slot(m)->index;
 	assert_true(slot_expire_earliest(hash_slot(m)) > m->s.now);
 	struct entry *e = hash_entry(m);
-	assert_int_equal(e ? hash_length(e, INT64_MIN) : 0, live_count(m));
+	assert_int_equal(e ? hash_length(NULL, e, INT64_MIN) : 0, live_count(m));
 	for (uint32_t j = 0; e && j < MODEL_FIELDS; j++)
 		if (live(m, j))
 			assert_true(m->fields[j].expire >= slot_expire_earliest(hash_slot(m)));

@@ -1,4 +1,5 @@
 /* The journal's records: which lines, which effects, and what slots and readers are told. */
+#define STORE_DATABASES 16 /* numbers of one digit and of two */
 #include "test/store.h"
 
 #include "shard/sweep.h"

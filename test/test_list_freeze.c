@@ -21,6 +21,7 @@ struct old_node {
 struct snapshot {
 	const struct list *list;
 	uint64_t cut;
+	struct list_view view;
 	uint64_t *ids;
 	uint64_t count;
 	struct list_iter iter; /* a walk that goes on between changes */
@@ -57,8 +58,8 @@ static void start_walk(struct snapshot *s, enum list_side towards)
 
 static struct snapshot snapshot_take(const struct model *m, uint64_t cut)
 {
-	struct snapshot s = {.list = m->list, .cut = cut, .count = m->count};
 	struct list_view now = list_at(m->list, EPOCH_NONE);
+	struct snapshot s = {.list = m->list, .cut = cut, .view = now, .count = m->count};
 
 	s.ids = malloc((m->count + 1) * sizeof(*s.ids));
 	if (m->count > 0)
@@ -207,10 +208,37 @@ static void test_cuts(void **state)
 	}
 }
 
+/* Nodes with one child: what is cut off, and what is left, give way to the child, older than the cut. */
+static void test_narrow_nodes(void **state)
+{
+	static const enum list_side sides[] = {LIST_FRONT, LIST_BACK};
+
+	for (size_t i = 0; i < COUNT_OF(sides); i++) {
+		struct worker w;
+		struct model m = {.list = list_new(), .retire = &w.retire};
+		struct check_random random = check_random_start();
+		worker_init(&w);
+		worker_unit(&w);
+		for (uint64_t n = 0; n <= LIST_CHILDREN_MAX; n++) /* each alone in its leaf */
+			model_insert(&m, n, 64 * n + 4);
+		assert_int_equal(list_at(m.list, EPOCH_NONE).height, 2);
+		worker_cut(&w);
+		struct snapshot s = snapshot_take(&m, w.epoch - 1);
+		model_cut(&m, sides[i], sides[i] == LIST_FRONT ? LIST_CHILDREN_MAX : 1);
+		worker_collect(&w);
+		snapshot_walk(&s, &random, UINT64_MAX);
+		model_check(&m);
+		snapshot_drop(&s);
+		model_deinit(&m);
+		worker_deinit(&w);
+	}
+}
+
 /* --- the snapshot in a thread of its own --- */
 
-#define SNAPSHOTS 40
+#define SNAPSHOTS 100
 #define WALKS     2
+#define LOOKS     5000
 
 /* Units of work hold the list one after another; the snapshot only to cut. */
 struct shared {
@@ -239,6 +267,19 @@ static uint64_t count_wrong(const struct snapshot *s, enum list_side towards)
 	return wrong + (view.root.count != s->count) + s->count - walked;
 }
 
+/* Looks at the header again and again while the first change after the cut comes. */
+static uint64_t count_wrong_views(const struct snapshot *s)
+{
+	uint64_t wrong = 0;
+
+	for (int i = 0; i < LOOKS; i++) {
+		struct list_view view = list_at(s->list, s->cut);
+		wrong += view.root.child != s->view.root.child ||
+			 view.root.count != s->view.root.count || view.height != s->view.height;
+	}
+	return wrong;
+}
+
 static void *snapshots_run(void *arg)
 {
 	struct shared *shared = arg;
@@ -248,6 +289,7 @@ static void *snapshots_run(void *arg)
 		worker_cut(&shared->worker);
 		struct snapshot s = snapshot_take(&shared->model, shared->worker.epoch - 1);
 		pthread_mutex_unlock(&shared->hold);
+		atomic_fetch_add(&shared->wrong, count_wrong_views(&s));
 		for (int walk = 0; walk < WALKS; walk++)
 			atomic_fetch_add(&shared->wrong,
 					 count_wrong(&s, walk % 2 ? LIST_FRONT : LIST_BACK));
@@ -291,6 +333,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_narrow_nodes),
 		cmocka_unit_test(test_threads),
 	};
 

@@ -1,7 +1,7 @@
 /*
  * Values as RDB's bytes and back: of all types and sizes, so in all forms. What comes back has
  * the same digest and the same encoding, whatever was compressed, and the bytes are stepped over
- * as they are read.
+ * as they are read. As of a cut they are what the value was then, whatever became of it.
  */
 #include "test/store.h"
 
@@ -9,6 +9,7 @@
 #include "shard/value.h"
 
 #define ROUNDS 400
+#define CUTS   100
 /* Elements of the largest; some take all forms on the way there. */
 #define SIZES_MAX 700
 
@@ -149,6 +150,91 @@ static void test_there_and_back(void **state)
 	store_deinit(&f.s);
 }
 
+/* --- as of a cut --- */
+
+static const char *const changes[ENTRY_TYPE_COUNT][4] = {
+	[ENTRY_STRING] = {"SETRANGE k 3 abc", "SETRANGE k 20000 abc", "SETBIT k 70 1",
+			  "APPEND k x"},
+	[ENTRY_LIST] = {"LPOP k 3", "LSET k 0 other", "LINSERT k BEFORE element:9 more", "RPOP k"},
+	[ENTRY_SET] = {"SPOP k 5", "SREM k element:3", "SADD k another", "SADD k one 2 three"},
+	[ENTRY_ZSET] = {"ZPOPMIN k 3", "ZADD k 17 element:4", "ZREMRANGEBYRANK k 5 9",
+			"ZADD k 1 z"},
+	[ENTRY_HASH] = {"HDEL k element:3", "HSET k element:4 other", "HSET k another 1",
+			"HPEXPIREAT k 70000 FIELDS 1 element:5"},
+};
+
+/* Bytes made from the entry as it was at the cut are a value of this digest. */
+static void check_at(struct fixture *f, const struct entry *e, uint64_t cut,
+		     const struct digest *wanted)
+{
+	uint8_t type = rdb_type_at(e, cut);
+	struct rdb_out out = {.compress = true};
+	struct digest digest = {0};
+
+	rdb_encode_at(e, cut, type, &out);
+	struct rdb_in in = rdb_in_of((struct slice){out.bytes, out.len}, SIZE_MAX);
+	struct entry *back = decode(f, type, &in);
+	if (!back)
+		fail_msg("type %u: %s", type, in.error);
+	assert_ptr_equal(in.at, in.end);
+	value_digest(back, &digest);
+	assert_memory_equal(&digest, wanted, sizeof(digest));
+	entry_free(back);
+	rdb_out_deinit(&out);
+}
+
+static void change(struct fixture *f, enum entry_type type, uint32_t i)
+{
+	if (check_random_below(&f->random, 2))
+		add(f, type, false, i);
+	else
+		store_run(&f->s, changes[type][check_random_below(&f->random, 4)]);
+}
+
+static void check_cut(struct fixture *f, enum entry_type type, uint64_t cut)
+{
+	const struct entry *e = find(&f->s, "k");
+	struct retire *r = &f->s.ks->shards[0]->retire;
+	struct digest digest = {0};
+
+	value_digest(e, &digest);
+	freeze_begin(f->s.ks, cut);
+	check_at(f, e, cut, &digest);
+	for (uint32_t i = 0; i < 30; i++) {
+		change(f, type, SIZES_MAX + i);
+		check_at(f, e, cut, &digest);
+	}
+	store_run(&f->s, "DEL k");
+	check_at(f, e, cut, &digest);
+	freeze_end(f->s.ks);
+	while (retire_release_kept(r, &f->s.ks->freeze))
+		;
+	store_collect(&f->s);
+	assert_int_equal(retire_kept_bytes(r), 0);
+}
+
+static void test_at_a_cut(void **state)
+{
+	static const enum entry_type types[] = {ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET,
+						ENTRY_HASH};
+	struct fixture f = {.random = check_random_start()};
+
+	store_init(&f.s, 1);
+	for (uint64_t cut = 1; cut <= CUTS; cut++) {
+		enum entry_type type = types[cut % COUNT_OF(types)];
+		uint32_t size = 1 + (uint32_t)check_random_below(&f.random, SIZES_MAX);
+		bool numbers = check_random_below(&f.random, 3) == 0;
+		if (type == ENTRY_STRING && cut % 2)
+			store_run(&f.s, "SETRANGE k 100000 long");
+		for (uint32_t i = 0; i < size; i++)
+			add(&f, type, numbers, i);
+		check_cut(&f, type, cut);
+	}
+	store_deinit(&f.s);
+}
+
+/* --- types --- */
+
 /* Which type and version each form and encoding goes out as. */
 static const struct {
 	const char *label;
@@ -210,6 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_at_a_cut),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_limits),
 	};

@@ -19,6 +19,7 @@ struct live {
 struct snapshot {
 	const struct rope *rope;
 	uint64_t cut;
+	struct rope_view view;
 	char bytes[MODEL_MAX];
 	size_t len;
 	const char *leaves[MODEL_MAX / ROPE_LEAF + 1];
@@ -29,7 +30,7 @@ static void snapshot_take(struct snapshot *s, const struct live *live, uint64_t 
 {
 	struct rope_view now = rope_at(live->rope, EPOCH_NONE);
 
-	*s = (struct snapshot){.rope = live->rope, .cut = cut, .len = live->len};
+	*s = (struct snapshot){.rope = live->rope, .cut = cut, .view = now, .len = live->len};
 	memcpy(s->bytes, live->bytes, live->len);
 	for (size_t i = 0; i * ROPE_LEAF < now.len; i++)
 		s->leaves[i] = now.leaves[i].bytes;
@@ -164,6 +165,8 @@ static void test_cuts(void **state)
 /* --- the snapshot in a thread of its own --- */
 
 #define SNAPSHOTS 100
+#define WALKS     3
+#define LOOKS     5000
 
 /* Units of work hold the rope one after another; the snapshot only to cut. */
 struct shared {
@@ -175,6 +178,19 @@ struct shared {
 	_Atomic bool done;
 };
 
+/* Looks at the header again and again while the first change after the cut comes. */
+static uint64_t count_wrong_views(const struct snapshot *s)
+{
+	uint64_t wrong = 0;
+
+	for (int i = 0; i < LOOKS; i++) {
+		struct rope_view view = rope_at(s->rope, s->cut);
+		wrong += view.len != s->view.len || view.leaves != s->view.leaves ||
+			 view.base != s->view.base || view.base_leaves != s->view.base_leaves;
+	}
+	return wrong;
+}
+
 static void *snapshots_run(void *arg)
 {
 	struct shared *shared = arg;
@@ -184,7 +200,8 @@ static void *snapshots_run(void *arg)
 		worker_cut(&shared->worker);
 		snapshot_take(&shared->snapshot, &shared->live, shared->worker.epoch - 1);
 		pthread_mutex_unlock(&shared->hold);
-		for (int walk = 0; walk < 3; walk++)
+		atomic_fetch_add(&shared->wrong, count_wrong_views(&shared->snapshot));
+		for (int walk = 0; walk < WALKS; walk++)
 			atomic_fetch_add(&shared->wrong, count_wrong(&shared->snapshot, 0, true));
 		atomic_store_explicit(&shared->worker.freeze.cut, EPOCH_NONE, memory_order_release);
 	}

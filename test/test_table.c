@@ -617,6 +617,52 @@ static void test_scan_from_anywhere(void **state)
 
 /* --- random entries --- */
 
+static void never_called(void *arg, struct entry *e)
+{
+	fail();
+}
+
+/* --- by hash --- */
+
+struct visited {
+	struct model *m;
+	uint64_t hash;
+	const struct entry *wanted;
+	uint32_t found, all;
+};
+
+static void visit_one(void *arg, struct entry *e)
+{
+	struct visited *visited = arg;
+
+	assert_int_equal(hash_of(&visited->m->seed, entry_key(e)) & 0xffff, visited->hash & 0xffff);
+	visited->found += e == visited->wanted;
+	visited->all++;
+}
+
+/* Each entry is among the few of its hash, once; the others there have the same tag. */
+static void test_visit_hash(void **state)
+{
+	struct model m;
+	uint32_t all = 0;
+	char buffer[32];
+
+	(void)state;
+	model_init(&m, 100000);
+	table_visit_hash(&m.t, 1, never_called, NULL);
+	for (uint32_t i = 0; i < m.keys; i += 2)
+		model_put(&m, i, EXPIRE_NEVER);
+	for (uint32_t i = 0; i < m.keys; i++) {
+		uint64_t hash = hash_of(&m.seed, key_name(i, buffer));
+		struct visited visited = {&m, hash, m.expected[i].e, 0, 0};
+		table_visit_hash(&m.t, hash ^ 0xffff0000, visit_one, &visited);
+		assert_int_equal(visited.found, i % 2 == 0);
+		all += visited.all;
+	}
+	assert_in_range(all, m.keys / 2, m.keys);
+	model_deinit(&m);
+}
+
 static void test_random_is_even(void **state)
 {
 	static const uint32_t sizes[] = {1, 5, 61, 700, 3000};
@@ -636,11 +682,6 @@ static void test_random_is_even(void **state)
 }
 
 /* --- expiry --- */
-
-static void never_called(void *arg, struct entry *e)
-{
-	fail();
-}
 
 static void test_sweep_bounds(void **state)
 {
@@ -697,6 +738,7 @@ int main(void)
 		cmocka_unit_test(test_keys_of_all_lengths),
 		cmocka_unit_test(test_scan_guarantee),
 		cmocka_unit_test(test_scan_from_anywhere),
+		cmocka_unit_test(test_visit_hash),
 		cmocka_unit_test(test_random_is_even),
 		cmocka_unit_test(test_sweep_bounds),
 		cmocka_unit_test(test_sweep_all),

@@ -3,9 +3,9 @@
  *
  * The story. Three slots hold amounts whose sum never changes. Worker 0 moves one from slot 0 to slot
  * 2, worker 1 one from slot 2 to slot 0, worker 2 holds ALL slots and only looks: it stores nothing and
- * takes its odd seqs back (seq - 1). Slots are taken in rising order; at one that is held a worker goes
+ * takes its odd seqs back (seq - 1); when it has them all it makes them quiet, and readers go on. Slots are taken in rising order; at one that is held a worker goes
  * on trying, or gives back what it has and begins again. A reader looks at all slots under RCU: every
- * seq (odd: again), every amount, every seq once more.
+ * seq (odd and not quiet: again), every amount, every seq once more.
  *
  * Abstracted: memory is sequentially consistent here; where the code needs acquire or release a
  * variant does the two steps in the other order (seq.pml has the write buffers). Trying for ever is a
@@ -25,11 +25,14 @@
  *  BROKEN_TAKES_BACK: who has stored takes its odd seq back: readers see no change
  *  BROKEN_ACCEPT_ODD: a reader doesn't mind an odd seq
  *  BROKEN_NO_RECHECK: ... nor a changed one
+ *  BROKEN_QUIET_STORES: who stores makes its slots quiet before
+ *  BROKEN_QUIET_FREE: a quiet slot is taken for a free one
  */
 #define SLOTS 3
 #define MOVES 2
 #define GIVE_UPS 1
 #define SUM 6
+#define QUIET 128
 
 /* what a release makes of the odd seq */
 #ifdef BROKEN_TAKES_BACK
@@ -46,7 +49,12 @@ byte finished;
 #ifdef BROKEN_NO_CAS
 #define CAS(s) (seq[s] % 2 == 0); seq[s]++
 #else
-#define CAS(s) atomic { (seq[s] % 2 == 0); seq[s]++ }
+#ifdef BROKEN_QUIET_FREE
+#define FREE(s) (seq[s] % 2 == 0 || seq[s] >= QUIET)
+#else
+#define FREE(s) (seq[s] % 2 == 0)
+#endif
+#define CAS(s) atomic { FREE(s); seq[s]++ }
 #endif
 
 /* Slot s is free: it is ours now. */
@@ -58,7 +66,12 @@ inline take(s)
 
 inline leave(s, stored)
 {
-	atomic { holders[s]--; seq[s] = (LANDS(stored) -> seq[s] + 1 : seq[s] - 1) }
+	atomic { holders[s]--; seq[s] = (LANDS(stored) -> seq[s] + 1 : seq[s] - 1) % QUIET }
+}
+
+inline quiet(s)
+{
+	seq[s] = seq[s] | QUIET
 }
 
 #ifdef BROKEN_KEEPS
@@ -97,6 +110,10 @@ inline load_both(from, to)
 
 inline store_and_leave(from, to)
 {
+#ifdef BROKEN_QUIET_STORES
+	quiet(from);
+	quiet(to);
+#endif
 #ifdef BROKEN_EVEN_FIRST
 	leave(from, true);
 	leave(to, true);
@@ -157,6 +174,9 @@ proctype all()
 	take(0);
 	take(1);
 	take(2);
+	quiet(0);
+	quiet(1);
+	quiet(2);
 	assert(amount[0] + amount[1] + amount[2] == SUM);
 	leave(0, false);
 	leave(1, false);
@@ -165,9 +185,9 @@ proctype all()
 }
 
 #ifdef BROKEN_ACCEPT_ODD
-#define EVEN(s) true
+#define IDLE(s) true
 #else
-#define EVEN(s) (s % 2 == 0)
+#define IDLE(s) (s % 2 == 0 || s >= QUIET)
 #endif
 #ifdef BROKEN_NO_RECHECK
 #define SAME(i, s) true
@@ -185,7 +205,7 @@ proctype reader()
 	sum = sum + amount[1];
 	sum = sum + amount[2];
 	if
-	:: EVEN(s0) && EVEN(s1) && EVEN(s2) && SAME(0, s0) ->
+	:: IDLE(s0) && IDLE(s1) && IDLE(s2) && SAME(0, s0) ->
 		if
 		:: SAME(1, s1) ->
 			if

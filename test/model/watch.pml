@@ -4,7 +4,8 @@
  * The story. Key 0 stands in slot 0 and may expire, key 1 in slot 1. A connection watches both: it
  * holds their slots, puts a watch into each slot's index and notes whether key 0 has expired but is
  * still in its table (a ghost). Meanwhile worker 1 deletes key 0 and stores it, in either order,
- * worker 2 stores key 1, the clock comes to when key 0 is due, and the sweep removes it. Whoever
+ * worker 2 stores key 1, or replaces all of key 0's database by nothing (FLUSHDB) or by another (SWAPDB; key
+ * 1 is not in either, and further slots that it holds are left out), the clock comes to when key 0 is due, and the sweep removes it. Whoever
  * stores touches first: that makes the set of watches dirty and takes the watch out of the index;
  * who removes a ghost only ends its being one. Then the connection goes away, ending one watch
  * after the other, or it says EXEC, as a reader (notes both seqs, loads the clock, looks at dirty
@@ -30,6 +31,9 @@
  *  BROKEN_READ_DIRTY_EARLY: a reader looks at dirty before it notes the seqs
  *  BROKEN_READ_NO_RECHECK: a reader doesn't look at the seqs again
  *  BROKEN_TAKES_BACK: who has stored takes its odd seq back: readers see no change
+ *  BROKEN_REPLACE_SILENT: who replaces all keys touches none
+ *  BROKEN_REPLACE_ALWAYS: ... touches those that were not there, and won't be
+ *  BROKEN_REPLACE_NO_GHOST: ... doesn't note that what comes has expired
  *  BROKEN_CLEAR_UNHELD: a watch is ended without holding its slot: a writer touches a freed set
  */
 
@@ -133,10 +137,43 @@ proctype writer_first()
 	fi
 }
 
+/* All of key 0's database makes way for `new`, which is due at clock 1 under the same name; 0: for nothing. */
+inline replace_all(new)
+{
+	take(0);
+	now = clock;
+	was_there = value[0] != 0 && !ghost;
+	will_be_there = new != 0 && !now;
+	if
+#ifndef BROKEN_REPLACE_SILENT
+#ifdef BROKEN_REPLACE_ALWAYS
+	:: watched[0] ->
+#else
+	:: watched[0] && (was_there || will_be_there) ->
+#endif
+		atomic { assert(!freed); dirty = true };
+		watched[0] = false
+#endif
+#ifndef BROKEN_REPLACE_NO_GHOST
+	:: watched[0] && !was_there && !will_be_there -> ghost = new != 0
+#endif
+	:: else
+	fi;
+	atomic {
+		moved = moved || will_be_there || ALIVE(now) != 0;
+		value[0] = new;
+		due = new != 0
+	}
+	leave(0, true)
+}
+
 proctype writer_second()
 {
+	bool now, was_there, will_be_there;
 	if
 	:: store(1, 2)
+	:: replace_all(0)
+	:: replace_all(3)
 	:: skip
 	fi
 }

@@ -25,6 +25,7 @@ REFERENCE = shutil.which("redis-check-rdb")
 KINDS = ("reference", "sherd-1", "sherd-2", "sherd-5")
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
+REFERENCE_HZ = "500"    # it looks so often whose timeout is over: tests of blocking wait for that
 START_ATTEMPTS = 5      # a free port can be taken by somebody else before the server binds it
 SHOWN_LOG_BYTES = 6000
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
@@ -98,6 +99,8 @@ class Server:
                  "dir": self.directory, "save": "", "enable-debug-command": "yes"}
         if self.is_sherd:
             usual["workers"] = self.kind.partition("-")[2]
+        else:
+            usual["hz"] = REFERENCE_HZ
         for name, value in self.options:
             usual[name] = value
         args = []

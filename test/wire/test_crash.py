@@ -150,15 +150,36 @@ def seeded():
     return random.Random(seed)
 
 
+class Saver(threading.Thread):
+    """Has a snapshot made all the time, and some of them given up."""
+
+    def __init__(self, server, rng):
+        super().__init__(daemon=True)
+        self.server, self.rng = server, random.Random(rng.random())
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while True:
+                    client.command(*self.rng.choice(["BGSAVE", "BGSAVE", "BGREWRITEAOF", "SAVE",
+                                                     "BGSAVE CANCEL"]).split())
+                    self.rng.random() < .3 and client.command("DEBUG", "SLEEP", "0.01")
+        except (OSError, Closed):
+            pass
+
+
 @pytest.mark.sherd_only
 @pytest.mark.stress
 @pytest.mark.parametrize("policy", ["everysec", "always", "no"])
-def test_killed(kind, start, tmp_path, policy):
+@pytest.mark.parametrize("saving", [False, True])
+def test_killed(kind, start, tmp_path, policy, saving):
     rng = seeded()
     counts = [0] * WRITERS
     for _ in range(ROUNDS * SCALE):
         server = begin(start, kind, tmp_path, policy)
         assert [found(server, i) for i in range(WRITERS)] == counts
+        if saving:
+            Saver(server, rng).start()
         writers, readers = load(server, rng, counts, rng.randrange(1, 1500))
         server = begin(start, kind, tmp_path, policy)
         counts = check(server, writers, readers)

@@ -12,6 +12,7 @@ from resp import Client, Error, NIL_BULK, Status, TIMEOUT_S, encode
 SCALE = float(os.environ.get("SCALE", "1"))
 COUNT = 20_000                  # elements of a value that takes turns
 HALF = COUNT // 2
+GIVEN = 16384                   # elements that are given to who waits at once
 HUGE = 400_000                  # ... and of one that takes many
 
 FIELDS = [b"f%d" % i for i in range(COUNT)]
@@ -39,6 +40,13 @@ def path_long(server):
     lines = [v for k, v in server.info("workers").items() if k.startswith("worker") and "=" in v]
     return sum(int(part.split("=")[1]) for line in lines for part in line.split(",")
                if part.startswith("path_long="))
+
+
+def wait_for_blocked(server, count):
+    deadline = time.monotonic() + TIMEOUT_S
+    while server.info("clients")["blocked_clients"] != str(count):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(.005)
 
 
 def settled(server):
@@ -82,6 +90,13 @@ SHOWN = [
     ("ZINTER 2 {t}z {t}zhalf", None, FIELDS[:HALF]),
     ("ZDIFF 2 {t}z {t}zhalf", None, FIELDS[HALF:]),
     ("ZINTERCARD 2 {t}z {t}zhalf", None, HALF),
+    ("SORT {t}l ALPHA", None, sorted(FIELDS)),
+    ("SORT {t}s ALPHA DESC LIMIT 5 9000", None, sorted(FIELDS)[::-1][5:9005]),
+    ("SORT_RO {t}z BY nosort DESC", None, FIELDS[::-1]),
+    ("SORT_RO {t}z BY nosort LIMIT 7 9000", None, FIELDS[7:9007]),
+    ("SORT {t}l BY none_* DESC", None, sorted(FIELDS)[::-1]),
+    ("SORT_RO {t}l BY none_* ALPHA", None, FIELDS),
+    ("SORT {t}l BY nosort GET # GET # LIMIT 9 3000", None, [x for f in FIELDS[9:3009] for x in (f, f)]),
 ]
 
 
@@ -124,6 +139,10 @@ CHANGES = [
     ("ZUNIONSTORE {t}c 2 {t}z {t}zhalf", COUNT, [("ZSCORE {t}c f9", b"18"), ("ZCARD {t}c", COUNT)]),
     ("ZINTERSTORE {t}z 2 {t}z {t}zhalf", HALF, [("ZSCORE {t}z f9", b"18"), ("ZCARD {t}z", HALF)]),
     ("ZDIFFSTORE {t}c 2 {t}z {t}zhalf", HALF, [("ZCARD {t}c", HALF)]),
+    ("SORT {t}l ALPHA DESC STORE {t}c", COUNT, [("LRANGE {t}c 0 -1", sorted(FIELDS)[::-1])]),
+    ("SORT {t}s BY nosort STORE {t}s", COUNT, [("LRANGE {t}s 0 -1", sorted(FIELDS))]),
+    ("SORT {t}l BY nosort GET none_* GET # STORE {t}l", 2 * COUNT,
+     [("LRANGE {t}l 0 3", [b"", b"f0", b"", b"f1"]), ("LLEN {t}l", 2 * COUNT)]),
     ("ZRANGESTORE {t}c {t}z 0 -1", COUNT, [("ZRANK {t}c f19999", 19999)]),
     ("ZREMRANGEBYRANK {t}z 0 14999", 15000, [("ZRANGE {t}z 0 0", [b"f15000"]), ("ZCARD {t}z", 5000)]),
     ("ZREMRANGEBYSCORE {t}z 5000 9999", 5000, [("ZRANK {t}z f10000", 5000), ("ZCARD {t}z", 15000)]),
@@ -166,11 +185,14 @@ def test_counted(server):
         client("HGETALL {t}h")
         client("LREM {t}l 0 nothing")
         client("SINTER {t}s {t}half")
+        client("SORT {t}l ALPHA")
+        client("SORT_RO {t}l BY none_* ALPHA")
+        client("SORT {t}l BY nosort LIMIT 3 100 STORE {t}c")
         info = server.info()
-        assert path_long(server) == before + 3
+        assert path_long(server) == before + 5
         for name in ("hgetall", "lrem", "sinter"):
             assert info["cmdstat_" + name].startswith("calls=1,"), name
-        assert (info["keyspace_hits"], info["keyspace_misses"]) == ("3", "0")
+        assert (info["keyspace_hits"], info["keyspace_misses"]) == ("6", str(COUNT))
 
 
 @pytest.mark.sherd_only
@@ -182,6 +204,25 @@ def test_few_of_many_are_not_long(server):
                             ("LPOS {t}l f19990 RANK -1 MAXLEN 10", 19990),
                             ("LPOS {t}l f19989 RANK -1 MAXLEN 10", NIL_BULK)):
             assert client(line) == reply, line
+        assert path_long(server) == before
+
+
+@pytest.mark.sherd_only
+def test_differences_of_many_small_sets_are_not_long(server):
+    """Each member is looked up once in all that is taken away; a small first set, once in each large one."""
+    with server.connect() as client:
+        fill_all(client)
+        client.pipeline(["SADD {t}first " + b" ".join(FIELDS[:100]).decode()] +
+                        ["SADD {t}s%d f%d" % (i, i) for i in range(300)])
+        client("ZUNIONSTORE {t}zfirst 1 {t}first")
+        others = ["{t}s%d" % i for i in range(5, 300)]
+        before = path_long(server)
+        for name, keys in (("SDIFF", ["{t}first"]), ("ZDIFF", [296, "{t}first"]), ("ZDIFF", [296, "{t}zfirst"])):
+            assert sorted(client.command(name, *keys, *others)) == sorted(FIELDS[:5])
+        assert client.command("SDIFFSTORE", "{t}c", "{t}first", *others) == 5
+        assert client.command("ZDIFFSTORE", "{t}c", 296, "{t}zfirst", *others) == 5
+        assert client("SDIFF {t}s1 {t}s {t}half") == []
+        assert client("ZDIFF 3 {t}s1 {t}z {t}zhalf") == []
         assert path_long(server) == before
 
 
@@ -213,6 +254,32 @@ def test_nothing_but_reads(server):
         fill_all(client)
         pairs, members = client.pipeline(["MULTI", "HGETALL {t}h", "SMEMBERS {t}s", "EXEC"])[-1]
         assert same("pairs", pairs, PAIRS) and sorted(members) == sorted(FIELDS)
+
+
+@pytest.mark.sherd_only
+def test_blocking_pops(server):
+    """What is there is popped in turns; who has waited gets what one unit of work gives away, in order."""
+    with server.connect() as client, server.connect() as one, server.connect() as two:
+        fill_all(client)
+        before = path_long(server)
+        assert client("BLMPOP 0 2 {t}none {t}l LEFT COUNT %d" % HALF) == [b"{t}l", FIELDS[:HALF]]
+        key, popped = client("BZMPOP 0 2 {t}none {t}z MAX COUNT %d" % HALF)
+        assert key == b"{t}z" and [x for x, _ in popped] == FIELDS[HALF:][::-1]
+        assert path_long(server) == before + 2
+        assert (client("LLEN {t}l"), client("ZCARD {t}z")) == (HALF, HALF)
+        client("DEL {t}l {t}z")
+        fill_all(client)
+        for line, then, shown in (("BLMPOP 0 1 {t}w LEFT COUNT 1000000", "RENAME {t}l {t}w", lambda x: x),
+                                  ("BZMPOP 0 1 {t}w MIN COUNT 1000000", "RENAME {t}z {t}w",
+                                   lambda x: [member for member, _ in x])):
+            for waiter in (one, two):
+                waiter.send(encode(line.split()))
+                wait_for_blocked(server, 1 if waiter is one else 2)
+            assert client(then) == Status("OK")
+            first, second = shown(one.read()[1]), shown(two.read()[1])
+            assert len(first) == GIVEN and first + second == FIELDS
+            assert client("EXISTS {t}w") == 0
+        settled(server)
 
 
 # --- others meanwhile ---

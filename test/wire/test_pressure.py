@@ -50,6 +50,22 @@ def test_filling_and_flushing(kind, start):
 
 @pytest.mark.sherd_only
 @pytest.mark.one_kind
+def test_a_flush_within_a_transaction_waits_as_well(kind, start):
+    """Until no more than a million keys of earlier ones are left to be freed."""
+    server = start(kind)
+    most = 1 << 20
+    with server.connect() as client:
+        client("DEBUG POPULATE %d" % (most + 10_000))
+        client("SELECT 1")
+        client("DEBUG POPULATE 10")
+        info = client.pipeline(["SELECT 0", "FLUSHDB", "SELECT 1", "MULTI", "FLUSHDB", "EXEC", "INFO memory"])[-1]
+        pending = int(info.split(b"lazyfree_pending_objects:")[1].split(b"\r")[0])
+        assert 0 < pending <= most + 10
+        assert client("DBSIZE") == 0
+
+
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
 def test_reads_go_on_while_no_memory_can_be_freed(kind, start):
     """A worker in a long command may still look at what others have thrown away. They keep that until
     it is done, up to a limit; then writes wait, reads don't."""

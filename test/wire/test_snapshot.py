@@ -1,0 +1,506 @@
+"""Snapshots: replies beside the reference's, files that Redis reads, one moment for all that is written."""
+
+import os
+import random
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+from resp import Closed, Error, Status, encode
+from table import table
+
+DATA = "sherd-data"
+CHECK = "redis-check-rdb"
+WRITERS = 4
+SCALE = int(os.environ.get("SCALE", "1"))
+BUSY = b"rdb_bgsave_in_progress:1", b"aof_rewrite_in_progress:1", b"aof_rewrite_scheduled:1"
+
+test_replies = table("""
+## save
+SAVE                                    => OK
+SAVE x                                  => -ERR wrong number of arguments for 'save' command
+LASTSAVE x                              => -ERR wrong number of arguments for 'lastsave' command
+BGREWRITEAOF x                          => -ERR wrong number of arguments for 'bgrewriteaof' command
+BGSAVE later                            => -ERR syntax error
+BGSAVE SCHEDULE SCHEDULE                => -ERR syntax error
+
+## save points
+CONFIG GET save                         => {"save": ""}
+CONFIG SET save "900 1 300 10"          => OK
+CONFIG GET save                         => {"save": "900 1 300 10"}
+CONFIG SET save "900"                   => -ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters
+CONFIG SET save "900 x"                 => -ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters
+CONFIG SET save "0 1"                   => -ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters
+CONFIG SET save "1 -1"                  => -ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters
+CONFIG GET save                         => {"save": "900 1 300 10"}
+CONFIG SET save ""                      => OK
+CONFIG GET save                         => {"save": ""}
+
+## options
+CONFIG GET rdbcompression               => {"rdbcompression": "yes"}
+CONFIG GET rdbchecksum                  => {"rdbchecksum": "yes"}
+CONFIG GET rdb-save-incremental-fsync   => {"rdb-save-incremental-fsync": "yes"}
+CONFIG GET stop-writes-on-bgsave-error  => {"stop-writes-on-bgsave-error": "yes"}
+
+## in a transaction [step]
+MULTI                                   => OK
+SAVE                                    => -ERR Command not allowed inside a transaction
+EXEC                                    => -EXECABORT Transaction discarded because of previous errors.
+
+## cancelled [sherd]
+BGSAVE CANCEL                           => -ERR Background saving is currently not in progress or scheduled
+""")
+
+
+def wait_idle(client):
+    while any(word in client.command("INFO", "persistence") for word in BUSY):
+        time.sleep(.005)
+
+
+def persistence(client):
+    lines = client.command("INFO", "persistence").decode().split("\r\n")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def test_background(client):
+    before = client.command("LASTSAVE")
+    assert abs(before - time.time()) < 3600
+    assert client.command("BGSAVE") == Status("Background saving started")
+    wait_idle(client)
+    assert client.command("BGSAVE", "SCHEDULE") == Status("Background saving started")
+    wait_idle(client)
+    assert before <= client.command("LASTSAVE") <= time.time()
+    saves = persistence(client)["rdb_saves"]
+    assert client.pipeline(["MULTI", "BGSAVE", "EXEC"])[-1] == [Status("Background saving scheduled")]
+    while persistence(client)["rdb_saves"] == saves:
+        time.sleep(.005)
+    wait_idle(client)
+    assert client.command("BGREWRITEAOF") == Status("Background append only file rewriting started")
+    wait_idle(client)
+    text = client.command("INFO", "persistence")
+    assert b"rdb_last_bgsave_status:ok" in text and b"aof_last_bgrewrite_status:ok" in text
+
+
+def test_changes_are_counted(client):
+    def changes():
+        return int(persistence(client)["rdb_changes_since_last_save"])
+    assert client.command("SAVE") == Status("OK")
+    assert changes() == 0
+    client.pipeline(["SET a 1", "SET b 2", "DEL a", "GET b"])
+    assert changes() == 3
+    assert client.command("SAVE") == Status("OK")
+    assert changes() == 0
+
+
+@pytest.mark.parametrize("points,saved", [("", False), ("3600 1", False), ("1 1", True)])
+def test_save_points(kind, start, points, saved):
+    server = start(kind, ("save", points))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        deadline = time.monotonic() + (10 if saved else 2.5)
+        while time.monotonic() < deadline:
+            changed = b"rdb_changes_since_last_save:0\r" not in client.command("INFO", "persistence")
+            if not changed:
+                break
+            time.sleep(.02)
+        assert changed != saved
+
+
+# Shutting down
+
+
+def saved_files(server):
+    names = os.listdir(os.path.join(server.directory, DATA)) \
+        if os.path.isdir(os.path.join(server.directory, DATA)) else []
+    return [x for x in names if x.startswith("snapshot-")]
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("points,words,saved", [
+    ("", "", False), ("", "SAVE", True), ("", "NOSAVE", False), ("3600 1", "", True),
+    ("3600 1", "NOSAVE", False), ("3600 1", "NOW", True), ("3600 1", "FORCE", True)])
+def test_shutdown(kind, start, points, words, saved):
+    server = start(kind, ("save", points))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        with pytest.raises(Closed):
+            client.command("SHUTDOWN", *words.split())
+    assert server.wait_exit() == 0
+    assert bool(saved_files(server)) == saved
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("points,saved", [("", False), ("3600 1", True)])
+def test_terminated(kind, start, points, saved):
+    server = start(kind, ("save", points))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+    server.process.terminate()
+    assert server.wait_exit() == 0
+    assert bool(saved_files(server)) == saved
+
+
+# What the files say
+
+
+def fill(client, rng):
+    """Keys of all types and encodings in several databases."""
+    lines = []
+    for db in (0, 3, 15):
+        lines.append(["SELECT", str(db)])
+        for i in range(60):
+            size = rng.choice([1, 5, 40, 300])
+            lines += [["SET", "s%d" % i, rng.choice(["x", "12", "y" * 50, "z" * 30000])],
+                      ["RPUSH", "l%d" % i] + ["e%d" % x for x in range(size)],
+                      ["SADD", "n%d" % i] + [str(x * 7) for x in range(size)],
+                      ["SADD", "m%d" % i] + ["m%d" % x for x in range(size)],
+                      ["HSET", "h%d" % i] + [w for x in range(size) for w in ("f%d" % x, "v")],
+                      ["ZADD", "z%d" % i] + [w for x in range(size) for w in (str(x / 4), "m%d" % x)]]
+        lines += [["PEXPIREAT", "s1", "4102444800000"], ["SETRANGE", "s2", "70000", "far"],
+                  ["PFADD", "hll", "a", "b"], ["SETBIT", "bits", "100000", "1"]]
+    replies = client.pipeline(lines + [["SELECT", "0"]])
+    assert not [x for x in replies if isinstance(x, Error)]
+
+
+READS = {"string": ["GET"], "list": ["LRANGE", "0", "-1"], "set": ["SMEMBERS"], "hash": ["HGETALL"],
+         "zset": ["ZRANGE", "0", "-1", "WITHSCORES"]}
+
+
+def content(client):
+    """{(db, key): (type, value, expiry)}; of sets and hashes sorted."""
+    found = {}
+    for db in (0, 3, 15):
+        client.command("SELECT", str(db))
+        for key in client.command("KEYS", "*"):
+            kind = client.command("TYPE", key)
+            words = READS[str(kind)]
+            value = client.command(words[0], key, *words[1:])
+            if str(kind) == "hash":
+                value = sorted(zip(value[::2], value[1::2]))
+            elif str(kind) == "set":
+                value = sorted(value)
+            found[db, key] = str(kind), value, client.command("PEXPIRETIME", key)
+    client.command("SELECT", "0")
+    return found
+
+
+def check_files(paths):
+    """By Redis' tool."""
+    program = shutil.which(CHECK)
+    for path in paths if program else []:
+        done = subprocess.run([CHECK, path], executable=program, capture_output=True, text=True,
+                              check=False)
+        assert done.returncode == 0 and "RDB looks OK" in done.stdout, done.stdout
+
+
+def parts(server):
+    return [os.path.join(server.directory, DATA, x) for x in sorted(saved_files(server))]
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("options", [{}, {"rdbcompression": "no"}, {"rdbchecksum": "no"}])
+def test_redis_reads_the_files(kind, start, reference_usable, options):
+    rng = random.Random(1)
+    server = start(kind, *options.items())
+    with server.connect_unix() as client:
+        fill(client, rng)
+        assert client.command("SAVE") == Status("OK")
+        expected = content(client)
+    paths = parts(server)
+    assert len(paths) == int(kind.partition("-")[2])
+    assert all(os.stat(path).st_mode & 0o777 == 0o600 for path in paths)
+    check_files(paths)
+    if not reference_usable:
+        return
+    found = {}
+    for path in paths:
+        redis = start("reference", ("dir", os.path.dirname(path)),
+                      ("dbfilename", os.path.basename(path)))
+        with redis.connect_unix() as client:
+            part = content(client)
+        redis.stop()
+        assert not set(found) & set(part)
+        found.update(part)
+    assert found == expected
+
+
+# One moment
+
+
+class Writer(threading.Thread):
+    """
+    Request n writes n, and what it has seen of the others just before: to one key, to three in other slots, to
+    three by MULTI, in turns.
+    """
+
+    def __init__(self, server, number, stop):
+        super().__init__(daemon=True)
+        self.server, self.number, self.stop = server, number, stop
+        self.sent = self.acknowledged = 0
+        self.problem = None
+
+    def run(self):
+        try:
+            with self.server.connect() as client:
+                while not self.stop.is_set():
+                    self.sent += 1
+                    self.write(client, self.sent)
+                    self.acknowledged = self.sent
+        except Exception as e:                      # pylint: disable=broad-except
+            self.problem = repr(e)
+
+    def write(self, client, n):
+        seen = client.command("MGET", *["w%d:single" % i for i in range(WRITERS)])
+        value = "%d:%s" % (n, ",".join(x.split(b":")[0].decode() if isinstance(x, bytes) else "0"
+                                       for x in seen))
+        keys = request_keys(self.number, n)
+        if n % 3:
+            assert client.command("MSET", *[w for k in keys for w in (k, value)]) == Status("OK")
+        else:
+            lines = [["MULTI"]] + [["SET", k, value] for k in keys] + [["EXEC"]]
+            assert client.pipeline(lines)[-1] == [Status("OK")] * 3
+
+
+def request_keys(writer, n):
+    if n % 3 == 1:
+        return ["w%d:single" % writer]
+    return ["w%d:%s:%s" % (writer, "mset" if n % 3 == 2 else "multi", x) for x in "abc"]
+
+
+def requests_found(client, writer):
+    """{n: what it had seen} of the writer's requests; each is whole, or isn't there."""
+    found = {}
+    for n in (1, 2, 3):
+        values = set(client.command("MGET", *request_keys(writer, n)))
+        assert len(values) == 1, "half of a request: %r" % values
+        value = values.pop()
+        if isinstance(value, bytes):
+            number, _, seen = value.decode().partition(":")
+            assert int(number) % 3 == n % 3
+            found[int(number)] = [int(x) for x in seen.split(",")]
+    return found
+
+
+def check_moment(client, flushed):
+    """A prefix of each writer's requests, but for what was flushed; nothing without what it had seen."""
+    found = [requests_found(client, i) for i in range(WRITERS)]
+    last = [max(x, default=0) for x in found]
+    for number, requests in enumerate(found):
+        expected = set(range(max(1, last[number] - 2), last[number] + 1))
+        assert set(requests) <= expected
+        if not flushed:
+            assert set(requests) == expected, "writer %d: %r" % (number, requests)
+        elif requests:
+            assert set(requests) == set(range(min(requests), last[number] + 1)), requests
+        for seen in requests.values():
+            for other, n in enumerate(seen):
+                # what a single key said: the others' later requests may be flushed with it
+                assert flushed or n <= last[other], \
+                    "writer %d saw request %d of writer %d, of which there are %d" % (
+                        number, n, other, last[other])
+    return last
+
+
+def copy_snapshot(server, directory):
+    shutil.copytree(os.path.join(server.directory, DATA), os.path.join(str(directory), DATA),
+                    ignore=shutil.ignore_patterns("LOCK", "journal-*"))
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("flushed", [False, True])
+def test_one_moment(kind, start, tmp_path, flushed):
+    """Snapshots while everybody writes: each is a state that was."""
+    stop = threading.Event()
+    server = start(kind)
+    writers = [Writer(server, i, stop) for i in range(WRITERS)]
+    with server.connect_unix() as client:
+        client.command("DEBUG", "POPULATE", "20000")    # so that a snapshot takes some time
+        for thread in writers:
+            thread.start()
+        for i in range(6 * SCALE):
+            time.sleep(.05)
+            acknowledged = [w.acknowledged for w in writers]
+            assert client.command("BGSAVE") == Status("Background saving started")
+            if flushed:
+                client.command("FLUSHALL")
+                client.command("DEBUG", "POPULATE", "5000", "again%d" % i)
+            wait_idle(client)
+            check_files(parts(server))
+            sent = [w.sent for w in writers]
+            copy_snapshot(server, tmp_path / str(i))
+            copy = start("sherd-3", ("appendonly", "yes"), ("dir", str(tmp_path / str(i))))
+            with copy.connect_unix() as other:
+                wait_loaded(other)
+                last = check_moment(other, flushed)
+            copy.stop()
+            assert flushed or all(a <= n for a, n in zip(acknowledged, last))
+            assert all(n <= s for n, s in zip(last, sent))
+            assert not [w.problem for w in writers if w.problem]
+    stop.set()
+    for thread in writers:
+        thread.join()
+    assert not [w.problem for w in writers if w.problem]
+
+
+def wait_loaded(client):
+    while b"loading:1" in client.command("INFO", "persistence"):
+        time.sleep(.005)
+
+
+# Leaving
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("how", ["SHUTDOWN SAVE", "SHUTDOWN", "TERM"])
+def test_nothing_told_is_lost_at_the_end(kind, start, tmp_path, how):
+    """Everybody writes while the server saves and stops: what was acknowledged is in the snapshot."""
+    server = start(kind, ("save", "3600 1"), ("dir", str(tmp_path)))
+    stop = threading.Event()
+    writers = [Writer(server, i, stop) for i in range(WRITERS)]
+    with server.connect_unix() as client:
+        client.command("DEBUG", "POPULATE", "20000")
+        for thread in writers:
+            thread.start()
+        time.sleep(.2)
+        if how == "TERM":
+            server.process.terminate()
+        else:
+            client.send(encode(how.split()))
+        assert server.wait_exit() == 0
+    for thread in writers:
+        thread.join()
+    again = start("sherd-3", ("dir", str(tmp_path)))
+    with again.connect_unix() as client:
+        wait_loaded(client)
+        last = check_moment(client, False)
+    assert all(w.acknowledged <= n <= w.sent for w, n in zip(writers, last)), \
+        [(w.acknowledged, n, w.sent) for w, n in zip(writers, last)]
+
+
+@pytest.mark.sherd_only
+def test_a_shutdown_that_fails(kind, start):
+    server = start(kind, ("save", "3600 1"))
+    with server.connect_unix() as client, server.connect_unix() as other:
+        client.command("SET", "k", "v")
+        client.command("DEBUG", "IO-FAULT", "rename", "ENOSPC", "0", "1")
+        assert client.command("SHUTDOWN") == Error("ERR Errors trying to SHUTDOWN. Check logs.")
+        # it goes on, and waits for nobody
+        assert other.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "no") == Status("OK")
+        assert other.command("SET", "k", "w") == Status("OK")
+        client.command("DEBUG", "IO-FAULT", "rename", "ENOSPC", "0", "1")
+        with pytest.raises(Closed):
+            client.command("SHUTDOWN", "FORCE")
+    assert server.wait_exit() == 0
+
+
+# Trouble
+
+CALLS = 34          # on files, about, that a snapshot in two parts makes, with journals
+
+MISCONF = Error(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+    "Commands that may modify the data set are disabled, because this instance is configured to report "
+    "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
+    "the Redis logs for details about the RDB error.")
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("call", ["open", "write", "short", "sync", "rename"])
+def test_a_disk_that_is_full(kind, start, call):
+    """Writes are refused from a failure on until a snapshot succeeds; the old one stays."""
+    server = start(kind, ("save", "3600 100000"))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        assert client.command("SAVE") == Status("OK")
+        files = sorted(os.listdir(os.path.join(server.directory, DATA)))
+        client.command("DEBUG", "IO-FAULT", call, "ENOSPC", "0", "0")
+        assert client.command("BGSAVE") == Status("Background saving started")
+        wait_idle(client)
+        assert persistence(client)["rdb_last_bgsave_status"] == "err"
+        assert client.command("SET", "k", "w") == MISCONF
+        assert client.command("PING") == MISCONF
+        assert client.pipeline(["MULTI", "SET k w"])[1] == MISCONF
+        client.command("DISCARD")
+        assert client.command("GET", "k") == b"v"
+        assert sorted(os.listdir(os.path.join(server.directory, DATA))) == files
+        client.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+        assert client.command("SET", "k", "w") == Status("OK")
+        client.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+        assert client.command("SAVE") == Error("ERR")
+        client.command("DEBUG", "IO-FAULT", "OFF")
+        client.command("CONFIG", "SET", "save", "")
+        assert client.command("SET", "k", "x") == Status("OK")
+        client.command("CONFIG", "SET", "save", "3600 100000")
+        assert client.command("SET", "k", "y") == MISCONF
+        assert client.command("SAVE") == Status("OK")
+        assert client.command("SET", "k", "y") == Status("OK")
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("appendonly", ["no", "yes"])
+def test_each_call_fails_in_turn(start, tmp_path, appendonly):
+    """Whatever fails while a snapshot is made: killed right after it, the server comes back with all."""
+    good = 0
+    for nth in range(CALLS):
+        directory = tmp_path / str(nth)
+        directory.mkdir()
+        options = ("appendonly", appendonly), ("dir", str(directory))
+        server = start("sherd-2", *options)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            client.pipeline(["SET a 1", "SAVE", "MSET b 2 c 3", "RPUSH l x y"])
+            client.command("DEBUG", "IO-FAULT", "any", "EIO", str(nth), "1")
+            reply = client.command("SAVE")
+            client.command("DEBUG", "IO-FAULT", "OFF")
+            if appendonly == "yes":
+                client.command("SET", "d", "4")
+        server.process.kill()
+        server.process.wait()
+        server = start("sherd-3", *options)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            assert client.command("GET", "a") == b"1"
+            if appendonly == "yes" or reply == Status("OK"):
+                assert client.command("MGET", "b", "c") == [b"2", b"3"]
+                assert client.command("LRANGE", "l", "0", "-1") == [b"x", b"y"]
+            assert client.command("SAVE") == Status("OK")
+        server.stop()
+        good += reply == Status("OK")
+    assert good < CALLS - 10        # most of them are the snapshot's
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("keep", [1, 3])
+def test_generations(kind, start, keep):
+    server = start(kind, ("appendonly", "yes"), ("generations-to-keep", str(keep)))
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        for i in range(5):
+            client.command("INCR", "n")
+            assert client.command("SAVE") == Status("OK")
+    workers = int(kind.partition("-")[2])
+    assert len(saved_files(server)) == keep * workers
+    names = os.listdir(os.path.join(server.directory, DATA))
+    assert len([x for x in names if x.startswith("journal-")]) == keep * workers
+
+
+@pytest.mark.sherd_only
+def test_cancelled(kind, start):
+    """A snapshot is given up: nothing is left of it, and that is no failure."""
+    server = start(kind)
+    with server.connect_unix() as client:
+        client.command("DEBUG", "POPULATE", "200000")
+        client.command("BGSAVE")
+        reply = client.command("BGSAVE", "CANCEL")
+        wait_idle(client)
+        assert reply == Status("Background saving cancelled")
+        assert persistence(client)["rdb_last_bgsave_status"] == "ok"
+        assert saved_files(server) == []
+        assert client.command("SAVE") == Status("OK")
+        while persistence(client)["current_cow_size"] != "0":
+            time.sleep(.005)

@@ -1,0 +1,130 @@
+/*
+ * sherd check: what of a data directory is as it should be (tools.h).
+ *
+ * A line for each file on stdout, and what it comes to at the end. The exit status says the same.
+ */
+#include "tools/fix.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* " in epoch 17, which began at ..." */
+static void print_epoch(const struct recovery_file *file)
+{
+	char text[RECOVERY_TIME_MAX];
+	if (file->epoch != EPOCH_NONE)
+		printf("; written in epoch %" PRIu64 " (%s) or later", file->epoch,
+		       recovery_time_text(file->ms, text));
+}
+
+static void print_file(const struct recovery *recovery, const struct recovery_file *file)
+{
+	bool journal = recovery->manifest->items[file->item].kind == MANIFEST_STRETCH;
+	uint64_t rest = file->bytes - file->good;
+	printf("%s: ", file->name);
+	switch (file->state) {
+	case FILE_WHOLE:
+		printf("fine, %" PRIu64 " bytes, %" PRIu64 " %s", file->bytes, file->count,
+		       journal ? "records" : "keys");
+		break;
+	case FILE_CUT:
+		printf("a start will cut off %" PRIu64 " of %" PRIu64 " bytes, from byte %" PRIu64
+		       " on: %s",
+		       rest, file->bytes, file->good, file->why);
+		print_epoch(file);
+		break;
+	case FILE_DAMAGED:
+		printf("damaged at byte %" PRIu64 " of %" PRIu64 ": %s", file->good, file->bytes,
+		       file->why);
+		print_epoch(file);
+		break;
+	case FILE_UNREADABLE:
+		printf("can't be read: %s", file->why);
+		break;
+	}
+	printf(file->item < recovery->first ? " (of an older generation)\n" : "\n");
+}
+
+static void look(struct tool *tool, const char *what)
+{
+	struct progress progress;
+	struct recovery *recovery = &tool->recovery;
+	progress_begin(&progress, tool, what, &recovery->bytes_done, &recovery->bytes_total);
+	recovery_look(recovery);
+	progress_end(&progress);
+}
+
+static void print_all(const struct tool *tool)
+{
+	char text[RECOVERY_TIME_MAX];
+	const struct recovery *recovery = &tool->recovery;
+	printf(MANIFEST_NAME ": fine, %" PRIu32 " %s\n", tool->manifest.count,
+	       tool->manifest.count == 1 ? "item" : "items");
+	if (recovery->committed.epoch == EPOCH_NONE)
+		printf(COMMITS_NAME ": none\n");
+	else
+		printf(COMMITS_NAME ": on the disk up to epoch %" PRIu64 ", %s\n",
+		       recovery->committed.epoch, recovery_time_text(recovery->committed.ms, text));
+	for (uint32_t i = 0; i < recovery->file_count; i++)
+		print_file(recovery, &recovery->files[i]);
+}
+
+static enum tool_status status_of(const struct recovery *recovery)
+{
+	enum tool_status status = TOOL_FINE;
+	for (uint32_t i = 0; i < recovery->file_count; i++) {
+		enum file_state state = recovery->files[i].state;
+		if (state == FILE_DAMAGED || state == FILE_UNREADABLE)
+			return TOOL_DAMAGED;
+		if (state == FILE_CUT)
+			status = TOOL_WILL_CUT;
+	}
+	return status;
+}
+
+static const char *const conclusions[] = {
+	[TOOL_FINE] = "All is fine.",
+	[TOOL_WILL_CUT] =
+		"All is fine but for what a start will cut off: nobody was promised that.",
+	[TOOL_DAMAGED] =
+		"There is damage. \"sherd check DIR --fix\" cuts journals at it, and keeps what it "
+		"cuts off.",
+};
+
+/* Looks; with --load also whether what looks right can be loaded. */
+static enum tool_status examine(struct tool *tool, const char *what)
+{
+	struct recovery *recovery = &tool->recovery;
+	recovery->bad.known = false;
+	look(tool, what);
+	enum tool_status status = status_of(recovery);
+	if (status == TOOL_DAMAGED || !tool->load || tool_load(tool))
+		return status;
+	look(tool, what);
+	return TOOL_DAMAGED;
+}
+
+int check_run(struct tool *tool)
+{
+	if (tool->manifest_damaged) {
+		printf(MANIFEST_NAME ": damaged at line %" PRIu32 "\n", tool->manifest_line);
+		return TOOL_DAMAGED;
+	}
+	enum tool_status status = examine(tool, "reading");
+	print_all(tool);
+	if (!tool->fix || status == TOOL_FINE) {
+		puts(conclusions[status]);
+		return status;
+	}
+	if (!fix(tool))
+		return status;
+	status = examine(tool, "reading again");
+	if (status != TOOL_FINE) {
+		puts("There is damage left:");
+		print_all(tool);
+		return status;
+	}
+	puts("All is fine now.");
+	return TOOL_FINE;
+}
