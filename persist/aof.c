@@ -227,6 +227,24 @@ static bool one_slot(const struct reading *r, int32_t count, uint16_t *slot)
 	return count > 0;
 }
 
+/* Whether it gives a time to live that counts from now; a yes too many does no harm. */
+static bool counts_from_now(const struct reading *r)
+{
+	static const char *const names[] = {"expire", "pexpire", "setex",
+					    "psetex", "hexpire", "hpexpire"};
+	static const char *const with_options[] = {"set", "getex", "hgetex", "hsetex"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_is(r->argv[0], names[i]))
+			return true;
+	bool options = false;
+	for (size_t i = 0; i < sizeof(with_options) / sizeof(with_options[0]); i++)
+		options |= slice_is(r->argv[0], with_options[i]);
+	for (uint32_t i = 2; i < r->argc && options; i++)
+		if (slice_is(r->argv[i], "ex") || slice_is(r->argv[i], "px"))
+			return true;
+	return false;
+}
+
 /* What isn't for keys, but for the server beside them. */
 static bool is_beside_keys(struct slice name)
 {
@@ -270,6 +288,7 @@ static bool give(struct reading *r, size_t len)
 	int32_t count = command_keys(cmd, r->argv, r->argc, r->positions, r->room);
 	record.all = cmd->route == ROUTE_ALL || cmd->route == ROUTE_PATTERNS ||
 		     !one_slot(r, count, &record.slot);
+	record.time_passes = counts_from_now(r);
 	r->aof->commands++;
 	return replay_record(r->replay, &record);
 }

@@ -10,7 +10,8 @@
  * Before Redis 7 there was one file. Any file may begin with an RDB file instead of commands. Then follow
  * requests as clients send them, lines that begin with '#' between them. They are done again as effects of our own
  * journals are (replay.h): in order in each slot, those on several slots when all before them are done. Time
- * doesn't pass meanwhile.
+ * doesn't pass meanwhile. Redis writes no times to live that count from now; where somebody else did, they
+ * count from the start of the load.
  *
  * The last file may end in the middle of a request or a transaction, which then is left out. Anything else that
  * is no request ends the load with an error.

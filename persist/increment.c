@@ -8,89 +8,90 @@
 #include "persist/helper.h"
 #include "persist/rdb_file.h"
 #include "persist/snapshot.h"
+#include "proto/mem.h"
 #include "proto/number.h"
 #include "shard/entry.h"
-#include "shard/hold.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct clearing {
 	struct keyspace *ks;
-	struct shard *shard; /* a helper's */
-	const char *error;   /* of a field's text */
+	struct shard *shard;   /* a helper's */
+	struct hash_seed seed; /* of the part's hashes */
+	bool seeded;
+	const char *error; /* of a field's text */
 };
 
 /* --- taking keys away --- */
 
-static void count_gone(struct shard *shard, uint32_t db, const struct entry *e)
-{
-	struct database_count *count = &shard->counts[db];
-	atomic_fetch_sub_explicit(&count->keys, 1, memory_order_relaxed);
-	if (e->flags & ENTRY_EXPIRES)
-		atomic_fetch_sub_explicit(&count->expires, 1, memory_order_relaxed);
-}
-
-/* Entries of one hash: they are collected before the table is changed. */
-#define FOUND_MAX 64
-struct found {
+/* What goes of one slot in one database: collected before the table is changed. */
+struct going {
 	const struct clearing *clearing;
-	uint64_t key;
+	const uint64_t *keys; /* changes_key()s, in rising order; NULL: all */
+	size_t key_count;
 	uint32_t db;
-	uint32_t count;
-	struct entry *entries[FOUND_MAX];
+	struct entry **entries;
+	size_t count, cap;
 };
 
-static void note_found(void *arg, struct entry *e)
+static int compare_keys(const void *a, const void *b)
 {
-	struct found *found = arg;
-	struct slice name = entry_key(e);
-	uint64_t hash = hash_bytes(&found->clearing->ks->seed, name.ptr, name.len);
-	if (changes_key(hash, found->db) == found->key && found->count < FOUND_MAX)
-		found->entries[found->count++] = e;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
 }
 
-static void clear_key(const struct clearing *clearing, struct slot *slot, uint64_t key)
+static void note_going(void *arg, struct entry *e)
+{
+	struct going *going = arg;
+	struct slice name = entry_key(e);
+	uint64_t key =
+		changes_key(hash_bytes(&going->clearing->seed, name.ptr, name.len), going->db);
+	if (going->keys && !bsearch(&key, going->keys, going->key_count, sizeof(key), compare_keys))
+		return;
+	if (going->count == going->cap) {
+		going->cap = going->cap ? going->cap * 2 : 64;
+		going->entries = mem_realloc(going->entries, going->cap * sizeof(*going->entries));
+	}
+	going->entries[going->count++] = e;
+}
+
+static void remove_entry(const struct clearing *clearing, struct table *table, uint32_t db,
+			 const struct entry *e)
 {
 	struct shard *shard = clearing->shard;
-	struct found found = {clearing, key, changes_db(key), 0, {0}};
-	struct table *table =
-		found.db < clearing->ks->databases ? slot_table(slot, found.db) : NULL;
-	if (!table)
-		return;
-	table_visit_hash(table, key, note_found, &found);
-	for (uint32_t i = 0; i < found.count; i++) {
-		struct slice name = entry_key(found.entries[i]);
-		uint64_t hash = hash_bytes(&clearing->ks->seed, name.ptr, name.len);
-		struct entry *e =
-			table_remove(table, &clearing->ks->seed, hash, name, &shard->retire);
-		assert(e == found.entries[i]);
-		count_gone(shard, found.db, e);
-		retire_entry(&shard->retire, e);
-	}
+	const struct hash_seed *seed = &clearing->ks->seed;
+	struct slice name = entry_key(e);
+	uint64_t hash = hash_bytes(seed, name.ptr, name.len);
+	struct entry *gone = table_remove(table, seed, hash, name, &shard->retire);
+	assert(gone == e);
+	atomic_fetch_sub_explicit(&shard->counts[db].keys, 1, memory_order_relaxed);
+	if (e->flags & ENTRY_EXPIRES)
+		atomic_fetch_sub_explicit(&shard->counts[db].expires, 1, memory_order_relaxed);
+	retire_entry(&shard->retire, gone);
 }
 
-struct counted {
-	struct shard *shard;
-	uint32_t db;
-};
-
-static void count_one(void *arg, struct entry *e)
+static void clear_table(struct going *going, struct table *table)
 {
-	const struct counted *counted = arg;
-	count_gone(counted->shard, counted->db, e);
+	going->count = 0;
+	for (uint64_t at = 0; at != TABLE_END;)
+		at = table_scan(table, at, note_going, going);
+	for (size_t i = 0; i < going->count; i++)
+		remove_entry(going->clearing, table, going->db, going->entries[i]);
 }
 
-static void clear_slot(const struct clearing *clearing, struct slot *slot)
+/* `keys`: as of struct going. Nothing else uses the slot. */
+static void clear_slot(const struct clearing *clearing, struct slot *slot, const uint64_t *keys,
+		       size_t key_count)
 {
-	for (uint32_t db = 0; db < clearing->ks->databases; db++) {
-		struct table *table = slot_table(slot, db);
-		struct counted counted = {clearing->shard, db};
-		for (uint64_t at = table ? 0 : TABLE_END; at != TABLE_END;)
-			at = table_scan(table, at, count_one, &counted);
-		if (table)
-			retire_table(&clearing->shard->retire, table_take(table));
+	struct going going = {.clearing = clearing, .keys = keys, .key_count = key_count};
+	for (; going.db < clearing->ks->databases; going.db++) {
+		struct table *table = slot_table(slot, going.db);
+		if (table && atomic_load_explicit(&table->root, memory_order_relaxed))
+			clear_table(&going, table);
 	}
+	mem_free_unsized(going.entries);
 }
 
 /* --- fields --- */
@@ -108,20 +109,28 @@ static bool parse_hash(const char *text, uint64_t *hash)
 	return true;
 }
 
-/* "<hash>,<hash>,..." */
+/* "<hash>,<hash>,...": as many as fit so much text. False: that isn't it. */
+static bool parse_hashes(struct slice list, uint64_t *keys, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!parse_hash(list.ptr + i * CHANGED_HASH_CHARS, &keys[i]) ||
+		    (i > 0 && list.ptr[i * CHANGED_HASH_CHARS - 1] != ','))
+			return false;
+	qsort(keys, count, sizeof(*keys), compare_keys);
+	return true;
+}
+
 static bool clear_keys(const struct clearing *clearing, struct slot *slot, struct slice list)
 {
-	for (;;) {
-		uint64_t key;
-		if (list.len < 16 || !parse_hash(list.ptr, &key))
-			return false;
-		clear_key(clearing, slot, key);
-		if (list.len == 16)
-			return true;
-		if (list.ptr[16] != ',')
-			return false;
-		list = (struct slice){list.ptr + 17, list.len - 17};
-	}
+	size_t count = (list.len + 1) / CHANGED_HASH_CHARS;
+	if (!clearing->seeded || count == 0 || count * CHANGED_HASH_CHARS != list.len + 1)
+		return false;
+	uint64_t *keys = mem_alloc(count * sizeof(*keys));
+	bool good = parse_hashes(list, keys, count);
+	if (good)
+		clear_slot(clearing, slot, keys, count);
+	mem_free(keys, count * sizeof(*keys));
+	return good;
 }
 
 static bool clear_changed(const struct clearing *clearing, struct slice text)
@@ -135,20 +144,25 @@ static bool clear_changed(const struct clearing *clearing, struct slice text)
 	if (!number_parse_unsigned((struct slice){text.ptr, at}, &index) || index >= SLOT_COUNT)
 		return false;
 	struct slot *slot = &clearing->ks->slots[index];
-	while (!slots_try_hold(clearing->shard, &slot, 1))
-		;
-	bool good = true;
-	if (slice_equal(rest, SLICE("all")))
-		clear_slot(clearing, slot);
-	else
-		good = clear_keys(clearing, slot, rest);
-	slots_release(clearing->shard, &slot, 1, true, 0);
-	return good;
+	if (!slice_equal(rest, SLICE("all")))
+		return clear_keys(clearing, slot, rest);
+	clear_slot(clearing, slot, NULL, 0);
+	return true;
+}
+
+/* "<16 hex digits><16 hex digits>" */
+static bool parse_seed(struct clearing *clearing, struct slice text)
+{
+	clearing->seeded = text.len == 32 && parse_hash(text.ptr, &clearing->seed.k0) &&
+			   parse_hash(text.ptr + 16, &clearing->seed.k1);
+	return clearing->seeded;
 }
 
 static void see_aux(void *arg, struct slice name, struct slice value)
 {
 	struct clearing *clearing = arg;
+	if (slice_equal(name, SLICE(SNAPSHOT_SEED)) && !parse_seed(clearing, value))
+		clearing->error = "a " SNAPSHOT_SEED " field that isn't one";
 	if (slice_equal(name, SLICE(SNAPSHOT_CHANGED)) && !clearing->error &&
 	    !clear_changed(clearing, value))
 		clearing->error = "a " SNAPSHOT_CHANGED " field that isn't one";

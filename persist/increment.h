@@ -2,8 +2,6 @@
  * Applying an increment (persist/snapshot.h): first all that its keys take the place of goes, here; then they
  * are loaded as those of any RDB file (persist/load.h).
  *
- * The hashes are those of the keyspace's seed, which stands in the manifest.
- *
  * One thread; nobody else uses the keyspace.
  */
 #ifndef PERSIST_INCREMENT_H

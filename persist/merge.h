@@ -42,6 +42,7 @@ struct merge_record {
 	uint16_t slot;     /* the only one, when `several` is not set */
 	bool several;
 	bool before_cut; /* #PRE: what it did is in the snapshot with which the stretch begins, if there is one */
+	bool time_passes; /* not of a journal: its times to live count from now (aof.h) */
 	uint32_t source;
 	size_t at;         /* where it starts in its source */
 	uint64_t epoch;    /* of the last mark before it; EPOCH_NONE: there was none */

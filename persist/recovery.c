@@ -1,6 +1,7 @@
 /* Recovery (recovery.h). */
 #include "persist/recovery.h"
 
+#include "persist/increment.h"
 #include "persist/io.h"
 #include "persist/load.h"
 #include "persist/rdb_file.h"
@@ -270,7 +271,7 @@ static bool has_beginning(const struct recovery *recovery, uint32_t item)
 	if (items[item].cut <= recovery->committed.epoch)
 		return true;
 	for (uint32_t i = 0; i < item; i++)
-		if (items[i].kind == MANIFEST_SNAPSHOT && items[i].cut == items[item].cut)
+		if (items[i].kind != MANIFEST_STRETCH && items[i].cut == items[item].cut)
 			return true;
 	return false;
 }
@@ -292,15 +293,30 @@ static void begin_sources(struct merging *merging, uint32_t count, uint64_t unti
 	}
 }
 
+/* The snapshot that the journals follow on: the last increment to the first one, or that itself. */
+static uint32_t last_base(const struct recovery *recovery)
+{
+	const struct manifest *manifest = recovery->manifest;
+	uint32_t base = recovery->first;
+	for (uint32_t i = base + 1; i < manifest->count; i++) {
+		const struct manifest_item *item = &manifest->items[i];
+		if (item->kind == MANIFEST_SNAPSHOT)
+			break;
+		if (item->kind == MANIFEST_INCREMENT && item->cut <= recovery->until)
+			base = i;
+	}
+	return base;
+}
+
 /* Its files, mapped. How many bytes they have. */
 static uint64_t open_journals(struct merging *merging, uint32_t item)
 {
 	struct recovery *recovery = merging->recovery;
-	const struct manifest_item *base = &recovery->manifest->items[recovery->first];
+	const struct manifest_item *base = &recovery->manifest->items[last_base(recovery)];
 	const struct manifest_item *stretch = &recovery->manifest->items[item];
 	uint64_t bytes = 0;
 	merging->item = item;
-	merging->snapshot_has = base->kind == MANIFEST_SNAPSHOT && base->cut == stretch->cut;
+	merging->snapshot_has = base->kind != MANIFEST_STRETCH && base->cut == stretch->cut;
 	merging->counted = 0;
 	for (uint32_t i = 0; i < stretch->files; i++) {
 		open_file(recovery, item, i, &merging->maps[i]);
@@ -436,6 +452,21 @@ static void look_part(struct recovery *recovery, uint32_t item, uint32_t number)
 	io_unmap(&map);
 }
 
+/* What an increment's parts replace goes first. */
+static bool clear_changed(struct recovery *recovery, struct keyspace *ks,
+			  const struct load_file *files, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const char *why;
+		uint64_t offset;
+		if (!increment_clear(ks, files[i].bytes, &why, &offset))
+			return fail(recovery, "%s at byte %" PRIu64 ": %s", files[i].name, offset,
+				    why);
+	}
+	return true;
+}
+
+/* A snapshot, or an increment to what has been loaded before. */
 static bool load_snapshot(struct recovery *recovery, uint32_t item, struct keyspace *ks,
 			  uint32_t threads, int64_t now)
 {
@@ -455,6 +486,8 @@ static bool load_snapshot(struct recovery *recovery, uint32_t item, struct keysp
 	}
 	for (uint32_t i = 0; i < snapshot->files && good; i++)
 		files[i].name = recovery->files[first + i].name;
+	if (good && snapshot->kind == MANIFEST_INCREMENT)
+		good = clear_changed(recovery, ks, files, snapshot->files);
 	if (good && !load_files(&load, files, snapshot->files))
 		good = fail(recovery, "%s", load.error);
 	for (uint32_t i = 0; i < snapshot->files; i++)
@@ -473,17 +506,17 @@ bool recovery_load(struct recovery *recovery, struct keyspace *ks, uint32_t thre
 	bool good = true;
 	forget_files(recovery);
 	count_bytes(recovery, recovery->first);
+	uint32_t base = last_base(recovery);
 	for (uint32_t i = recovery->first; i < manifest->count && good; i++) {
 		const struct manifest_item *item = &manifest->items[i];
 		if (item->kind == MANIFEST_STRETCH) {
+			if (i < base)
+				continue; /* the increment has it */
 			if (!merging->replay)
 				merging->replay = replay_begin(ks, threads, now);
 			good = merge_stretch(merging, i);
-		} else if (item->kind == MANIFEST_INCREMENT) {
-			good = fail(recovery,
-				    "The data have an incremental snapshot, which this version "
-				    "can't read");
-		} else if (i == recovery->first) {
+		} else if (i == recovery->first ||
+			   (item->kind == MANIFEST_INCREMENT && i <= base)) {
 			good = load_snapshot(recovery, i, ks, threads, now);
 		}
 	}

@@ -27,6 +27,7 @@ struct piece {
 	const char *bytes; /* effects */
 	size_t len;
 	uint32_t db;
+	bool time_passes; /* of commands that are none of ours */
 };
 
 struct handful {
@@ -114,7 +115,8 @@ static const struct command *resolve(struct actor *actor, uint32_t argc)
 	return NULL;
 }
 
-static void run(struct actor *actor, const struct command *cmd, uint32_t argc, uint32_t db)
+static void run(struct actor *actor, const struct command *cmd, uint32_t argc, uint32_t db,
+		int64_t now)
 {
 	struct keyspace *ks = actor->replay->ks;
 	int32_t count = command_keys(cmd, actor->argv, argc, actor->positions, actor->room);
@@ -128,6 +130,7 @@ static void run(struct actor *actor, const struct command *cmd, uint32_t argc, u
 		.db = db,
 		.keys = actor->keys,
 		.key_count = count > 0 ? (uint32_t)count : 0,
+		.now = now,
 		.reply = &actor->reply,
 		.ks = ks,
 		.shard = actor->helper.shard,
@@ -138,6 +141,16 @@ static void run(struct actor *actor, const struct command *cmd, uint32_t argc, u
 		fail(actor, reply_line(&actor->reply));
 	reply_reset(&actor->reply, SIZE_MAX);
 	actor->reply.errors = 0;
+}
+
+/* One whose times count from now: as at the start of the replay. */
+static void run_now(struct actor *actor, const struct command *cmd, uint32_t argc, uint32_t db)
+{
+	struct shard *shard = actor->helper.shard;
+	int64_t now = shard->replay_ms;
+	shard->replay_ms = 0;
+	run(actor, cmd, argc, db, now);
+	shard->replay_ms = now;
 }
 
 /* All effects of a piece, unless something has failed. */
@@ -160,8 +173,10 @@ static void act(struct actor *actor, const struct piece *piece)
 			fail(actor, SLICE("there are more databases in it than here"));
 		} else {
 			const struct command *cmd = resolve(actor, argc);
-			if (cmd)
-				run(actor, cmd, argc, db);
+			if (cmd && piece->time_passes)
+				run_now(actor, cmd, argc, db);
+			else if (cmd)
+				run(actor, cmd, argc, db, 0);
 		}
 		atomic_fetch_add_explicit(&actor->effects, 1, memory_order_relaxed);
 		at += (size_t)taken;
@@ -309,7 +324,7 @@ static void give_parts(struct replay *replay, const struct merge_record *record)
 
 bool replay_record(struct replay *replay, const struct merge_record *record)
 {
-	struct piece piece = {record->bytes, record->len, record->db};
+	struct piece piece = {record->bytes, record->len, record->db, record->time_passes};
 	if (record->all) {
 		replay_drain(replay);
 		act(&replay->actors[replay->count], &piece);

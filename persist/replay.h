@@ -6,7 +6,8 @@
  * that is all that counts, for an effect has its keys in one slot. A unit on all slots waits until
  * all before it are done, and is done by the calling thread.
  *
- * Time doesn't pass while effects are done again: nothing expires (ctx->now is 0).
+ * Time doesn't pass while effects are done again: nothing expires (ctx->now is 0), but for records that say
+ * otherwise.
  *
  * Nobody else touches keys meanwhile. The threads have shards of their own (memory to retire, counts
  * of keys), which replay_drain() adds to the first shard of the keyspace.

@@ -25,8 +25,6 @@
 #define REDIS_VERSION_AUX "7.2.0"
 /* Entries fetched ahead: their memory comes while those before them are written. */
 #define AHEAD 16
-/* A hash in "sherd-changed", with what separates it. */
-#define CHANGED_HASH_CHARS 17
 /* With sync_often the system is told to write after so many bytes. */
 #define SYNC_BYTES (4u << 20)
 /* A slot that is held since before the cut is looked at so often: its holder has something long to do. */
@@ -263,6 +261,14 @@ static void write_aux_int(struct part *part, const char *name, uint64_t n)
 	rdb_file_aux(&part->file, name, slice_of(text));
 }
 
+static void write_aux_seed(struct part *part)
+{
+	const struct hash_seed *seed = &part->snapshot->ks->seed;
+	char text[33];
+	snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, seed->k0, seed->k1);
+	rdb_file_aux(&part->file, SNAPSHOT_SEED, slice_of(text));
+}
+
 static void write_aux(struct part *part)
 {
 	const struct snapshot *snapshot = part->snapshot;
@@ -276,6 +282,8 @@ static void write_aux(struct part *part)
 	write_aux_int(part, "sherd-shards", snapshot->parts);
 	write_aux_int(part, "sherd-epoch", snapshot->cut);
 	rdb_file_aux(&part->file, "sherd-slots", slice_of(slots));
+	if (snapshot->base)
+		write_aux_seed(part);
 }
 
 static int write_slots(struct part *part)

@@ -18,6 +18,7 @@
  * An increment is the same with the keys of some hashes only (shard/changes.h), increment-<cut>-<part>.rdb. Before a
  * slot's keys stands what they take the place of, in an AUX field:
  *
+ *	sherd-seed         what the hashes are made with, 32 hex digits (once, before all)
  *	sherd-changed      <slot> <hash>,<hash>,...    keys with these hashes, 16 hex digits each
  *	                   <slot> all                  all keys of the slot, in all databases
  *
@@ -34,8 +35,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The AUX field of increments. */
+/* The AUX fields of increments. */
+#define SNAPSHOT_SEED    "sherd-seed"
 #define SNAPSHOT_CHANGED "sherd-changed"
+/* A hash there, with what separates it. */
+#define CHANGED_HASH_CHARS 17
 
 /* What is written of when keys were used. */
 enum snapshot_uses {

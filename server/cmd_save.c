@@ -49,15 +49,16 @@ void cmd_bgsave(struct conn *conn, struct ctx *ctx)
 {
 	struct snapshotter *snapshotter = &conn->worker->server->snapshotter;
 	bool schedule = ctx->argc == 2 && slice_is(ctx->argv[1], "schedule");
+	bool increment = ctx->argc == 2 && slice_is(ctx->argv[1], "incremental");
 	if (ctx->argc == 2 && slice_is(ctx->argv[1], "cancel")) {
 		bgsave_cancel(snapshotter, ctx->reply);
 		return;
 	}
-	if (ctx->argc > 1 && !schedule) {
+	if (ctx->argc > 1 && !schedule && !increment) {
 		reply_error(ctx->reply, error_syntax);
 		return;
 	}
-	switch (snapshotter_ask(snapshotter, SAVE_RDB, schedule, multi_running(conn))) {
+	switch (snapshotter_ask(snapshotter, SAVE_RDB, increment, schedule, multi_running(conn))) {
 	case SAVE_STARTED:
 		reply_status(ctx->reply, "Background saving started");
 		break;
@@ -78,7 +79,7 @@ void cmd_bgsave(struct conn *conn, struct ctx *ctx)
 void cmd_bgrewriteaof(struct conn *conn, struct ctx *ctx)
 {
 	struct snapshotter *snapshotter = &conn->worker->server->snapshotter;
-	switch (snapshotter_ask(snapshotter, SAVE_AOF, true, multi_running(conn))) {
+	switch (snapshotter_ask(snapshotter, SAVE_AOF, false, true, multi_running(conn))) {
 	case SAVE_STARTED:
 		reply_status(ctx->reply, "Background append only file rewriting started");
 		break;

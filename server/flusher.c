@@ -382,7 +382,7 @@ static void renew(struct flusher *flusher)
 		segment_forget(&syncer->segment, EPOCH_NONE);
 		pthread_mutex_unlock(&syncer->turn);
 	}
-	(void)snapshotter_ask(&flusher->server->snapshotter, SAVE_AOF, true, false);
+	(void)snapshotter_ask(&flusher->server->snapshotter, SAVE_AOF, false, true, false);
 }
 
 static void sleep_a_while(struct flusher *flusher)

@@ -29,6 +29,20 @@ static bool is_met(const struct worker *worker, const uint64_t *need)
 	return true;
 }
 
+void gate_settle(struct worker *worker)
+{
+	struct journal *journal = &worker->shard->journal;
+	const struct flusher *flusher = &worker->server->flusher;
+	uint64_t safe = flusher_safe(flusher, worker->id);
+	if (safe <= atomic_load_explicit(&journal->settled, memory_order_relaxed))
+		return;
+	for (uint32_t i = 0; i < worker->server->worker_count; i++)
+		if (atomic_load_explicit(&journal->rests_on[i], memory_order_relaxed) >
+		    flusher_safe(flusher, i))
+			return;
+	atomic_store_explicit(&journal->settled, safe, memory_order_release);
+}
+
 /* Puts the connection at the end of the list. */
 static void list_add(struct gate_list *list, struct conn *conn)
 {

@@ -51,6 +51,9 @@ void gate_open(struct worker *worker);
  */
 bool gate_before_sleep(struct worker *worker, bool idle);
 
+/* Notes how much of the worker's journal is safe with all it rests on: who looks at that asks no further. */
+void gate_settle(struct worker *worker);
+
 /* Somebody waits. */
 static inline bool gate_waits(const struct gate *gate)
 {

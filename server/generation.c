@@ -55,7 +55,14 @@ static int add_stretch(struct server *server, uint64_t cut)
 	return replace_manifest(persistence, &manifest);
 }
 
-static int cut_journals(struct server *server, uint64_t *cut)
+static void freeze(struct keyspace *ks, bool note, uint64_t cut)
+{
+	if (note)
+		changes_since(ks, cut);
+	freeze_begin(ks, cut);
+}
+
+static int cut_journals(struct server *server, bool note, uint64_t *cut)
 {
 	struct flusher *flusher = &server->flusher;
 	flusher_lock(flusher);
@@ -64,12 +71,12 @@ static int cut_journals(struct server *server, uint64_t *cut)
 	if (!error)
 		error = add_stretch(server, *cut);
 	if (!error)
-		freeze_begin(server->ks, *cut);
+		freeze(server->ks, note, *cut);
 	flusher_unlock(flusher);
 	return error;
 }
 
-int generation_begin(struct server *server, const _Atomic bool *cancelled, uint64_t *cut)
+int generation_begin(struct server *server, const _Atomic bool *cancelled, bool note, uint64_t *cut)
 {
 	struct flusher *flusher = &server->flusher;
 	int error = 0;
@@ -79,13 +86,13 @@ int generation_begin(struct server *server, const _Atomic bool *cancelled, uint6
 		return error;
 	if (flusher_off(flusher)) {
 		*cut = atomic_load(&server->ks->epochs.now);
-		freeze_begin(server->ks, *cut);
+		freeze(server->ks, note, *cut);
 		return 0;
 	}
 	while (!flusher_committed(flusher, atomic_load(&server->ks->epochs.cut)))
 		if (!wait_a_little(cancelled))
 			return -ECANCELED;
-	return cut_journals(server, cut);
+	return cut_journals(server, note, cut);
 }
 
 /* --- its end --- */
@@ -116,7 +123,7 @@ static bool is_listed(int dir, const struct manifest_item *snapshot)
 	uint32_t line;
 	bool listed = manifest_read(dir, &manifest, &line) != 0;
 	for (uint32_t i = 0; i < manifest.count; i++)
-		listed |= manifest.items[i].kind == MANIFEST_SNAPSHOT &&
+		listed |= manifest.items[i].kind == snapshot->kind &&
 			  manifest.items[i].cut == snapshot->cut;
 	manifest_free(&manifest);
 	return listed;

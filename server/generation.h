@@ -24,10 +24,12 @@
 struct server;
 
 /*
- * Makes the cut: the keyspace is frozen at *cut, until the caller's freeze_end(). 0 or a negative errno: then
- * nothing is frozen; -ECANCELED when that was wished while it had to wait for the journals.
+ * Makes the cut: the keyspace is frozen at *cut, until the caller's freeze_end(). `note`: what is written after
+ * it is noted, for an increment. 0 or a negative errno: then nothing is frozen; -ECANCELED when that was wished
+ * while it had to wait for the journals.
  */
-int generation_begin(struct server *server, const _Atomic bool *cancelled, uint64_t *cut);
+int generation_begin(struct server *server, const _Atomic bool *cancelled, bool note,
+		     uint64_t *cut);
 
 /* The snapshot's files are complete. Waits until the journals up to the cut are synced. The same errors. */
 int generation_end(struct server *server, const _Atomic bool *cancelled,

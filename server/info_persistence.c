@@ -67,6 +67,9 @@ static void rdb_lines(const struct info *info)
 	info_line(info, "rdb_last_bgsave_time_sec:%lld", (long long)atomic_load(&rdb->seconds));
 	info_line(info, "rdb_current_bgsave_time_sec:%lld", running_s(snapshotter, SAVE_RDB));
 	info_line(info, "rdb_saves:%llu", (ull)atomic_load(&rdb->count));
+	info_line(info, "rdb_increments:%llu", (ull)atomic_load(&snapshotter->increments));
+	info_line(info, "rdb_changes_noted_bytes:%llu",
+		  (ull)atomic_load(&info->server->ks->changes.memory));
 	info_line(info, "rdb_last_cow_size:%llu", (ull)atomic_load(&rdb->kept));
 	info_text(info, "rdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\n");
 }

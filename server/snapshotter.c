@@ -76,7 +76,7 @@ static uint64_t count_keys(const struct server *server)
 }
 
 /* After the cut. */
-static void prepare(struct snapshotter *snapshotter, uint64_t cut)
+static void prepare(struct snapshotter *snapshotter, uint64_t base, uint64_t cut)
 {
 	struct server *server = snapshotter->server;
 	struct snapshot *snapshot = &snapshotter->snapshot;
@@ -86,6 +86,7 @@ static void prepare(struct snapshotter *snapshotter, uint64_t cut)
 	snapshot->ks = server->ks;
 	snapshot->dir = server->persistence.dir;
 	snapshot->cut = cut;
+	snapshot->base = base;
 	snapshot->ms = clock_now(&server->clock);
 	snapshot->clock = &server->clock.now_ms;
 	snapshot->parts = server->worker_count;
@@ -97,27 +98,51 @@ static void prepare(struct snapshotter *snapshotter, uint64_t cut)
 	atomic_store(&snapshotter->keys_total, count_keys(server));
 }
 
-/* A snapshot from its cut to its line in the manifest. 0 or a negative errno. */
-static int make(struct snapshotter *snapshotter)
+/* What was noted is of no use: a snapshot that it would follow on isn't there. */
+static void forget_changes(struct snapshotter *snapshotter)
+{
+	changes_since(snapshotter->server->ks, EPOCH_NONE);
+	snapshotter->base = EPOCH_NONE;
+}
+
+/* The cut, and the files; with `base` an increment to it. */
+static int write_files(struct snapshotter *snapshotter, uint64_t base, uint64_t *cut)
 {
 	struct server *server = snapshotter->server;
 	struct snapshot *snapshot = &snapshotter->snapshot;
-	uint64_t cut;
-	int error = generation_begin(server, &snapshot->cancelled, &cut);
+	int error = generation_begin(server, &snapshot->cancelled, snapshotter->noting, cut);
 	if (error)
 		return error;
-	prepare(snapshotter, cut);
+	prepare(snapshotter, base, *cut);
 	error = snapshot_write(snapshot);
 	freeze_end(server->ks);
+	changes_end_snapshot(server->ks);
+	return error;
+}
+
+/* A snapshot from its cut to its line in the manifest. 0 or a negative errno. */
+static int make(struct snapshotter *snapshotter, bool increment)
+{
+	struct server *server = snapshotter->server;
+	struct snapshot *snapshot = &snapshotter->snapshot;
+	uint64_t base = increment ? snapshotter->base : EPOCH_NONE, cut;
+	snapshotter->noting |= increment;
+	snapshotter->base = EPOCH_NONE;
+	int error = write_files(snapshotter, base, &cut);
 	if (error)
 		return error;
 	struct manifest_item item = {
-		.kind = MANIFEST_SNAPSHOT,
+		.kind = base ? MANIFEST_INCREMENT : MANIFEST_SNAPSHOT,
 		.cut = cut,
 		.files = snapshot->parts,
 		.ms = snapshot->ms,
 	};
-	return generation_end(server, &snapshot->cancelled, &item);
+	error = generation_end(server, &snapshot->cancelled, &item);
+	if (!error && snapshotter->noting)
+		snapshotter->base = cut;
+	if (!error && base)
+		atomic_fetch_add(&snapshotter->increments, 1);
+	return error;
 }
 
 /* Writes wait, and none is under way any more. */
@@ -158,7 +183,7 @@ static void note(struct snapshotter *snapshotter, enum save_kind kind, int error
 }
 
 /* Begins, makes and ends one. True when it is complete. */
-static bool run(struct snapshotter *snapshotter, enum save_kind kind)
+static bool run(struct snapshotter *snapshotter, enum save_kind kind, bool increment)
 {
 	struct server *server = snapshotter->server;
 	uint64_t dirty = changes(server);
@@ -170,7 +195,9 @@ static bool run(struct snapshotter *snapshotter, enum save_kind kind)
 	log_write(LOG_NOTICE, "%s: started", names[kind]);
 	if (kind == SAVE_SHUTDOWN)
 		hold_writes(server);
-	int error = make(snapshotter);
+	int error = make(snapshotter, increment);
+	if (error && snapshotter->noting)
+		forget_changes(snapshotter);
 	note(snapshotter, kind, error, begun_ms);
 	if (!error && kind != SAVE_AOF) {
 		atomic_store(&snapshotter->saved_dirty, dirty);
@@ -238,10 +265,14 @@ static void drop_wish(struct snapshotter *snapshotter)
 /* The mutex is free meanwhile. */
 static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
 {
+	bool increment = snapshotter->increment && kind == SAVE_RDB;
+	if (kind == SAVE_RDB)
+		snapshotter->increment = false;
+
 	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
 	atomic_store(&snapshotter->tried_s, now_s());
 	pthread_mutex_unlock(&snapshotter->mutex);
-	bool done = run(snapshotter, kind);
+	bool done = run(snapshotter, kind, increment);
 	pthread_mutex_lock(&snapshotter->mutex);
 	return done;
 }
@@ -364,8 +395,8 @@ static void wish(struct snapshotter *snapshotter, enum save_kind kind)
 	pthread_cond_signal(&snapshotter->wanted);
 }
 
-static enum save_answer ask(struct snapshotter *snapshotter, enum save_kind kind, bool schedule,
-			    bool later)
+static enum save_answer ask(struct snapshotter *snapshotter, enum save_kind kind, bool increment,
+			    bool schedule, bool later)
 {
 	enum save_kind now = (enum save_kind)atomic_load(&snapshotter->kind);
 	bool busy = now != SAVE_NONE || atomic_load(&snapshotter->leaving);
@@ -375,19 +406,21 @@ static enum save_answer ask(struct snapshotter *snapshotter, enum save_kind kind
 		_Atomic bool *scheduled = kind == SAVE_AOF ? &snapshotter->scheduled_aof
 							   : &snapshotter->scheduled_rdb;
 		*scheduled = true;
+		snapshotter->increment |= increment;
 		return SAVE_SCHEDULED;
 	}
 	if (busy)
 		return SAVE_BUSY_OTHER;
+	snapshotter->increment |= increment;
 	wish(snapshotter, kind);
 	return SAVE_STARTED;
 }
 
 enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind kind,
-				 bool schedule, bool later)
+				 bool increment, bool schedule, bool later)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
-	enum save_answer answer = ask(snapshotter, kind, schedule, later);
+	enum save_answer answer = ask(snapshotter, kind, increment, schedule, later);
 	pthread_mutex_unlock(&snapshotter->mutex);
 	return answer;
 }

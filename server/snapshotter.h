@@ -15,6 +15,10 @@
  * BGREWRITEAOF makes the same snapshot: it is the journals' new beginning. Its results are told apart, as Redis
  * tells its two kinds of children apart.
  *
+ * BGSAVE INCREMENTAL writes only what was written since the last snapshot (shard/changes.h). That has to be
+ * known: so the first one that is asked for is a whole one, and the next one after a start, or after a snapshot that
+ * failed.
+ *
  * Who asks and waits has an op (op.h), which comes back as mail (MAIL_SAVED) when the snapshot has ended.
  */
 #ifndef SERVER_SNAPSHOTTER_H
@@ -70,6 +74,7 @@ struct snapshotter {
 	pthread_cond_t wanted;
 	enum save_kind wish;                       /* to be begun now */
 	_Atomic bool scheduled_rdb, scheduled_aof; /* any thread reads */
+	bool increment;                            /* ... as an increment, if that can be */
 	bool force;                                /* of SAVE_SHUTDOWN */
 	bool stop;
 	struct save_waiter *waiters; /* for what is wished or being made */
@@ -86,6 +91,11 @@ struct snapshotter {
 	_Atomic uint64_t keys_total;  /* at the cut of the one being made */
 	_Atomic uint64_t kept_peak;   /* ... bytes kept at most; the main thread stores */
 	struct save_results rdb, aof;
+	_Atomic uint64_t increments; /* complete ones */
+	/* the snapshotter's */
+	bool noting; /* an increment was asked for once: changes are noted from each cut on */
+	uint64_t
+		base; /* the last complete snapshot's cut, since which they are; EPOCH_NONE: none is */
 	struct snapshot snapshot; /* its atomic fields: any thread */
 	/* main thread only */
 	bool memory_above; /* save-on-memory has fired, and memory not fallen since */
@@ -108,9 +118,12 @@ enum save_answer {
 	SAVE_BUSY_OTHER, /* one of the other kind is */
 };
 
-/* BGSAVE and BGREWRITEAOF; `schedule`: when another one is in the way, after it; `later`: in any case. */
+/*
+ * BGSAVE and BGREWRITEAOF; `schedule`: when another one is in the way, after it; `later`: in any case. `increment`:
+ * of SAVE_RDB.
+ */
 enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind kind,
-				 bool schedule, bool later);
+				 bool increment, bool schedule, bool later);
 /* SAVE: the waiter gets mail when it has ended. False: one is being made (SAVE_BUSY), nothing was done. */
 bool snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter);
 /* BGSAVE CANCEL. */

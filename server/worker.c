@@ -73,12 +73,13 @@ static void write_journal(struct worker *worker)
 	if (!journal->on)
 		return;
 	journal_follow(worker->shard);
+	gate_settle(worker);
 	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
 		return;
 	flusher_write(&worker->server->flusher, worker->id);
 	uint64_t end = atomic_load_explicit(&journal->appended, memory_order_relaxed);
 	if (end > worker->journaled)
-		journal_saw(journal, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT | end);
+		journal_saw(worker->shard, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT | end);
 	worker->journaled = end;
 }
 

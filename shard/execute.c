@@ -150,7 +150,7 @@ static bool observe_once(struct ctx *ctx, uint32_t *seqs, int *spins)
 	key_handlers[ctx->cmd->id](ctx);
 	if (ctx->shard->journal.on)
 		for (uint32_t i = 0; i < ctx->key_count; i++)
-			journal_saw(&ctx->shard->journal, slot_last_write(ctx->keys[i].slot));
+			journal_saw(ctx->shard, slot_last_write(ctx->keys[i].slot));
 	atomic_thread_fence(memory_order_acquire);
 	for (uint32_t i = 0; i < ctx->key_count; i++)
 		if (!slot_seq_same(ctx->keys[i].slot, seqs[i]))

@@ -24,7 +24,7 @@ static void note_looks(struct shard *shard, struct slot *const *slots, uint32_t 
 {
 	for (uint32_t i = 0; i < count; i++) {
 		const struct slot *slot = slot_at(shard->ks, slots, i);
-		journal_saw(&shard->journal, slot_last_write(slot));
+		journal_saw(shard, slot_last_write(slot));
 	}
 }
 

@@ -343,8 +343,21 @@ static void tell_slots(struct shard *shard, struct slot *const *slots, uint32_t 
 	uint64_t last_write = (uint64_t)shard->id << JOURNAL_WORKER_SHIFT | end;
 	for (uint32_t i = 0; i < count; i++) {
 		struct slot *slot = slots ? slots[i] : &shard->ks->slots[i];
-		atomic_store_explicit(&slot->last_write, last_write, memory_order_relaxed);
+		atomic_store_explicit(&slot->last_write, last_write, memory_order_release);
 	}
+}
+
+/* What the slots' records before this one are, and what else this tick has looked at, it rests on. */
+static void rest_on(struct shard *shard, struct slot *const *slots, uint32_t count)
+{
+	struct journal *journal = &shard->journal;
+	if (!slots)
+		journal_saw_all(shard);
+	for (uint32_t i = 0; slots && i < count; i++)
+		journal_saw(shard, slot_last_write(slots[i]));
+	for (uint32_t i = 0; i < shard->ks->shard_count && journal->saw_any; i++)
+		if (i != shard->id && journal->saw[i] > load(&journal->rests_on[i]))
+			store(&journal->rests_on[i], journal->saw[i]);
 }
 
 void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t count, int64_t now)
@@ -371,6 +384,7 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	put_effects(journal);
 	unit_reset(journal);
 	uint64_t end = end_of(journal, len_before);
+	rest_on(shard, slots, count);
 	store(&journal->appended, end);
 	store(&journal->records, load(&journal->records) + 1);
 	tell_slots(shard, slots, slots ? count : SLOT_COUNT, end);
@@ -400,10 +414,35 @@ void journal_wrote(struct journal *journal, size_t bytes)
 	store(&journal->written, load(&journal->written) + bytes);
 }
 
+static void saw(struct journal *journal, uint32_t worker, uint64_t end)
+{
+	if (end <= journal->saw[worker])
+		return;
+	journal->saw[worker] = end;
+	journal->saw_any = true;
+}
+
+void journal_saw(struct shard *shard, uint64_t last_write)
+{
+	const struct keyspace *ks = shard->ks;
+	struct journal *journal = &shard->journal;
+	uint32_t worker = (uint32_t)(last_write >> JOURNAL_WORKER_SHIFT);
+	uint64_t end = last_write & JOURNAL_BYTES_MASK;
+	if (end <= journal->saw[worker])
+		return;
+	saw(journal, worker, end);
+	const struct journal *other = &ks->shards[worker]->journal;
+	if (end <= atomic_load_explicit(&other->settled, memory_order_acquire))
+		return;
+	for (uint32_t i = 0; i < ks->shard_count; i++)
+		saw(journal, i, load(&other->rests_on[i]));
+}
+
 void journal_saw_all(struct shard *shard)
 {
 	const struct keyspace *ks = shard->ks;
 	for (uint32_t i = 0; i < ks->shard_count && shard->journal.on; i++)
-		journal_saw(&shard->journal, (uint64_t)i << JOURNAL_WORKER_SHIFT |
-						     load(&ks->shards[i]->journal.appended));
+		journal_saw(shard, (uint64_t)i << JOURNAL_WORKER_SHIFT |
+					   atomic_load_explicit(&ks->shards[i]->journal.appended,
+								memory_order_acquire));
 }

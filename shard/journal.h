@@ -27,8 +27,10 @@
  * nor do they in one journal. What epochs are good for: server/flusher.h.
  *
  * Nobody may learn of a write that a killed process would forget. A slot says whose record was its
- * last, and where that ends; journal_saw() notes what a reply has looked at that is not the
- * worker's own, and server/gate.h keeps the reply until those bytes are written.
+ * last, and where that ends; journal_saw() notes what a reply has looked at, and server/gate.h keeps the
+ * reply until those bytes are written. But a record is good for nothing when one it comes after was never
+ * written: so each journal says up to where its records rest on the others (`rests_on`, which has what
+ * those rest on as well), and who looks at one of them waits for all that.
  *
  * Generations. A cut (a snapshot's epoch S) begins a new segment in every journal with its first
  * record of an epoch > S; numbers of slots begin again at 1, those of all-slot units at 0. The cut
@@ -90,11 +92,14 @@ struct journal {
 	/* this worker stores, any thread reads */
 	_Atomic uint64_t appended;    /* bytes of all records ever */
 	_Atomic uint64_t written;     /* ... and of those that a killed process keeps */
+	_Atomic uint64_t settled;     /* ... and of those that are safe, with all they rest on (server/gate.h) */
 	_Atomic uint64_t epoch;       /* of the last record */
 	_Atomic uint64_t epoch_start; /* `appended` before its first record */
 	_Atomic uint64_t segment_start; /* `appended` before the generation's first record: stored before `cut` */
 	_Atomic uint64_t cut;         /* the generation of the last record */
 	_Atomic uint64_t records;     /* ... since its beginning */
+	/* up to which byte of each journal its records rest on it: stored before `appended` */
+	_Atomic uint64_t rests_on[SHARDS_MAX];
 	/* this worker only: up to which byte of each journal replies tell of; 0: of nothing */
 	uint64_t saw[SHARDS_MAX];
 	bool saw_any;
@@ -150,15 +155,10 @@ void journal_saw_all(struct shard *shard);
 #define JOURNAL_WORKER_SHIFT 48
 #define JOURNAL_BYTES_MASK   ((1ull << JOURNAL_WORKER_SHIFT) - 1)
 
-/* Notes that a reply will tell of what a slot with this last_write holds. The executing worker. */
-static inline void journal_saw(struct journal *journal, uint64_t last_write)
-{
-	uint64_t end = last_write & JOURNAL_BYTES_MASK;
-	uint64_t *saw = &journal->saw[last_write >> JOURNAL_WORKER_SHIFT];
-	if (end <= *saw)
-		return;
-	*saw = end;
-	journal->saw_any = true;
-}
+/*
+ * Notes that a reply, or a record, will tell of what a slot with this last_write holds. The executing
+ * worker.
+ */
+void journal_saw(struct shard *shard, uint64_t last_write);
 
 #endif

@@ -230,7 +230,7 @@ static inline int64_t slot_expire_earliest(const struct slot *slot)
 
 static inline uint64_t slot_last_write(const struct slot *slot)
 {
-	return atomic_load_explicit(&slot->last_write, memory_order_relaxed);
+	return atomic_load_explicit(&slot->last_write, memory_order_acquire);
 }
 
 static inline uint32_t slot_seq_begin(const struct slot *slot)

@@ -199,12 +199,36 @@ static void test_saw(void **state)
 	}
 }
 
+/* ... and for those of a third worker that the second one's record came after. */
+static void test_rests_on(void **state)
+{
+	static const char *const looks[] = {"GET b", "GET {b}c", "INCR b"};
+	struct store s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		store_init(&s, 3);
+		journals_on(&s);
+		struct journal *first = journal_of(&s, 0), *second = journal_of(&s, 1);
+		struct journal *third = journal_of(&s, 2);
+		store_run(&s, "SET b 1");
+		store_run(&s, "INCR b");
+		journal_wrote(second, second->len);
+		store_run(&s, looks[i]);
+		print_message("# %s\n", looks[i]);
+		assert_int_equal(third->saw[1], atomic_load(&second->appended));
+		assert_int_equal(third->saw[0], atomic_load(&first->appended));
+		store_deinit(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_records),	    cmocka_unit_test(test_expired),
-		cmocka_unit_test(test_databases),   cmocka_unit_test(test_two_workers),
-		cmocka_unit_test(test_cut),	    cmocka_unit_test(test_saw),
+		cmocka_unit_test(test_records),   cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_databases), cmocka_unit_test(test_two_workers),
+		cmocka_unit_test(test_cut),       cmocka_unit_test(test_saw),
+		cmocka_unit_test(test_rests_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

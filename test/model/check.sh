@@ -10,7 +10,7 @@
 set -u
 
 DEPTH=10000	# steps of a run; the deepest model needs some 200
-MEMORY_MB=1000	# of one check; the largest model needs some 550
+MEMORY_MB=1000	# of one check; the largest model needs some 830
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 2
 for tool in spin gcc; do

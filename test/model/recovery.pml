@@ -238,7 +238,7 @@ proctype worker(byte me)
 			knows1 = told1;
 			if
 			:: kind = 1
-			:: kind = 2
+			:: me == 0 -> kind = 2	/* slots are alike: worker 1 needs but one of them */
 			:: kind = 3
 			fi
 		}
@@ -248,7 +248,7 @@ proctype worker(byte me)
 		fi;
 		if
 		:: written[me] = appended[me]
-		:: skip			/* a write that fails */
+		:: me == 1		/* a write that fails */
 		fi;
 		d_step {
 			waiting[me] = 1;

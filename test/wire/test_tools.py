@@ -281,7 +281,7 @@ def test_refuses_until_fixed(kind, start, tmp_path):
     place = "journal-1-0-0.aof: damaged at byte %d of %d: this is no effect of a write" % (ends[29], len(data))
     server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert server.wait_exit() == 1
-    assert '"sherd check" says what is wrong with sherd-data' in server.log()
+    assert '"sherd check --load" says what is wrong with sherd-data' in server.log()
     result = sherd("check", tmp_path)
     assert result.status == DAMAGED and place in result.out, result
     result = sherd("check", tmp_path, "--fix")
