@@ -6,11 +6,11 @@
 #include "server/server.h"
 
 /* The request is answered when the snapshot has ended. */
-static struct save_waiter *wait_for_save(struct conn *conn, bool shutdown)
+static struct save_waiter *wait_for_save(struct conn *conn, const char *error)
 {
 	struct save_waiter *waiter = mem_zalloc(sizeof(*waiter));
 	waiter->worker = conn->worker->id;
-	waiter->shutdown = shutdown;
+	waiter->error = error;
 	waiter->op = serve_detach(conn);
 	return waiter;
 }
@@ -25,7 +25,7 @@ void cmd_save(struct conn *conn, struct ctx *ctx)
 		return;
 	}
 	/* with a rewrite going on it waits for its turn, as everybody would if the server saved by itself */
-	snapshotter_save(snapshotter, wait_for_save(conn, false));
+	snapshotter_save(snapshotter, wait_for_save(conn, "ERR"));
 }
 
 /* --- in the background --- */
@@ -97,6 +97,37 @@ void cmd_lastsave(struct conn *conn, struct ctx *ctx)
 	reply_int(ctx->reply, atomic_load(&conn->worker->server->snapshotter.saved_s));
 }
 
+/* --- DEBUG RELOAD, LOADAOF --- */
+
+/*
+ * NOFLUSH and MERGE would keep what is in memory under what is loaded. That is the same here, for all that was
+ * written is loaded: so they change nothing.
+ */
+void cmd_debug_reload(struct conn *conn, struct ctx *ctx)
+{
+	bool save = true;
+	for (uint32_t i = 2; i < ctx->argc; i++) {
+		if (slice_is(ctx->argv[i], "nosave")) {
+			save = false;
+		} else if (!slice_is(ctx->argv[i], "noflush") && !slice_is(ctx->argv[i], "merge")) {
+			reply_error(ctx->reply, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH "
+						"and NOSAVE options.");
+			return;
+		}
+	}
+	struct save_waiter *waiter =
+		wait_for_save(conn, "ERR Error trying to load the RDB dump, check server logs.");
+	waiter->save = save;
+	snapshotter_reload(&conn->worker->server->snapshotter, waiter);
+}
+
+void cmd_debug_loadaof(struct conn *conn, struct ctx *ctx)
+{
+	snapshotter_reload(
+		&conn->worker->server->snapshotter,
+		wait_for_save(conn, "ERR Error trying to load the AOF files, check server logs."));
+}
+
 /* --- SHUTDOWN --- */
 
 enum shutdown_option {
@@ -157,8 +188,10 @@ void cmd_shutdown(struct conn *conn, struct ctx *ctx)
 	bool saves = (given & SHUTDOWN_SAVE) ||
 		     (!(given & SHUTDOWN_NOSAVE) && snapshotter_has_points(server));
 	if (saves && !persistence_loading(&server->persistence)) {
-		snapshotter_leave(&server->snapshotter, wait_for_save(conn, true),
-				  given & SHUTDOWN_FORCE);
+		struct save_waiter *waiter =
+			wait_for_save(conn, "ERR Errors trying to SHUTDOWN. Check logs.");
+		waiter->shutdown = true;
+		snapshotter_leave(&server->snapshotter, waiter, given & SHUTDOWN_FORCE);
 		return;
 	}
 	server_stop(server);

@@ -10,6 +10,7 @@
 #include "server/conn.h"
 #include "server/generation.h"
 #include "server/log.h"
+#include "server/reload.h"
 #include "server/serve.h"
 #include "server/server.h"
 #include "server/totals.h"
@@ -232,14 +233,12 @@ static void answer_all(struct snapshotter *snapshotter, struct save_waiter *wait
 void snapshotter_answer(struct worker *worker, struct save_waiter *waiter)
 {
 	struct op *op = waiter->op;
-	if (!waiter->shutdown && waiter->ok)
-		reply_ok(&op->reply);
-	else if (!waiter->shutdown)
-		reply_error(&op->reply, "ERR");
-	else if (!waiter->ok)
-		reply_error(&op->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
-	else
+	if (!waiter->ok)
+		reply_error(&op->reply, waiter->error);
+	else if (waiter->shutdown)
 		conn_close_after(op->conn);
+	else
+		reply_ok(&op->reply);
 	if (op->reply.errors)
 		serve_count_errors(worker, &op->reply);
 	serve_answer(worker, op);
@@ -309,6 +308,25 @@ static void leave(struct snapshotter *snapshotter)
 	answer_all(snapshotter, take_waiters(&snapshotter->leavers), done);
 }
 
+/* The first of those who want it. */
+static void load_again(struct snapshotter *snapshotter)
+{
+	struct server *server = snapshotter->server;
+	struct save_waiter *waiter = snapshotter->reloads;
+	snapshotter->reloads = waiter->next;
+	waiter->next = NULL;
+	atomic_store(&snapshotter->kind, SAVE_RDB);
+	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
+	hold_writes(server);
+	bool done = !waiter->save || run_unlocked(snapshotter, SAVE_RDB);
+	pthread_mutex_unlock(&snapshotter->mutex);
+	done = done && reload(server, &snapshotter->snapshot.cancelled);
+	pthread_mutex_lock(&snapshotter->mutex);
+	atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
+	atomic_store(&snapshotter->kind, SAVE_NONE);
+	answer_all(snapshotter, waiter, done);
+}
+
 static void *snapshotter_main(void *arg)
 {
 	struct snapshotter *snapshotter = arg;
@@ -322,6 +340,8 @@ static void *snapshotter_main(void *arg)
 			save(snapshotter);
 		else if (leaving)
 			leave(snapshotter);
+		else if (snapshotter->reloads)
+			load_again(snapshotter);
 		else if (snapshotter->stop)
 			break;
 		else
@@ -451,6 +471,15 @@ void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *wait
 		waiter->next = snapshotter->leavers;
 		snapshotter->leavers = waiter;
 	}
+	pthread_cond_signal(&snapshotter->wanted);
+	pthread_mutex_unlock(&snapshotter->mutex);
+}
+
+void snapshotter_reload(struct snapshotter *snapshotter, struct save_waiter *waiter)
+{
+	pthread_mutex_lock(&snapshotter->mutex);
+	waiter->next = snapshotter->reloads;
+	snapshotter->reloads = waiter;
 	pthread_cond_signal(&snapshotter->wanted);
 	pthread_mutex_unlock(&snapshotter->mutex);
 }

@@ -51,8 +51,10 @@ struct save_waiter {
 	struct save_waiter *next;
 	struct op *op;
 	uint16_t worker;
-	bool shutdown; /* asked by SHUTDOWN: hears of a failure only */
-	bool ok;       /* the snapshotter stores it before the mail */
+	bool shutdown;     /* asked by SHUTDOWN: hears of a failure only */
+	bool save;         /* asked by DEBUG RELOAD: a snapshot first */
+	const char *error; /* what it hears of a failure */
+	bool ok;           /* the snapshotter stores it before the mail */
 };
 
 /* What is known of the snapshots of one kind. The snapshotter stores, any thread reads. */
@@ -77,6 +79,7 @@ struct snapshotter {
 	bool stop;
 	struct save_waiter *waiters; /* for what is wished or being made */
 	struct save_waiter *leavers; /* ... for the shutdown */
+	struct save_waiter *reloads; /* want everything to be loaded again */
 	/* stored under the mutex, any thread reads */
 	_Atomic int kind;     /* enum save_kind: wished or being made; not of a shutdown to come */
 	_Atomic bool leaving; /* a shutdown waits for its snapshot */
@@ -130,6 +133,9 @@ enum save_answer snapshotter_cancel(struct snapshotter *snapshotter);
 void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *waiter, bool force);
 /* Gives that up. False: there was nothing to give up. */
 bool snapshotter_stay(struct snapshotter *snapshotter);
+
+/* DEBUG RELOAD and LOADAOF: the waiter gets mail when everything has been loaded again (reload.h). */
+void snapshotter_reload(struct snapshotter *snapshotter, struct save_waiter *waiter);
 
 /* Mail has come. Its worker. */
 void snapshotter_answer(struct worker *worker, struct save_waiter *waiter);

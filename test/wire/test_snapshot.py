@@ -504,3 +504,72 @@ def test_cancelled(kind, start):
         assert client.command("SAVE") == Status("OK")
         while persistence(client)["current_cow_size"] != "0":
             time.sleep(.005)
+
+
+# DEBUG RELOAD, LOADAOF
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("appendonly", ["no", "yes"])
+def test_loaded_again(kind, start, appendonly):
+    """All types in several databases come back; the journals go on as if nothing had happened."""
+    server = start(kind, ("appendonly", appendonly))
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        if appendonly == "no":
+            assert isinstance(client.command("DEBUG", "RELOAD", "NOSAVE"), Error)
+        assert isinstance(client.command("DEBUG", "RELOAD", "SAVE"), Error)
+        fill(client, random.Random(2))
+        expected = content(client)
+        for words in ["DEBUG RELOAD", "DEBUG RELOAD NOSAVE", "DEBUG RELOAD MERGE NOFLUSH",
+                      "DEBUG LOADAOF"]:
+            if appendonly == "yes":
+                client.command("INCR", "n")
+                expected[0, b"n"] = "string", client.command("GET", "n"), -1
+            assert client.command(*words.split()) == Status("OK")
+            assert content(client) == expected
+            assert sum(client.command("DBSIZE") for db in (0, 3, 15)
+                       if client.command("SELECT", str(db))) == len(expected)
+            client.command("SELECT", "0")
+    server.process.kill()
+    server.process.wait()
+    again = start("sherd-3", ("appendonly", appendonly), ("dir", server.directory))
+    with again.connect_unix() as client:
+        wait_loaded(client)
+        assert content(client) == expected
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+def test_loaded_again_under_load(kind, start):
+    """Nothing is lost, and nobody sees half of it."""
+    stop = threading.Event()
+    server = start(kind, ("appendonly", "yes"))
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        for i in range(2000):
+            client.command("SET", "k%d" % i, "v")
+        writers = [PatientWriter(server, i, stop) for i in range(WRITERS)]
+        for thread in writers:
+            thread.start()
+        for words in ["DEBUG RELOAD", "DEBUG LOADAOF", "DEBUG RELOAD NOSAVE"]:
+            time.sleep(.1)
+            assert client.command(*words.split()) == Status("OK")
+        stop.set()
+        for thread in writers:
+            thread.join()
+        assert not [w.problem for w in writers if w.problem]
+        last = check_moment(client, False)
+        assert last == [w.acknowledged for w in writers]
+
+
+class PatientWriter(Writer):
+    """Asks again when the server is loading."""
+
+    def write(self, client, n):
+        while isinstance(client.command("GET", "k1"), Error):
+            time.sleep(.002)
+        try:
+            super().write(client, n)
+        except (AssertionError, IndexError, AttributeError):
+            self.write(client, n)
