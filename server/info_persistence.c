@@ -104,6 +104,22 @@ static void journal_line(const struct info *info, uint32_t i)
 		  durable);
 }
 
+/*
+ * So much of it a power loss leaves: what is synced, but for the last epoch, where that isn't committed and
+ * appendfsync isn't always.
+ */
+static ull bytes_left(const struct info *info, uint32_t i)
+{
+	const struct flusher *flusher = &info->server->flusher;
+	const struct journal *journal = &info->server->ks->shards[i]->journal;
+	ull durable = atomic_load(&flusher->syncers[i].durable);
+	ull start = atomic_load(&journal->epoch_start);
+	if (atomic_load(&flusher->always) ||
+	    atomic_load(&journal->epoch) <= atomic_load(&flusher->durable_epoch))
+		return durable;
+	return start < durable ? start : durable;
+}
+
 /* What the journals hold, and how far they are safe. */
 static void journal_lines(const struct info *info)
 {
@@ -113,7 +129,7 @@ static void journal_lines(const struct info *info)
 		return;
 	for (uint32_t i = 0; i < info->server->worker_count; i++) {
 		appended += atomic_load(&info->server->ks->shards[i]->journal.appended);
-		durable += atomic_load(&flusher->syncers[i].durable);
+		durable += bytes_left(info, i);
 	}
 	info_line(info, "journal_appended_bytes:%llu", appended);
 	info_line(info, "journal_lag_bytes:%llu", appended > durable ? appended - durable : 0);
