@@ -72,8 +72,8 @@ def memtier(server, keys, *options):
     """All figures of one load; None for a load of nothing."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         subprocess.run(["memtier_benchmark", "-s", "127.0.0.1", "-p", str(server.port), "-t", "2", "-c", "25",
-                        "-d", str(VALUE_BYTES), "--key-maximum", str(keys), "--ratio", "1:0", "--hide-histogram",
-                        "--json-out-file", out.name, *options],
+                        "-d", str(VALUE_BYTES), "-R", "--key-maximum", str(keys), "--ratio", "1:0",
+                        "--distinct-client-seed", "--hide-histogram", "--json-out-file", out.name, *options],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SNAPSHOT_MAX_S, check=True)
         with open(out.name) as f:
             totals = json.load(f)["ALL STATS"]["Totals"]
@@ -212,7 +212,7 @@ def incremental(server, keys):
     full = snapshot(server)
     full_cpu = cpu_of(server) - cpu
     size = files_bytes(server.dir)
-    memtier(server, keys, "--pipeline", "16", "--key-pattern", "R:R", "-n", str(keys // CHANGED_SHARE // 50))
+    memtier(server, keys // CHANGED_SHARE, "--pipeline", "16", "--key-pattern", "P:P", "-n", "allkeys")
     cpu = cpu_of(server)
     took = snapshot(server, "INCREMENTAL")
     took_cpu = cpu_of(server) - cpu
