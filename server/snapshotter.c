@@ -258,6 +258,7 @@ static struct save_waiter *take_waiters(struct save_waiter **list)
 static void drop_wish(struct snapshotter *snapshotter)
 {
 	snapshotter->wish = SAVE_NONE;
+	snapshotter->increment = false;
 	atomic_store(&snapshotter->kind, SAVE_NONE);
 	answer_all(snapshotter, take_waiters(&snapshotter->waiters), false);
 }
@@ -281,12 +282,13 @@ static void save(struct snapshotter *snapshotter)
 {
 	enum save_kind kind = snapshotter->wish;
 	bool failed = atomic_load(&snapshotter->rdb.failed);
+	struct save_waiter *waiters = take_waiters(&snapshotter->waiters);
 	snapshotter->wish = SAVE_NONE;
 	bool done = run_unlocked(snapshotter, kind);
-	if (snapshotter->waiters && !done) /* as in Redis, only background saving changes that */
+	if (waiters && !done) /* as in Redis, only background saving changes that */
 		atomic_store(&snapshotter->rdb.failed, failed);
-	atomic_store(&snapshotter->kind, SAVE_NONE);
-	answer_all(snapshotter, take_waiters(&snapshotter->waiters), done);
+	atomic_store(&snapshotter->kind, snapshotter->wish);
+	answer_all(snapshotter, waiters, done);
 }
 
 static void leave(struct snapshotter *snapshotter)
@@ -405,13 +407,16 @@ static enum save_answer ask(struct snapshotter *snapshotter, enum save_kind kind
 	if (later || (busy && schedule)) {
 		_Atomic bool *scheduled = kind == SAVE_AOF ? &snapshotter->scheduled_aof
 							   : &snapshotter->scheduled_rdb;
+		if (kind == SAVE_RDB) /* of two wishes for one, the whole one counts */
+			snapshotter->increment =
+				increment && (!*scheduled || snapshotter->increment);
 		*scheduled = true;
-		snapshotter->increment |= increment;
 		return SAVE_SCHEDULED;
 	}
 	if (busy)
 		return SAVE_BUSY_OTHER;
-	snapshotter->increment |= increment;
+	if (kind == SAVE_RDB)
+		snapshotter->increment = increment;
 	wish(snapshotter, kind);
 	return SAVE_STARTED;
 }
@@ -425,19 +430,27 @@ enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind
 	return answer;
 }
 
-bool snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter)
+void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
-	bool free = atomic_load(&snapshotter->kind) == SAVE_NONE && !snapshotter->stop &&
-		    !atomic_load(&snapshotter->leaving);
-	if (free) {
+	enum save_kind now = (enum save_kind)atomic_load(&snapshotter->kind);
+	if (now == SAVE_RDB || snapshotter->stop || atomic_load(&snapshotter->leaving)) {
+		waiter->ok = false;
+		mail(snapshotter, waiter);
+	} else {
+		bool begun = now == SAVE_AOF && snapshotter->wish != SAVE_AOF;
 		snapshotter->scheduled_rdb = false;
+		snapshotter->increment = false;
+		if (snapshotter->wish == SAVE_AOF) /* not begun: it is the one that waits */
+			snapshotter->scheduled_aof = true;
 		waiter->next = snapshotter->waiters;
 		snapshotter->waiters = waiter;
-		wish(snapshotter, SAVE_RDB);
+		if (begun) /* the rewrite's end looks at it */
+			snapshotter->wish = SAVE_RDB;
+		else
+			wish(snapshotter, SAVE_RDB);
 	}
 	pthread_mutex_unlock(&snapshotter->mutex);
-	return free;
 }
 
 enum save_answer snapshotter_cancel(struct snapshotter *snapshotter)
@@ -453,6 +466,7 @@ enum save_answer snapshotter_cancel(struct snapshotter *snapshotter)
 	} else if (snapshotter->scheduled_rdb) {
 		answer = SAVE_SCHEDULED;
 		snapshotter->scheduled_rdb = false;
+		snapshotter->increment = false;
 	}
 	pthread_mutex_unlock(&snapshotter->mutex);
 	return answer;

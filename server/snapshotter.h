@@ -124,8 +124,11 @@ enum save_answer {
  */
 enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind kind,
 				 bool increment, bool schedule, bool later);
-/* SAVE: the waiter gets mail when it has ended. False: one is being made (SAVE_BUSY), nothing was done. */
-bool snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter);
+/*
+ * SAVE: the waiter gets mail when it has ended; a rewrite that is going on ends first. At once, with `ok` false, when
+ * one is being made or the server stops.
+ */
+void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter);
 /* BGSAVE CANCEL. */
 enum save_answer snapshotter_cancel(struct snapshotter *snapshotter);
 

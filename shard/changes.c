@@ -54,6 +54,21 @@ static void log_store(struct change_log *log, const struct slot *slot, struct ch
 }
 
 /*
+ * A unit of before the newest cut, that comes to a log of before the last one: nobody needs that any more, and the
+ * next increment would take it for an old one, with what the unit writes.
+ */
+static struct changes *drop_outdated(struct change_log *log, const struct slot *slot,
+				     struct changes *changes)
+{
+	uint64_t before = atomic_load_explicit(&log->since_before, memory_order_relaxed);
+	if (!changes || changes->cut >= before)
+		return changes;
+	log_store(log, slot, NULL);
+	changes_drop(log, changes);
+	return NULL;
+}
+
+/*
  * The log that a unit writes to; NULL without one. After a cut that it doesn't know an older one is put by for
  * the snapshot, or dropped if that has passed the slot or was another one.
  */
@@ -63,9 +78,11 @@ static struct changes *log_of_unit(struct shard *shard, struct slot *slot)
 	const struct unit *unit = &shard->retire.unit;
 	struct changes *changes =
 		atomic_load_explicit(&log->logs[slot->index], memory_order_relaxed);
-	uint64_t since = atomic_load_explicit(&log->since, memory_order_relaxed);
-	if (unit->epoch <= since || (changes && changes->cut == since))
+	uint64_t since = atomic_load_explicit(&log->since, memory_order_acquire);
+	if (changes && changes->cut == since)
 		return changes;
+	if (unit->epoch <= since)
+		return drop_outdated(log, slot, changes);
 	if (unit->cut == since &&
 	    !atomic_load_explicit(&log->put_by[slot->index], memory_order_relaxed)) {
 		atomic_store_explicit(&log->put_by[slot->index], changes ? changes : CHANGES_NONE,
@@ -156,6 +173,9 @@ void changes_since(struct keyspace *ks, uint64_t cut)
 		log->logs = mem_zalloc(SLOT_COUNT * sizeof(*log->logs));
 		log->put_by = mem_zalloc(SLOT_COUNT * sizeof(*log->put_by));
 	}
+	atomic_store_explicit(&log->since_before,
+			      atomic_load_explicit(&log->since, memory_order_relaxed),
+			      memory_order_relaxed);
 	atomic_store_explicit(&log->since, cut, memory_order_release);
 }
 

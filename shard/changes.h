@@ -49,6 +49,7 @@ struct changes {
 
 /* One for the keyspace. */
 struct change_log {
+	_Atomic uint64_t since_before; /* what `since` was before it: stored before it */
 	_Atomic uint64_t
 		since; /* a cut; EPOCH_NONE: nothing is noted. Stored with the cut, before epochs.now */
 	_Atomic(struct changes *) *

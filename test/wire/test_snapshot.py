@@ -573,3 +573,19 @@ class PatientWriter(Writer):
             super().write(client, n)
         except (AssertionError, IndexError, AttributeError):
             self.write(client, n)
+
+
+def test_while_a_rewrite_goes_on(kind, start):
+    """SAVE is answered then, too, and an increment that was called off doesn't make it one."""
+    server = start(kind)
+    with server.connect_unix() as client:
+        client.command("BGSAVE", "INCREMENTAL")
+        wait_idle(client)
+        client.command("DEBUG", "POPULATE", "100000")
+        replies = client.pipeline([["BGREWRITEAOF"], ["MULTI"], ["BGSAVE", "INCREMENTAL"], ["EXEC"],
+                                   ["BGSAVE", "CANCEL"], ["SAVE"], ["PING"]])
+        assert replies[-2:] == [Status("OK"), Status("PONG")]
+        assert replies[4] == Status("Scheduled background saving cancelled")
+        wait_idle(client)
+        info = persistence(client)
+        assert (info["rdb_saves"], info["rdb_increments"]) == ("2", "0")
