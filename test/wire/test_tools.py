@@ -154,6 +154,7 @@ def test_in_use(kind, start, tmp_path):
     second = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert second.wait_exit() == 1
     assert "Another process uses the directory sherd-data" in second.log()
+    assert "User requested shutdown" not in second.log()
     stop(server, signal.SIGKILL)
     assert sherd("check", tmp_path).status == FINE
 
