@@ -81,7 +81,7 @@ int generation_begin(struct server *server, const _Atomic bool *cancelled, bool 
 	struct flusher *flusher = &server->flusher;
 	int error = 0;
 	if (server->persistence.dir < 0)
-		error = persistence_open(&server->persistence);
+		error = persistence_open_empty(&server->persistence);
 	if (error)
 		return error;
 	if (flusher_off(flusher)) {

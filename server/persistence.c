@@ -6,6 +6,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -189,6 +190,19 @@ int persistence_open(struct persistence *persistence)
 		persistence->dir = -1;
 	}
 	return error;
+}
+
+int persistence_open_empty(struct persistence *persistence)
+{
+	int error = persistence_open(persistence);
+	if (error || faccessat(persistence->dir, MANIFEST_NAME, F_OK, 0) != 0)
+		return error;
+	log_write(LOG_WARNING, "In " DATA_DIR " are data now that weren't there at start: they "
+			       "are another server's, and are not replaced");
+	close(persistence->lock);
+	close(persistence->dir);
+	persistence->lock = persistence->dir = -1;
+	return -EEXIST;
 }
 
 int persistence_start(struct persistence *persistence, struct server *server)

@@ -48,6 +48,9 @@ int persistence_start(struct persistence *persistence, struct server *server);
  */
 int persistence_open(struct persistence *persistence);
 
+/* The same for a server that found no data at start. -EEXIST: now there are some, which it must not replace. */
+int persistence_open_empty(struct persistence *persistence);
+
 /* Waits for the loader, closes. The workers have ended. */
 void persistence_stop(struct persistence *persistence);
 

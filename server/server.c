@@ -40,8 +40,10 @@ static void stop(struct server *server)
 
 static void on_stop(uv_async_t *async)
 {
-	log_write(LOG_NOTICE, "User requested shutdown...");
-	stop(async->data);
+	struct server *server = async->data;
+	if (!atomic_load(&server->persistence.failed))
+		log_write(LOG_NOTICE, "User requested shutdown...");
+	stop(server);
 }
 
 /* A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. */

@@ -12,7 +12,7 @@ import pytest
 
 import generator
 import servers
-from resp import Status
+from resp import Error, Status
 from test_crash import DATA, begin, journals, other_boot, seeded, wait_until_loaded
 
 pytestmark = [pytest.mark.sherd_only, pytest.mark.one_kind]
@@ -142,6 +142,23 @@ def test_no_data(kind, tmp_path):
 # Locks
 
 
+def test_data_of_another_server_are_not_replaced(kind, start, tmp_path):
+    """Two servers begin in an empty directory; the second one's data must not take the place of the first one's."""
+    first, second = (start(kind, ("dir", str(tmp_path)), ("save", "")) for _ in range(2))
+    with first.connect() as client:
+        assert client.command("SET", "a", "1") == client.command("SAVE") == Status("OK")
+    stop(first, signal.SIGKILL)
+    with second.connect() as client:
+        assert client.command("SET", "b", "2") == Status("OK")
+        assert client.command("SAVE") == Error("ERR")
+        assert client.command("GET", "b") == b"2"
+    assert "are another server's, and are not replaced" in second.log()
+    stop(second, signal.SIGKILL)
+    third = start(kind, ("dir", str(tmp_path)))
+    wait_until_loaded(third)
+    assert [name for _, name in contents(third)] == [b"a"]
+
+
 def test_in_use(kind, start, tmp_path):
     server = begin(start, kind, tmp_path, "everysec")
     message = "%s is in use by a server, or by another tool\n" % tmp_path
@@ -154,6 +171,7 @@ def test_in_use(kind, start, tmp_path):
     second = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert second.wait_exit() == 1
     assert "Another process uses the directory sherd-data" in second.log()
+    assert "User requested shutdown" not in second.log()
     stop(server, signal.SIGKILL)
     assert sherd("check", tmp_path).status == FINE
 
