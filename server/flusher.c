@@ -407,15 +407,53 @@ static void *flusher_main(void *arg)
 	while (!atomic_load(&flusher->stop)) {
 		if (load(&flusher->turned) < generation(flusher))
 			turn(flusher);
-		if (atomic_load(&flusher->sync_error))
+		if (flusher_off(flusher))
+			;
+		else if (atomic_load(&flusher->sync_error))
 			renew(flusher);
 		else
 			look(flusher);
 		sleep_a_while(flusher);
 	}
-	if (is_dirty(flusher) && !atomic_load(&flusher->sync_error))
+	if (!flusher_off(flusher) && is_dirty(flusher) && !atomic_load(&flusher->sync_error))
 		commit(flusher);
 	return NULL;
+}
+
+/* --- on and off --- */
+
+static void journals_collect(struct flusher *flusher, bool on)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		atomic_store(&journal_of(flusher, i)->on, on);
+}
+
+void flusher_switch_on(struct flusher *flusher)
+{
+	struct journal_span *span = &flusher->server->ks->journaled;
+	atomic_store(&span->from, UINT64_MAX);
+	atomic_store(&span->until, UINT64_MAX);
+	atomic_store(&flusher->listed, false);
+	atomic_store(&flusher->turned, generation(flusher));
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		atomic_store(&flusher->syncers[i].segment.entered, generation(flusher));
+	atomic_store(&flusher->on, true);
+	journals_collect(flusher, true);
+	grace_wait(flusher->server->reclaimer.grace);
+}
+
+bool flusher_switch_off(struct flusher *flusher)
+{
+	struct keyspace *ks = flusher->server->ks;
+	flusher_lock(flusher);
+	atomic_store(&ks->journaled.until, load(&ks->epochs.now));
+	bool whole = close_epoch(flusher);
+	flusher_unlock(flusher);
+	journals_collect(flusher, false);
+	atomic_store(&flusher->on, false);
+	grace_wait(flusher->server->reclaimer.grace);
+	wake_workers(flusher);
+	return whole;
 }
 
 /* --- life --- */
@@ -580,6 +618,8 @@ bool flusher_wakes(const struct flusher *flusher)
 
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 {
+	if (flusher_off(flusher))
+		return UINT64_MAX;
 	if (atomic_load_explicit(&flusher->always, memory_order_acquire))
 		return load(&flusher->syncers[worker].durable);
 	return load(&journal_of(flusher, worker)->written);
@@ -587,6 +627,8 @@ uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 
 int flusher_trouble(const struct flusher *flusher)
 {
+	if (flusher_off(flusher))
+		return 0;
 	int error = atomic_load_explicit(&flusher->sync_error, memory_order_relaxed);
 	if (!error && atomic_load_explicit(&flusher->write_failing, memory_order_relaxed))
 		error = atomic_load_explicit(&flusher->write_error, memory_order_relaxed);

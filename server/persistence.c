@@ -127,6 +127,8 @@ static bool go_on(struct persistence *persistence, uint64_t epoch)
 		return true;
 	if (!begin_run(persistence, epoch))
 		return false;
+	atomic_store(&server->flusher.listed, true);
+	atomic_store(&server->flusher.on, true);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		server->ks->shards[i]->journal.on = true;
 	return true;
@@ -150,6 +152,7 @@ static void *loader_main(void *arg)
 	log_write(LOG_NOTICE, "DB loaded: %.3f seconds, %" PRId64 " keys",
 		  (double)(clock_wall_us() - start) / 1e6, keys);
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);
+	snapshotter_follow(&server->snapshotter);
 	return NULL;
 }
 
