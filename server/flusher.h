@@ -36,6 +36,8 @@
  * wait go on waiting; nothing that was told is lost.
  *  - A failed write(): the worker tries again in each tick, and what it could not write stays first.
  *  - A failed addition to COMMITS: the flusher tries again, with a new file.
+ *  - A data directory that isn't there any more, or has lost its manifest: it may come back. If it doesn't, a
+ *    new one is made and begins with a snapshot.
  *  - A failed sync can't be tried again: the system may have dropped what it could not write, and says so but once.
  *    What the files hold since the last good sync is in doubt, until a snapshot whose cut came after the
  *    failure is complete: it has all of that (flusher_renewed). New segments have begun with it. The flusher asks for
@@ -100,6 +102,7 @@ struct flusher {
 	/* trouble: 0 or a negative errno each */
 	_Atomic int sync_error;       /* files are in doubt; until flusher_renewed() */
 	_Atomic uint64_t doubt_epoch; /* since then: stored before sync_error */
+	_Atomic int place_error;      /* the data directory is missing; the flusher stores */
 	_Atomic int commit_error;     /* the last addition to COMMITS; the flusher stores */
 	_Atomic int write_error; /* the last one of any worker; counts while some are failing */
 	_Atomic uint32_t write_failing; /* workers whose last write failed */
@@ -135,6 +138,8 @@ static inline bool flusher_off(const struct flusher *flusher)
 
 /* Starts journaling with the next cut; between the two nothing is journaled. The flusher has been started. */
 void flusher_switch_on(struct flusher *flusher);
+/* Nothing of the journals is in the data directory, nor COMMITS: they are listed with the next snapshot. */
+void flusher_unlist(struct flusher *flusher);
 /* Ends it with an epoch of its own. True: the journals are whole, and synced; otherwise a write or a sync has failed. */
 bool flusher_switch_off(struct flusher *flusher);
 

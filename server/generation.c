@@ -83,6 +83,23 @@ static int cut_journals(struct server *server, bool note, uint64_t *cut)
 
 /* --- journals on and off --- */
 
+/*
+ * Where somebody has taken the data directory away, another is made. Nothing that the manifest lists is there, so the
+ * journals are listed with the snapshot to come.
+ */
+static int find_dir(struct server *server)
+{
+	struct persistence *persistence = &server->persistence;
+	if (persistence->dir < 0)
+		return persistence_open(persistence);
+	if (!persistence_missing(persistence, persistence->manifest.count > 0))
+		return 0;
+	int error = persistence_replace(persistence);
+	if (!error && !flusher_off(&server->flusher))
+		flusher_unlist(&server->flusher);
+	return error;
+}
+
 /* The threads, for journals of a new run. They stay, whether anything is journaled or not. */
 static int start_flusher(struct server *server)
 {
@@ -149,9 +166,7 @@ bool generation_follow(struct server *server)
 int generation_begin(struct server *server, const _Atomic bool *cancelled, bool note, uint64_t *cut)
 {
 	struct flusher *flusher = &server->flusher;
-	int error = 0;
-	if (server->persistence.dir < 0)
-		error = persistence_open(&server->persistence);
+	int error = find_dir(server);
 	if (error)
 		return error;
 	if (flusher_off(flusher) && config_int(&server->config.appendonly))

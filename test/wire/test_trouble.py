@@ -427,3 +427,26 @@ def test_off_ends_trouble(kind, start, tmp_path):
     server = begin(start, kind, tmp_path, "everysec")
     with server.connect() as client:
         assert client.command("MGET", "k", "l") == [b"w", b"x"]
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("back", [True, False])
+def test_missing_directory(kind, start, tmp_path, back):
+    server = begin(start, kind, tmp_path, "everysec")
+    missing = Error("MISCONF Errors writing to the AOF file: No such file or directory")
+    with server.connect() as client:
+        assert client.command("SET", "before", "1") == Status("OK")
+        (tmp_path / DATA).rename(tmp_path / "elsewhere")
+        while not in_trouble(server):
+            pass
+        assert client.command("SET", "refused", "1") == missing
+        assert client.command("GET", "before") == b"1"
+        if back:
+            (tmp_path / "elsewhere").rename(tmp_path / DATA)
+        assert insist(client, "SET", "after", "2") == Status("OK")
+        assert ("is begun anew" in server.log()) != back
+    kill(server)
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        assert client.command("MGET", "before", "after") == [b"1", b"2"]
+        assert client.command("DBSIZE") == 2
