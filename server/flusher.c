@@ -376,8 +376,8 @@ static void renew(struct flusher *flusher)
 	if (flusher->renew_ms && now - flusher->renew_ms < RENEW_S * 1000)
 		return;
 	flusher->renew_ms = now;
-	bool doubt = atomic_load(&flusher->sync_error);
-	for (uint32_t i = 0; doubt && i < flusher->server->worker_count; i++) { /* no sync helps */
+	bool in_doubt = atomic_load(&flusher->sync_error);
+	for (uint32_t i = 0; in_doubt && i < flusher->server->worker_count; i++) { /* no sync helps */
 		struct syncer *syncer = &flusher->syncers[i];
 		pthread_mutex_lock(&syncer->turn);
 		segment_forget(&syncer->segment, EPOCH_NONE);
