@@ -553,4 +553,5 @@ void config_apply(struct server *server)
 	atomic_store(&ks->limits.zset_listpack_value, config_int(&config->zset_max_listpack_value));
 	atomic_store(&ks->limits.hll_sparse_bytes, config_int(&config->hll_sparse_max_bytes));
 	atomic_store(&ks->limits.list_listpack_size, config_int(&config->list_max_listpack_size));
+	snapshotter_follow(&server->snapshotter);
 }

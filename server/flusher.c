@@ -367,7 +367,7 @@ static void look(struct flusher *flusher)
 }
 
 /*
- * Files are in doubt: a new generation is tried, at once and then every so often. Whether it helps is found out by
+ * Files are in doubt, or missing: a new generation is tried, at once and then every so often. Whether it helps is found out by
  * making it.
  */
 static void renew(struct flusher *flusher)
@@ -376,7 +376,8 @@ static void renew(struct flusher *flusher)
 	if (flusher->renew_ms && now - flusher->renew_ms < RENEW_S * 1000)
 		return;
 	flusher->renew_ms = now;
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++) { /* no sync helps them */
+	bool in_doubt = atomic_load(&flusher->sync_error);
+	for (uint32_t i = 0; in_doubt && i < flusher->server->worker_count; i++) { /* no sync helps */
 		struct syncer *syncer = &flusher->syncers[i];
 		pthread_mutex_lock(&syncer->turn);
 		segment_forget(&syncer->segment, EPOCH_NONE);
@@ -400,6 +401,27 @@ static void sleep_a_while(struct flusher *flusher)
 	pthread_mutex_unlock(&flusher->mutex);
 }
 
+/* The directory may be taken away under our hands: what is written then nobody will find. */
+static void look_for_place(struct flusher *flusher)
+{
+	bool listed = atomic_load(&flusher->listed);
+	int error = persistence_missing(&flusher->server->persistence, listed);
+	if (error && !atomic_load(&flusher->place_error))
+		flusher->renew_ms =
+			(int64_t)(clock_monotonic_ns() / 1000000); /* time to come back */
+	if (error || listed)
+		note_error(&flusher->place_error, error, "The data directory is missing");
+}
+
+static void step(struct flusher *flusher)
+{
+	look_for_place(flusher);
+	if (atomic_load(&flusher->sync_error) || atomic_load(&flusher->place_error))
+		renew(flusher);
+	if (!atomic_load(&flusher->sync_error))
+		look(flusher);
+}
+
 static void *flusher_main(void *arg)
 {
 	struct flusher *flusher = arg;
@@ -407,15 +429,57 @@ static void *flusher_main(void *arg)
 	while (!atomic_load(&flusher->stop)) {
 		if (load(&flusher->turned) < generation(flusher))
 			turn(flusher);
-		if (atomic_load(&flusher->sync_error))
-			renew(flusher);
-		else
-			look(flusher);
+		if (!flusher_off(flusher))
+			step(flusher);
 		sleep_a_while(flusher);
 	}
-	if (is_dirty(flusher) && !atomic_load(&flusher->sync_error))
+	if (!flusher_off(flusher) && is_dirty(flusher) && !atomic_load(&flusher->sync_error))
 		commit(flusher);
 	return NULL;
+}
+
+/* --- on and off --- */
+
+static void journals_collect(struct flusher *flusher, bool on)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		atomic_store(&journal_of(flusher, i)->on, on);
+}
+
+void flusher_switch_on(struct flusher *flusher)
+{
+	struct journal_span *span = &flusher->server->ks->journaled;
+	atomic_store(&span->from, UINT64_MAX);
+	atomic_store(&span->until, UINT64_MAX);
+	atomic_store(&flusher->listed, false);
+	atomic_store(&flusher->turned, generation(flusher));
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		atomic_store(&flusher->syncers[i].segment.entered, generation(flusher));
+	atomic_store(&flusher->on, true);
+	journals_collect(flusher, true);
+	grace_wait(flusher->server->reclaimer.grace);
+}
+
+void flusher_unlist(struct flusher *flusher)
+{
+	flusher_lock(flusher);
+	commits_close(&flusher->commits); /* the next one begins the file */
+	atomic_store(&flusher->listed, false);
+	flusher_unlock(flusher);
+}
+
+bool flusher_switch_off(struct flusher *flusher)
+{
+	struct keyspace *ks = flusher->server->ks;
+	flusher_lock(flusher);
+	atomic_store(&ks->journaled.until, load(&ks->epochs.now));
+	bool whole = close_epoch(flusher);
+	flusher_unlock(flusher);
+	journals_collect(flusher, false);
+	atomic_store(&flusher->on, false);
+	grace_wait(flusher->server->reclaimer.grace);
+	wake_workers(flusher);
+	return whole;
 }
 
 /* --- life --- */
@@ -580,6 +644,8 @@ bool flusher_wakes(const struct flusher *flusher)
 
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 {
+	if (flusher_off(flusher))
+		return UINT64_MAX;
 	if (atomic_load_explicit(&flusher->always, memory_order_acquire))
 		return load(&flusher->syncers[worker].durable);
 	return load(&journal_of(flusher, worker)->written);
@@ -587,9 +653,13 @@ uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 
 int flusher_trouble(const struct flusher *flusher)
 {
+	if (flusher_off(flusher))
+		return 0;
 	int error = atomic_load_explicit(&flusher->sync_error, memory_order_relaxed);
 	if (!error && atomic_load_explicit(&flusher->write_failing, memory_order_relaxed))
 		error = atomic_load_explicit(&flusher->write_error, memory_order_relaxed);
+	if (!error)
+		error = atomic_load_explicit(&flusher->place_error, memory_order_relaxed);
 	return error ? error : atomic_load_explicit(&flusher->commit_error, memory_order_relaxed);
 }
 

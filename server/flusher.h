@@ -27,10 +27,17 @@
  * written when all journals have written the old one's, and with always these are synced, too (persist/
  * segment.h); for that long nobody's writes are told of, which is about a tick.
  *
+ * On and off (CONFIG SET appendonly; server/generation.h). When journals are off nothing of this file is
+ * in anybody's way: replies wait for nothing, no trouble counts, no epoch is closed. They begin with a cut; since what was
+ * written before isn't in them, the manifest gets them together with the snapshot of that cut, and
+ * until then the data are what the old one lists. They end with an epoch.
+ *
  * Trouble. While anything of this lasts, requests that write are refused (flusher_trouble), and replies that
  * wait go on waiting; nothing that was told is lost.
  *  - A failed write(): the worker tries again in each tick, and what it could not write stays first.
  *  - A failed addition to COMMITS: the flusher tries again, with a new file.
+ *  - A data directory that isn't there any more, or has lost its manifest: it may come back. If it doesn't, a
+ *    new one is made and begins with a snapshot.
  *  - A failed sync can't be tried again: the system may have dropped what it could not write, and says so but once.
  *    What the files hold since the last good sync is in doubt, until a snapshot whose cut came after the
  *    failure is complete: it has all of that (flusher_renewed). New segments have begun with it. The flusher asks for
@@ -82,6 +89,9 @@ struct flusher {
 	struct server *server;
 	struct syncer *syncers; /* one for each worker; NULL: nothing is journaled */
 	struct commits commits;
+	_Atomic bool on; /* writes are journaled */
+	_Atomic bool
+		listed; /* the manifest has the journals; if not, it gets them with the next snapshot */
 	_Atomic bool always;     /* the rule for replies */
 	_Atomic uint64_t turned; /* generations up to this one may be written */
 	/* constant: where the segments are, and what run they belong to */
@@ -92,6 +102,7 @@ struct flusher {
 	/* trouble: 0 or a negative errno each */
 	_Atomic int sync_error;       /* files are in doubt; until flusher_renewed() */
 	_Atomic uint64_t doubt_epoch; /* since then: stored before sync_error */
+	_Atomic int place_error;      /* the data directory is missing; the flusher stores */
 	_Atomic int commit_error;     /* the last addition to COMMITS; the flusher stores */
 	_Atomic int write_error; /* the last one of any worker; counts while some are failing */
 	_Atomic uint32_t write_failing; /* workers whose last write failed */
@@ -103,9 +114,9 @@ struct flusher {
 	_Atomic bool stop;         /* the flusher */
 	_Atomic bool stop_syncers; /* after it */
 	/* the flusher's */
-	int64_t last_ms; /* an epoch was closed (monotonic) */
+	int64_t last_ms;  /* an epoch was closed (monotonic) */
 	int64_t renew_ms; /* a new generation was asked for; 0: never */
-	uint64_t *ends;  /* where it ends in each journal */
+	uint64_t *ends;   /* where it ends in each journal */
 };
 
 /*
@@ -122,8 +133,15 @@ void flusher_stop(struct flusher *flusher);
 /* Nothing is journaled: the other functions are not to be called. Any thread. */
 static inline bool flusher_off(const struct flusher *flusher)
 {
-	return !flusher->syncers;
+	return !atomic_load_explicit(&flusher->on, memory_order_acquire);
 }
+
+/* Starts journaling with the next cut; between the two nothing is journaled. The flusher has been started. */
+void flusher_switch_on(struct flusher *flusher);
+/* Nothing of the journals is in the data directory, nor COMMITS: they are listed with the next snapshot. */
+void flusher_unlist(struct flusher *flusher);
+/* Ends it with an epoch of its own. True: the journals are whole, and synced; otherwise a write or a sync has failed. */
+bool flusher_switch_off(struct flusher *flusher);
 
 /* Until unlocked no epoch is closed. */
 void flusher_lock(struct flusher *flusher);

@@ -38,10 +38,9 @@ static int replace_manifest(struct persistence *persistence, struct manifest *ma
 
 /* --- the cut --- */
 
-/* The journals of this run in the generation to come. */
-static int add_stretch(struct server *server, uint64_t cut)
+/* The journals of this run in a generation. */
+static void list_stretch(const struct server *server, struct manifest *manifest, uint64_t cut)
 {
-	struct persistence *persistence = &server->persistence;
 	struct manifest_item stretch = {
 		.kind = MANIFEST_STRETCH,
 		.run = server->flusher.run,
@@ -49,9 +48,15 @@ static int add_stretch(struct server *server, uint64_t cut)
 		.files = server->worker_count,
 		.open = true,
 	};
+	manifest_add(manifest, &stretch);
+}
+
+static int add_stretch(struct server *server, uint64_t cut)
+{
+	struct persistence *persistence = &server->persistence;
 	struct manifest manifest;
 	manifest_copy(&persistence->manifest, &manifest);
-	manifest_add(&manifest, &stretch);
+	list_stretch(server, &manifest, cut);
 	return replace_manifest(persistence, &manifest);
 }
 
@@ -68,7 +73,7 @@ static int cut_journals(struct server *server, bool note, uint64_t *cut)
 	flusher_lock(flusher);
 	*cut = atomic_load(&server->ks->epochs.now);
 	int error = flusher_make_segments(flusher, *cut);
-	if (!error)
+	if (!error && atomic_load(&flusher->listed))
 		error = add_stretch(server, *cut);
 	if (!error)
 		freeze(server->ks, note, *cut);
@@ -76,14 +81,96 @@ static int cut_journals(struct server *server, bool note, uint64_t *cut)
 	return error;
 }
 
+/* --- journals on and off --- */
+
+/*
+ * Where somebody has taken the data directory away, another is made. Nothing that the manifest lists is there, so the
+ * journals are listed with the snapshot to come.
+ */
+static int find_dir(struct server *server)
+{
+	struct persistence *persistence = &server->persistence;
+	if (persistence->dir < 0)
+		return persistence_open_empty(persistence);
+	if (!persistence_missing(persistence, persistence->manifest.count > 0))
+		return 0;
+	int error = persistence_replace(persistence);
+	if (!error && !flusher_off(&server->flusher))
+		flusher_unlist(&server->flusher);
+	return error;
+}
+
+/* The threads, for journals of a new run. They stay, whether anything is journaled or not. */
+static int start_flusher(struct server *server)
+{
+	struct persistence *persistence = &server->persistence;
+	struct commits commits;
+	struct commit first = {atomic_load(&server->ks->epochs.now) - 1, clock_now(&server->clock)};
+	if (server->flusher.syncers)
+		return 0;
+	int error = commits_open(&commits, persistence->dir, &first);
+	if (error)
+		return error;
+	uint64_t run = manifest_last_run(&persistence->manifest) + 1;
+	error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
+	if (!error)
+		flusher_drop_segments(&server->flusher, 0); /* the cut brings others */
+	return error;
+}
+
+/* The cut with which journals begin. */
+static int begin_journals(struct server *server, bool note, uint64_t *cut)
+{
+	struct flusher *flusher = &server->flusher;
+	int error = start_flusher(server);
+	if (error)
+		return error;
+	flusher_switch_on(flusher);
+	flusher_lock(flusher);
+	*cut = atomic_load(&server->ks->epochs.now);
+	error = flusher_make_segments(flusher, *cut);
+	if (!error) {
+		atomic_store(&server->ks->journaled.from, *cut);
+		freeze(server->ks, note, *cut);
+	}
+	flusher_unlock(flusher);
+	if (error)
+		flusher_switch_off(flusher);
+	return error;
+}
+
+/* The journals have ended: their stretches are whole, so far as they could be synced. */
+static void end_journals(struct server *server)
+{
+	struct persistence *persistence = &server->persistence;
+	struct manifest manifest;
+	if (!flusher_switch_off(&server->flusher)) {
+		log_write(LOG_WARNING, "The end of the journals could not be made durable");
+		return;
+	}
+	manifest_copy(&persistence->manifest, &manifest);
+	for (uint32_t i = 0; i < manifest.count; i++)
+		manifest.items[i].open = false;
+	replace_manifest(persistence, &manifest);
+}
+
+bool generation_follow(struct server *server)
+{
+	bool wanted = config_int(&server->config.appendonly);
+	bool off = flusher_off(&server->flusher);
+	if (!wanted && !off)
+		end_journals(server);
+	return wanted && (off || !atomic_load(&server->flusher.listed));
+}
+
 int generation_begin(struct server *server, const _Atomic bool *cancelled, bool note, uint64_t *cut)
 {
 	struct flusher *flusher = &server->flusher;
-	int error = 0;
-	if (server->persistence.dir < 0)
-		error = persistence_open_empty(&server->persistence);
+	int error = find_dir(server);
 	if (error)
 		return error;
+	if (flusher_off(flusher) && config_int(&server->config.appendonly))
+		return begin_journals(server, note, cut);
 	if (flusher_off(flusher)) {
 		*cut = atomic_load(&server->ks->epochs.now);
 		freeze(server->ks, note, *cut);
@@ -142,13 +229,19 @@ static void close_stretches(const struct server *server, struct manifest *manife
 static int list_snapshot(struct server *server, const struct manifest_item *snapshot)
 {
 	struct persistence *persistence = &server->persistence;
+	struct flusher *flusher = &server->flusher;
+	bool begins = !flusher_off(flusher) && !atomic_load(&flusher->listed);
 	struct manifest manifest, dropped;
 	manifest_copy(&persistence->manifest, &manifest);
 	close_stretches(server, &manifest, snapshot->cut);
 	manifest_place(&manifest, snapshot);
+	if (begins)
+		list_stretch(server, &manifest, snapshot->cut);
 	manifest_drop(&manifest, (uint32_t)config_int(&server->config.generations_to_keep),
 		      &dropped);
 	int error = replace_manifest(persistence, &manifest);
+	if (!error && begins)
+		atomic_store(&flusher->listed, true);
 	if (!error)
 		remove_files(persistence->dir, &dropped);
 	else if (!is_listed(persistence->dir, snapshot))

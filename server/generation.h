@@ -24,6 +24,12 @@
 struct server;
 
 /*
+ * Brings what CONFIG SET appendonly wishes in force. True: a snapshot is needed for that: journals begin with its cut, and
+ * are listed together with it; until then what the manifest lists stays the data.
+ */
+bool generation_follow(struct server *server);
+
+/*
  * Makes the cut: the keyspace is frozen at *cut, until the caller's freeze_end(). `note`: what is written after
  * it is noted, for an increment. 0 or a negative errno: then nothing is frozen; -ECANCELED when that was wished
  * while it had to wait for the journals.

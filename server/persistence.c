@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- loading --- */
@@ -128,6 +129,8 @@ static bool go_on(struct persistence *persistence, uint64_t epoch)
 		return true;
 	if (!begin_run(persistence, epoch))
 		return false;
+	atomic_store(&server->flusher.listed, true);
+	atomic_store(&server->flusher.on, true);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		server->ks->shards[i]->journal.on = true;
 	return true;
@@ -151,6 +154,7 @@ static void *loader_main(void *arg)
 	log_write(LOG_NOTICE, "DB loaded: %.3f seconds, %" PRId64 " keys",
 		  (double)(clock_wall_us() - start) / 1e6, keys);
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);
+	snapshotter_follow(&server->snapshotter);
 	return NULL;
 }
 
@@ -203,6 +207,53 @@ int persistence_open_empty(struct persistence *persistence)
 	close(persistence->dir);
 	persistence->lock = persistence->dir = -1;
 	return -EEXIST;
+}
+
+/* The path leads to the directory that is open. */
+static int find_dir(const struct persistence *persistence)
+{
+	struct stat open, there;
+	if (fstat(persistence->dir, &open) || stat(DATA_DIR, &there))
+		return -errno;
+	return open.st_dev == there.st_dev && open.st_ino == there.st_ino ? 0 : -ENOENT;
+}
+
+int persistence_missing(const struct persistence *persistence, bool manifest)
+{
+	int error = find_dir(persistence);
+	if (!error && manifest && faccessat(persistence->dir, MANIFEST_NAME, F_OK, 0))
+		error = -errno;
+	return error;
+}
+
+static int open_another(struct persistence *persistence)
+{
+	struct persistence another = {.dir = -1, .lock = -1};
+	int error = persistence_open(&another);
+	if (error)
+		return error;
+	if (faccessat(another.dir, MANIFEST_NAME, F_OK, 0) == 0)
+		error = -EEXIST;
+	else if (dup3(another.dir, persistence->dir, O_CLOEXEC) < 0)
+		error = -errno;
+	close(another.dir);
+	close(error ? another.lock : persistence->lock);
+	if (!error)
+		persistence->lock = another.lock;
+	return error;
+}
+
+int persistence_replace(struct persistence *persistence)
+{
+	int error = find_dir(persistence) ? open_another(persistence) : 0;
+	if (error == -EEXIST)
+		log_write(LOG_WARNING,
+			  DATA_DIR " isn't the directory that it was, and has data in it");
+	if (error)
+		return error;
+	log_write(LOG_NOTICE, "The directory " DATA_DIR " is begun anew");
+	manifest_free(&persistence->manifest);
+	return 0;
 }
 
 int persistence_start(struct persistence *persistence, struct server *server)

@@ -51,6 +51,18 @@ int persistence_open(struct persistence *persistence);
 /* The same for a server that found no data at start. -EEXIST: now there are some, which it must not replace. */
 int persistence_open_empty(struct persistence *persistence);
 
+/*
+ * Whether the data directory is still where it was, and (`manifest`) has its manifest. 0 or a negative errno. Any
+ * thread.
+ */
+int persistence_missing(const struct persistence *persistence, bool manifest);
+
+/*
+ * It is missing: makes it anew, empty, and goes on there: `dir` stays the same number. Data that are
+ * in its place by now are let alone (-EEXIST). 0 or a negative errno. The thread that makes snapshots.
+ */
+int persistence_replace(struct persistence *persistence);
+
 /* Waits for the loader, closes. The workers have ended. */
 void persistence_stop(struct persistence *persistence);
 

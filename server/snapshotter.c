@@ -329,6 +329,17 @@ static void load_again(struct snapshotter *snapshotter)
 	answer_all(snapshotter, waiter, done);
 }
 
+/* Journals are switched off here; on by the next snapshot, which is due then (take_due). */
+static void follow(struct snapshotter *snapshotter)
+{
+	struct server *server = snapshotter->server;
+	snapshotter->follow = false;
+	pthread_mutex_unlock(&snapshotter->mutex);
+	bool begin = !persistence_loading(&server->persistence) && generation_follow(server);
+	pthread_mutex_lock(&snapshotter->mutex);
+	snapshotter->scheduled_aof |= begin;
+}
+
 static void *snapshotter_main(void *arg)
 {
 	struct snapshotter *snapshotter = arg;
@@ -340,6 +351,8 @@ static void *snapshotter_main(void *arg)
 			drop_wish(snapshotter);
 		else if (snapshotter->wish)
 			save(snapshotter);
+		else if (snapshotter->follow && !snapshotter->stop)
+			follow(snapshotter);
 		else if (leaving)
 			leave(snapshotter);
 		else if (snapshotter->reloads)
@@ -428,6 +441,16 @@ enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind
 	enum save_answer answer = ask(snapshotter, kind, increment, schedule, later);
 	pthread_mutex_unlock(&snapshotter->mutex);
 	return answer;
+}
+
+void snapshotter_follow(struct snapshotter *snapshotter)
+{
+	if (!snapshotter->started)
+		return;
+	pthread_mutex_lock(&snapshotter->mutex);
+	snapshotter->follow = true;
+	pthread_cond_signal(&snapshotter->wanted);
+	pthread_mutex_unlock(&snapshotter->mutex);
 }
 
 void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter)
@@ -569,6 +592,13 @@ static bool may_try(const struct snapshotter *snapshotter)
 	       now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S;
 }
 
+/* Journals are wished, and can't be used before there is a snapshot. */
+static bool journals_wait(const struct server *server)
+{
+	return config_int(&server->config.appendonly) &&
+	       (flusher_off(&server->flusher) || !atomic_load(&server->flusher.listed));
+}
+
 /* What is due now; SAVE_NONE: nothing. Locked. */
 static enum save_kind take_due(struct snapshotter *snapshotter)
 {
@@ -577,6 +607,8 @@ static enum save_kind take_due(struct snapshotter *snapshotter)
 		snapshotter->scheduled_aof = false;
 		return SAVE_AOF;
 	}
+	if (journals_wait(server) && now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S)
+		return SAVE_AOF;
 	if (!may_try(snapshotter))
 		return SAVE_NONE;
 	if (snapshotter->scheduled_rdb) {

@@ -76,6 +76,7 @@ struct snapshotter {
 	_Atomic bool scheduled_rdb, scheduled_aof; /* any thread reads */
 	bool increment;                            /* ... as an increment, if that can be */
 	bool force;                                /* of SAVE_SHUTDOWN */
+	bool follow;                  /* CONFIG SET appendonly */
 	bool stop;
 	struct save_waiter *waiters; /* for what is wished or being made */
 	struct save_waiter *leavers; /* ... for the shutdown */
@@ -134,6 +135,9 @@ enum save_answer snapshotter_cancel(struct snapshotter *snapshotter);
 
 /* Makes a snapshot, and stops the server then. `waiter` may be NULL (a signal). */
 void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *waiter, bool force);
+/* The configuration says something else of journals than before, or may: appendonly. */
+void snapshotter_follow(struct snapshotter *snapshotter);
+
 /* Gives that up. False: there was nothing to give up. */
 bool snapshotter_stay(struct snapshotter *snapshotter);
 

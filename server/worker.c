@@ -62,6 +62,16 @@ static void flush_replies(struct worker *worker)
 	}
 }
 
+/* Journals have been switched off; an error of the last write goes with what could not be written. */
+static void forget_journal(struct worker *worker)
+{
+	struct journal *journal = &worker->shard->journal;
+	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
+		return;
+	journal_forget(journal);
+	flusher_write(&worker->server->flusher, worker->id);
+}
+
 /*
  * Step 4. What this tick has journaled and could not write, or has just written but not synced, its own replies
  * must not tell either: it has looked at its own records, so to speak. What earlier ticks have left unwritten
@@ -70,8 +80,10 @@ static void flush_replies(struct worker *worker)
 static void write_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
-	if (!journal->on)
+	if (!journal->on) {
+		forget_journal(worker);
 		return;
+	}
 	journal_follow(worker->shard);
 	gate_settle(worker);
 	if (journal->len == 0 && journal->segment_at == SIZE_MAX)

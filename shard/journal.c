@@ -360,6 +360,11 @@ static void rest_on(struct shard *shard, struct slot *const *slots, uint32_t cou
 			store(&journal->rests_on[i], journal->saw[i]);
 }
 
+static bool is_journaled(const struct journal_span *span, uint64_t epoch)
+{
+	return epoch > load(&span->from) && epoch <= load(&span->until);
+}
+
 void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t count, int64_t now)
 {
 	struct journal *journal = &shard->journal;
@@ -368,6 +373,10 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	if (journal->unit.count == 0)
 		return;
 	uint64_t epoch = atomic_load_explicit(&epochs->now, memory_order_acquire);
+	if (!is_journaled(&shard->ks->journaled, epoch)) {
+		unit_reset(journal);
+		return;
+	}
 	uint64_t cut = generation_of(epochs, epoch);
 	if (cut != load(&journal->cut))
 		begin_segment(journal, cut);
@@ -395,7 +404,7 @@ void journal_follow(struct shard *shard)
 	const struct epochs *epochs = &shard->ks->epochs;
 	uint64_t epoch = atomic_load_explicit(&epochs->now, memory_order_acquire);
 	uint64_t cut = generation_of(epochs, epoch);
-	if (cut != load(&shard->journal.cut))
+	if (cut != load(&shard->journal.cut) && is_journaled(&shard->ks->journaled, epoch))
 		begin_segment(&shard->journal, cut);
 }
 
@@ -436,6 +445,12 @@ void journal_saw(struct shard *shard, uint64_t last_write)
 		return;
 	for (uint32_t i = 0; i < ks->shard_count; i++)
 		saw(journal, i, load(&other->rests_on[i]));
+}
+
+void journal_forget(struct journal *journal)
+{
+	journal_wrote(journal, journal->len);
+	journal->segment_at = SIZE_MAX;
 }
 
 void journal_saw_all(struct shard *shard)

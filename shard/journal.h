@@ -38,6 +38,9 @@
  * is in the snapshot then, but the record in the new segment, marked #PRE, for whoever starts with the snapshot
  * to leave out. In the order of each slot such records come first.
  *
+ * On and off. Journals are switched at an epoch, so that all units on one side of it are journaled and none on the
+ * other: `on` says that effects are collected, the span of epochs whether records are made of them.
+ *
  * Who may touch what: a journal is its worker's; fields with _Atomic are read by any thread. The holder
  * writes the slot's `journaled` and `last_write`; readers under RCU load the latter.
  */
@@ -70,6 +73,11 @@ struct epochs {
 	_Atomic bool always;        /* epochs that begin now say so: stored before `now` (server/flusher.h) */
 	_Atomic uint64_t all_units; /* in this generation; written by who holds all slots */
 	_Atomic uint64_t all_cut;   /* ... the generation that it counts; the same */
+};
+
+/* Which epochs are journaled: those > from and <= until. Stored before `now` gets there. */
+struct journal_span {
+	_Atomic uint64_t from, until;
 };
 
 /* The effects of one unit of work, one after the other. */
@@ -145,6 +153,9 @@ void journal_follow(struct shard *shard);
 
 /* What came of a write(): `bytes` from the front of buf are in the file. */
 void journal_wrote(struct journal *journal, size_t bytes);
+
+/* Journals have been switched off: what is not written is forgotten, as if it were. */
+void journal_forget(struct journal *journal);
 
 /* --- looking --- */
 

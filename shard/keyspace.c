@@ -65,6 +65,7 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 	ks->seed = *seed;
 	atomic_store(&ks->active_expire, true);
 	atomic_store(&ks->epochs.now, 1);
+	atomic_store(&ks->journaled.until, UINT64_MAX);
 	atomic_store(&ks->string_max, 512ull << 20);
 	atomic_store(&ks->limits.hash_listpack_entries, 512);
 	atomic_store(&ks->limits.hash_listpack_value, 64);

@@ -144,6 +144,7 @@ struct keyspace {
 	_Atomic uint64_t string_max; /* proto-max-bulk-len */
 	_Alignas(64) struct epochs epochs;
 	struct freeze freeze;
+	struct journal_span journaled;
 	struct change_log changes; /* for incremental snapshots */
 	struct encoding_limits limits;
 	/* the shard to which each slot belongs: written when slots move between shards, read by all */

@@ -335,3 +335,118 @@ def test_failed_sync(kind, start, tmp_path, policy):
         assert client.command("MGET", "before", "during") == [b"1", found_during]
         if policy == "always":
             assert client.command("GET", "after") == b"3"
+
+
+# CONFIG SET appendonly
+
+
+def switch(server, on):
+    """Returns when it is in force; what is read then is journaled, or not."""
+    with server.connect() as client:
+        assert client.command("CONFIG", "SET", "appendonly", "yes" if on else "no") == Status("OK")
+    while ("journal_0:" in info(server)) != on or on and "aof_rewrite_in_progress:1" in info(server):
+        pass
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_appendonly_at_run_time(kind, start, tmp_path, policy):
+    options = ("appendfsync", policy), ("dir", str(tmp_path))
+    server = start(kind, *options)
+    with server.connect() as client:
+        client.command("SET", "before", "1")
+        client.command("SET", "changes", "1")
+        switch(server, True)
+        while "stretch" not in (tmp_path / DATA / "MANIFEST").read_text():
+            pass
+        assert insist(client, "SET", "during", "2") == Status("OK")
+        assert client.command("DEL", "changes") == 1
+    kill(server)
+    server = begin(start, kind, tmp_path, policy)
+    with server.connect() as client:
+        assert client.command("MGET", "before", "during", "changes") == [b"1", b"2", NIL_BULK]
+        switch(server, False)
+        assert client.command("SET", "lost", "3") == Status("OK")
+        assert client.command("SET", "during", "lost") == Status("OK")
+    while "open" in (tmp_path / DATA / "MANIFEST").read_text():
+        pass
+    kill(server)
+    server = start(kind, *options)      # with appendonly no what is there is loaded all the same
+    wait_until_loaded(server)
+    with server.connect() as client:
+        assert client.command("MGET", "before", "during", "lost") == [b"1", b"2", NIL_BULK]
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_switched_under_load(kind, start, tmp_path, policy):
+    """Off and on again while clients write: once on, nothing acknowledged is lost, whenever it was written."""
+    rng = seeded()
+    counts = [0] * WRITERS
+    for _ in range(2 * SCALE):
+        server = begin(start, kind, tmp_path, policy)
+        writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
+        readers = [Reader(server, rng) for _ in range(2)]
+        for thread in writers + readers:
+            thread.start()
+        for on in (False, True, False, True):
+            goal = sum(w.acknowledged for w in writers) + rng.randrange(300)
+            while sum(w.acknowledged for w in writers) < goal:
+                assert all(w.is_alive() for w in writers), [w.problem for w in writers]
+            switch(server, on)
+        lines = (tmp_path / DATA / "MANIFEST").read_text()
+        assert re.search(r"snapshot (\d+) .*\nstretch \d+ \1 ", lines), lines
+        kill(server)
+        for thread in writers + readers:
+            thread.join()
+            assert not thread.problem, thread.problem
+        server = begin(start, kind, tmp_path, policy)
+        counts = check(server, writers, readers)
+        kill(server)
+
+
+@pytest.mark.sherd_only
+def test_off_ends_trouble(kind, start, tmp_path):
+    """Who can do without the journals needs no disk."""
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as admin, server.connect() as client:
+        fault(admin, "any", "ENOSPC", "0", "0")
+        client.send(b"SET k v\r\n")
+        while not in_trouble(server):
+            pass
+        switch(server, False)
+        assert client.read() == Status("OK")
+        assert client.command("SET", "k", "w") == Status("OK")
+        mend(server)
+        switch(server, True)
+        while "stretch" not in (tmp_path / DATA / "MANIFEST").read_text().split("snapshot")[-1]:
+            pass
+        assert insist(client, "SET", "l", "x") == Status("OK")
+    kill(server)
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        assert client.command("MGET", "k", "l") == [b"w", b"x"]
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("back", [True, False])
+def test_missing_directory(kind, start, tmp_path, back):
+    server = begin(start, kind, tmp_path, "everysec")
+    missing = Error("MISCONF Errors writing to the AOF file: No such file or directory")
+    with server.connect() as client:
+        assert client.command("SET", "before", "1") == Status("OK")
+        (tmp_path / DATA).rename(tmp_path / "elsewhere")
+        while not in_trouble(server):
+            pass
+        assert client.command("SET", "refused", "1") == missing
+        assert client.command("GET", "before") == b"1"
+        if back:
+            (tmp_path / "elsewhere").rename(tmp_path / DATA)
+        assert insist(client, "SET", "after", "2") == Status("OK")
+        assert ("is begun anew" in server.log()) != back
+    kill(server)
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        assert client.command("MGET", "before", "after") == [b"1", b"2"]
+        assert client.command("DBSIZE") == 2
