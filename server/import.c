@@ -209,12 +209,16 @@ static int write_snapshot(struct persistence *persistence, uint64_t cut, int64_t
 	return error;
 }
 
+/* A manifest that lists nothing stands there before: it says that files without a line are no data. */
 static bool begin_manifest(struct persistence *persistence, uint64_t *epoch)
 {
 	int64_t now = clock_now(&persistence->server->clock);
 	struct manifest *manifest = &persistence->manifest;
 	*epoch = atomic_load(&persistence->server->ks->epochs.now);
-	int error = write_snapshot(persistence, *epoch, now);
+	manifest_boot(manifest->boot);
+	int error = manifest_write(persistence->dir, manifest);
+	if (!error)
+		error = write_snapshot(persistence, *epoch, now);
 	if (!error) {
 		manifest_add(manifest, &(struct manifest_item){
 					       .kind = MANIFEST_SNAPSHOT,
@@ -222,7 +226,6 @@ static bool begin_manifest(struct persistence *persistence, uint64_t *epoch)
 					       .files = persistence->server->worker_count,
 					       .ms = now,
 				       });
-		manifest_boot(manifest->boot);
 		error = manifest_write(persistence->dir, manifest);
 	}
 	if (error)

@@ -261,15 +261,19 @@ int persistence_start(struct persistence *persistence, struct server *server)
 	persistence->server = server;
 	persistence->dir = persistence->lock = -1;
 	bool own = access(DATA_DIR "/" MANIFEST_NAME, F_OK) == 0;
-	persistence->import = own ? IMPORT_NOTHING : import_find(&server->config);
-	if (!own && persistence->import == IMPORT_NOTHING &&
-	    !config_int(&server->config.appendonly))
+	enum import_kind import = import_find(&server->config);
+	if (!own && import == IMPORT_NOTHING && !config_int(&server->config.appendonly))
 		return 0;
 	int error = persistence_open(persistence);
 	if (!error)
 		error = open_manifest(persistence);
 	if (error)
 		return error;
+	if (persistence->manifest.count == 0) {
+		persistence->import = import;
+		if (own) /* an import that was interrupted: its snapshot isn't the data yet */
+			manifest_tidy(persistence->dir, &persistence->manifest);
+	}
 	if (!recovery_begin(&persistence->recovery, persistence->dir, &persistence->manifest)) {
 		say_recovery_error(persistence);
 		return -EIO;

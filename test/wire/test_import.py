@@ -228,6 +228,21 @@ def test_expired(kind, start, tmp_path):
     assert "left out: 1 keys that had expired" in server.log()
 
 
+@pytest.mark.one_kind
+def test_interrupted(kind, start, tmp_path):
+    """A snapshot of an import that the manifest doesn't list yet is none: all begins anew."""
+    (tmp_path / "dump.rdb").write_bytes(FIRST + b"\0\1k\1v" + LAST)
+    begin(start, kind, tmp_path, ("appendonly", "no")).stop()
+    manifest = tmp_path / "sherd-data" / "MANIFEST"
+    text = b"".join(line for line in manifest.read_bytes().splitlines(True)
+                    if not line.startswith((b"snapshot", b"end")))
+    manifest.write_bytes(text + b"end %016x\n" % rdb.crc64(text))
+    server = begin(start, kind, tmp_path, ("appendonly", "no"))
+    assert "Imported" in server.log()
+    with server.connect() as client:
+        assert client.command("KEYS", "*") == [b"k"]
+
+
 # --- what can't be held ---
 
 STREAM = bytes([rdb.STREAM_2]) + b"\x01s" + bytes(10)
