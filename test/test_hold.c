@@ -259,7 +259,7 @@ static void *writer_run(void *arg)
 			sched_yield();
 		if (stores)
 			write_unit(mask, unit * WRITERS + id, &random);
-		slots_release(race.ks->shards[0], all ? NULL : slots, count, stores, 0);
+		slots_release(&shard, all ? NULL : slots, count, stores, 0);
 	}
 	atomic_fetch_sub(&race.writers_left, 1);
 	return NULL;

@@ -8,6 +8,12 @@
 
 #define WORKERS 3
 #define ROUNDS 40
+/* Threads are the same whichever byte it is. */
+#ifdef __SANITIZE_THREAD__
+#define ANY_BYTE_STEP 8
+#else
+#define ANY_BYTE_STEP 1
+#endif
 #define REQUESTS 1500
 
 struct journals {
@@ -281,7 +287,7 @@ static void test_any_byte(void **state)
 	store_run(&s, "SET a 1 PXAT 99999");
 	journals_take(&s, &j);
 	for (uint32_t w = 0; w < WORKERS; w++) {
-		for (size_t at = 0; at < j.len[w]; at++) {
+		for (size_t at = 0; at < j.len[w]; at += ANY_BYTE_STEP) {
 			char old = j.bytes[w][at];
 			j.bytes[w][at] = (char)(old ^ (1 << check_random_below(&random, 8)));
 			store_init(&again, 1);
