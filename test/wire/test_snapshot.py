@@ -575,6 +575,7 @@ class PatientWriter(Writer):
             self.write(client, n)
 
 
+@pytest.mark.sherd_only
 def test_while_a_rewrite_goes_on(kind, start):
     """SAVE is answered then, too, and an increment that was called off doesn't make it one."""
     server = start(kind)
