@@ -17,6 +17,7 @@ cd "$(dirname "$0")/.." || exit 1
 TEST_PACKAGES="libcmocka-dev redis-tools python3 python3-pytest python3-redis spin
 	clang"
 SANITIZED="-Dallocator=system -Dbuildtype=debugoptimized -Db_lundef=false"
+WIRE_MAX_S=1500		# a run of wire tests that hangs ends all the same, and has failed
 FUZZ_RUNS=20000		# for each target, beyond its corpus: some seconds
 
 # A report must end the process or change its exit status: both fail the test that meets it.
@@ -126,7 +127,7 @@ wire_begin() {
 	name=$1 sherd=$2
 	shift 2
 	rm -f "$logs/wire-$name.xml"
-	SHERD=$sherd /usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider \
+	SHERD=$sherd timeout "$WIRE_MAX_S" /usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider \
 		--junitxml="$logs/wire-$name.xml" test/wire "$@" >"$logs/wire-$name.log" 2>&1 &
 	wires="$wires $!"
 }
