@@ -1,7 +1,7 @@
 /* sherd: reads the command line, runs the server, or one of the tools. */
 #include "server/config.h"
 #include "server/server.h"
-#include "tools/tools.h"
+#include "server/tools/tools.h"
 
 #include <fcntl.h>
 #include <string.h>

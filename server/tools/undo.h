@@ -4,8 +4,8 @@
  *
  * One thread, and the signal handler.
  */
-#ifndef TOOLS_UNDO_H
-#define TOOLS_UNDO_H
+#ifndef SERVER_TOOLS_UNDO_H
+#define SERVER_TOOLS_UNDO_H
 
 #include <stdbool.h>
 

@@ -3,7 +3,7 @@
  *
  * A line for each file on stdout, and what it comes to at the end. The exit status says the same.
  */
-#include "tools/fix.h"
+#include "server/tools/fix.h"
 
 #include <inttypes.h>
 #include <stdio.h>

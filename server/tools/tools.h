@@ -5,8 +5,8 @@
  * --fix. While they do, no server can start there, and where one runs they refuse. SIGINT and SIGTERM end
  * them at any moment: what they have begun to write is removed (undo.h).
  */
-#ifndef TOOLS_TOOLS_H
-#define TOOLS_TOOLS_H
+#ifndef SERVER_TOOLS_TOOLS_H
+#define SERVER_TOOLS_TOOLS_H
 
 #include <stdbool.h>
 

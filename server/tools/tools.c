@@ -1,8 +1,8 @@
 /* The command line of the tools (tools.h). */
-#include "tools/tools.h"
+#include "server/tools/tools.h"
 
-#include "tools/tool.h"
-#include "tools/undo.h"
+#include "server/tools/tool.h"
+#include "server/tools/undo.h"
 
 #include <signal.h>
 #include <stdio.h>

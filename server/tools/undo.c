@@ -1,5 +1,5 @@
 /* Removing what was begun (undo.h). */
-#include "tools/undo.h"
+#include "server/tools/undo.h"
 
 #include <assert.h>
 #include <limits.h>

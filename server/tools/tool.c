@@ -1,5 +1,5 @@
 /* What the tools have in common (tool.h). */
-#include "tools/tool.h"
+#include "server/tools/tool.h"
 
 #include "persist/io.h"
 #include "shard/keyspace.h"

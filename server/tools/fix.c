@@ -1,8 +1,8 @@
 /* sherd check --fix (fix.h). */
-#include "tools/fix.h"
+#include "server/tools/fix.h"
 
 #include "persist/io.h"
-#include "tools/undo.h"
+#include "server/tools/undo.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,12 +3,12 @@
  *
  * The file is written beside its place, synced, and renamed: it is there whole or not at all.
  */
-#include "tools/tool.h"
+#include "server/tools/tool.h"
 
 #include "persist/io.h"
 #include "persist/rdb_file.h"
 #include "proto/mem.h"
-#include "tools/undo.h"
+#include "server/tools/undo.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,10 +11,10 @@
  *
  * Nothing is thrown away: what is cut off a file stands in <file>.cut-<n>, on the disk before the file is cut.
  */
-#ifndef TOOLS_FIX_H
-#define TOOLS_FIX_H
+#ifndef SERVER_TOOLS_FIX_H
+#define SERVER_TOOLS_FIX_H
 
-#include "tools/tool.h"
+#include "server/tools/tool.h"
 
 /* By what recovery_look() has found; says what it does. False after saying what it couldn't do. */
 bool fix(struct tool *tool);

@@ -3,12 +3,12 @@
  *
  * It has a snapshot and the MANIFEST that names it, written last: before that there are no data.
  */
-#include "tools/tool.h"
+#include "server/tools/tool.h"
 
 #include "persist/io.h"
 #include "persist/snapshot.h"
 #include "proto/mem.h"
-#include "tools/undo.h"
+#include "server/tools/undo.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
  *
  * One thread, and one that shows progress.
  */
-#ifndef TOOLS_TOOL_H
-#define TOOLS_TOOL_H
+#ifndef SERVER_TOOLS_TOOL_H
+#define SERVER_TOOLS_TOOL_H
 
 #include "persist/recovery.h"
 
