@@ -44,6 +44,7 @@ def fill(client, rng):
                 if args and args[0].upper() not in LEFT_OUT]
     for at in range(0, len(commands), 50):
         client.pipeline(commands[at:at + 50])
+    client.command("DISCARD")   # they may end within MULTI
     assert client.command("SELECT", 9) == Status("OK")
     for count, name in ((3, "small"), (700, "large")):
         for i in range(0, count, 50):

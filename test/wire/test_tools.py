@@ -69,6 +69,8 @@ def value_of(client, kind, name):
     value = client.command(read[0], name, *map(str, read[1:]))
     if kind == "set":
         return sorted(value)
+    if kind == "zset":  # 7.0 and 7.2 show large scores in different words
+        return [(member, float(score)) for member, score in zip(value[::2], value[1::2])]
     return sorted(zip(value[::2], value[1::2])) if kind == "hash" else value
 
 
