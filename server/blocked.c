@@ -7,8 +7,10 @@
 #include "server/blocked.h"
 
 #include "proto/mem.h"
+#include "server/account.h"
 #include "server/long_run.h"
-#include "server/serve.h"
+#include "server/post.h"
+#include "server/run.h"
 #include "server/server.h"
 #include "shard/execute.h"
 #include "shard/hold.h"
@@ -89,12 +91,13 @@ static void count_blocked(struct worker *worker, int32_t n)
 }
 
 /* The request that is being run waits from now on; the slots of its keys are held. */
-static void blocked_begin(struct worker *worker, struct conn *conn, const struct ctx *ctx)
+static void blocked_begin(struct worker *worker, struct pending *p, const struct ctx *ctx)
 {
+	struct conn *conn = p->conn;
 	size_t bytes = sizeof(struct blocked) + ctx->block.key_count * sizeof(struct waiting);
 	struct blocked *blocked = mem_zalloc(bytes);
 	blocked->bytes = bytes;
-	blocked->op = serve_detach(conn);
+	blocked->op = op_begin(p);
 	blocked->op->cycles = clock_cycles() - worker->cycles;
 	blocked->until = ctx->block.until;
 	blocked->waiter.worker = worker->id;
@@ -117,7 +120,7 @@ static bool pop_in_turns(struct worker *worker, struct pending *p, struct ctx *c
 			 uint32_t slot_count)
 {
 	ctx->clock = NULL;
-	if (long_run_room(worker) && serve_long(worker, p, ctx, worker->slots, slot_count))
+	if (long_run_room(worker) && run_long(worker, p, ctx, worker->slots, slot_count))
 		return true;
 	ctx->need_turns = false;
 	ctx->long_from = 0;
@@ -128,7 +131,7 @@ bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint
 {
 	struct ready_list ready = {0};
 	struct reply_mark mark = reply_mark(ctx->reply);
-	if (!serve_hold(worker, worker->slots, slot_count))
+	if (!run_hold(worker, worker->slots, slot_count))
 		return false;
 	ctx->ready = &ready;
 	ctx->may_block = true;
@@ -141,8 +144,7 @@ bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint
 	}
 	if (ctx->block.wanted) {
 		reply_rollback(ctx->reply, mark);
-		worker->current = p;
-		blocked_begin(worker, p->conn, ctx);
+		blocked_begin(worker, p, ctx);
 	}
 	unit_end(&ready, ctx->shard, worker->slots, slot_count, ctx->stored, ctx->now,
 		 &worker->server->clock.now_ms);
@@ -169,12 +171,12 @@ static struct op *blocked_over(struct worker *worker, struct blocked *blocked)
 /* Counts the command, and answers. */
 static void blocked_answer(struct worker *worker, struct op *op)
 {
-	serve_book(worker, op->request.cmd, op->cycles);
+	account_command(worker, op->request.cmd, op->cycles);
 	if (op->reply.errors > 0) {
 		stat_add(&worker->stats.commands[op->request.cmd->id].failed, 1);
-		serve_count_errors(worker, &op->reply);
+		account_error(worker, &op->reply);
 	}
-	serve_answer(worker, op);
+	op_answer(worker, op);
 }
 
 void blocked_served(struct worker *worker, struct waiter *waiter)
@@ -255,7 +257,7 @@ void blocked_post(struct worker *worker)
 	struct waiter *next;
 	for (struct waiter *waiter = shard->served_first; waiter; waiter = next) {
 		next = waiter->next;
-		worker_mail(worker, waiter->worker, waiter, MAIL_SERVED);
+		post_letter(worker, waiter->worker, waiter, MAIL_SERVED);
 	}
 	shard->served_first = shard->served_last = NULL;
 }

@@ -8,7 +8,6 @@
 #include "proto/glob.h"
 #include "proto/mem.h"
 #include "server/handlers.h"
-#include "server/serve.h"
 #include "server/server.h"
 #include "shard/scan.h"
 #include "shard/value.h"
@@ -66,7 +65,7 @@ static void keys_free(struct job *job)
 void cmd_keys(struct conn *conn, struct ctx *ctx)
 {
 	struct keys_job *keys = mem_zalloc(sizeof(*keys));
-	struct op *op = serve_detach(conn);
+	struct op *op = op_detach(conn);
 	keys->job.op = op;
 	keys->job.step = keys_step;
 	keys->job.free = keys_free;

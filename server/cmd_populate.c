@@ -7,7 +7,6 @@
  */
 #include "proto/mem.h"
 #include "server/handlers.h"
-#include "server/serve.h"
 #include "server/server.h"
 #include "shard/execute.h"
 #include "shard/hold.h"
@@ -140,7 +139,7 @@ void cmd_debug_populate(struct conn *conn, struct ctx *ctx)
 	if (!populate_parse(ctx, &what))
 		return;
 	struct populate_job *job = mem_zalloc(sizeof(*job));
-	struct op *op = serve_detach(conn);
+	struct op *op = op_detach(conn);
 	job->job = (struct job){.op = op, .step = populate_step, .free = populate_free};
 	job->what = what;
 	if (op->request.argc >= 4)

@@ -2,7 +2,6 @@
 #include "proto/mem.h"
 #include "server/handlers.h"
 #include "server/multi.h"
-#include "server/serve.h"
 #include "server/server.h"
 
 /* The request is answered when the snapshot has ended. */
@@ -11,7 +10,7 @@ static struct save_waiter *wait_for_save(struct conn *conn, const char *error)
 	struct save_waiter *waiter = mem_zalloc(sizeof(*waiter));
 	waiter->worker = conn->worker->id;
 	waiter->error = error;
-	waiter->op = serve_detach(conn);
+	waiter->op = op_detach(conn);
 	return waiter;
 }
 

@@ -293,10 +293,10 @@ static void conn_on_close(uv_handle_t *handle)
 	conn_release(conn);
 }
 
-bool conn_authenticated(const struct conn *conn)
+bool conn_needs_no_password(const struct conn *conn)
 {
 	struct config *config = &conn->worker->server->config;
-	return (conn->flags & CONN_AUTHENTICATED) || config_string_empty(config, &config->requirepass);
+	return config_string_empty(config, &config->requirepass);
 }
 
 void conn_close(struct conn *conn)

@@ -144,8 +144,14 @@ void conn_adopt(struct worker *worker, const struct arrival *arrival);
 /* Closes now; replies that were not sent are lost. Idempotent. */
 void conn_close(struct conn *conn);
 
+/* There is no password now. */
+bool conn_needs_no_password(const struct conn *conn);
+
 /* It gave the password, or there was none when it came, or there is none now. */
-bool conn_authenticated(const struct conn *conn);
+static inline bool conn_authenticated(const struct conn *conn)
+{
+	return (conn->flags & CONN_AUTHENTICATED) || conn_needs_no_password(conn);
+}
 
 /*
  * The client will send no more: true when it waits for what others do, and needs it no longer. False

@@ -2,7 +2,7 @@
 #include "server/gather.h"
 
 #include "proto/mem.h"
-#include "server/serve.h"
+#include "server/post.h"
 #include "server/server.h"
 
 static size_t gather_bytes(uint32_t part_count)
@@ -17,7 +17,7 @@ struct gather *gather_new(struct conn *conn, size_t args_bytes,
 	struct worker *worker = conn->worker;
 	uint32_t count = worker->server->worker_count;
 	struct gather *gather = mem_zalloc(gather_bytes(count));
-	gather->op = serve_detach(conn);
+	gather->op = op_detach(conn);
 	gather->origin = worker;
 	gather->run = run;
 	gather->finish = finish;
@@ -34,13 +34,13 @@ struct gather *gather_new(struct conn *conn, size_t args_bytes,
 void gather_start(struct gather *gather)
 {
 	for (uint32_t i = 0; i < gather->part_count; i++)
-		worker_mail(gather->origin, (uint16_t)i, &gather->parts[i], MAIL_CALL);
+		post_letter(gather->origin, (uint16_t)i, &gather->parts[i], MAIL_CALL);
 }
 
 void gather_run(struct worker *worker, struct gather_part *part)
 {
 	part->gather->run(worker, part);
-	worker_mail(worker, part->gather->origin->id, part, MAIL_RETURN);
+	post_letter(worker, part->gather->origin->id, part, MAIL_RETURN);
 }
 
 void gather_returned(struct worker *worker, struct gather_part *part)
@@ -49,7 +49,7 @@ void gather_returned(struct worker *worker, struct gather_part *part)
 	if (--gather->awaited > 0)
 		return;
 	gather->finish(gather, &gather->op->reply);
-	serve_answer(worker, gather->op);
+	op_answer(worker, gather->op);
 	for (uint32_t i = 0; i < gather->part_count; i++)
 		reply_deinit(&gather->parts[i].reply);
 	mem_free(gather->args, gather->args_bytes);

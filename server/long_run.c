@@ -8,7 +8,7 @@
 #include "server/long_run.h"
 
 #include "proto/mem.h"
-#include "server/serve.h"
+#include "server/account.h"
 #include "server/server.h"
 #include "shard/blocked.h"
 #include "shard/execute.h"
@@ -67,7 +67,7 @@ static void account(struct long_run *run)
 {
 	struct op *op = run->job.op;
 
-	serve_book(run->worker, op->request.cmd, op->cycles);
+	account_command(run->worker, op->request.cmd, op->cycles);
 	if (run->failed)
 		stat_add(&run->worker->stats.commands[op->request.cmd->id].failed, 1);
 }
@@ -83,7 +83,7 @@ static void hand_out(struct long_run *run)
 
 	if (reply->errors > 0) {
 		run->failed = true;
-		serve_count_errors(run->worker, reply);
+		account_error(run->worker, reply);
 		reply->errors = 0;
 	}
 	if (reply->later > 0)

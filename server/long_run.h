@@ -30,7 +30,7 @@
 /*
  * Begins to run the request of an op of the connection (what `ctx` says of it is copied), whose slots (NULL:
  * all) are held; they will be released. What the unit of work has done so far is part of it. The answer comes
- * by serve_answer(). False: there is no room for another one, nothing is changed.
+ * by op_answer(). False: there is no room for another one, nothing is changed.
  */
 bool long_run_begin(struct worker *worker, struct op *op, const struct ctx *ctx,
 		    struct slot *const *slots, uint32_t count);

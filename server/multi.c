@@ -9,8 +9,9 @@
 #include "server/multi.h"
 
 #include "proto/mem.h"
+#include "server/account.h"
 #include "server/handlers.h"
-#include "server/serve.h"
+#include "server/run.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 #include "shard/blocked.h"
@@ -62,7 +63,7 @@ static void queued_prepare(struct worker *worker, struct queued *queued)
 		request->key.name = request->argv[request->cmd->first_key];
 		queued->key_count = 1;
 	} else if (route == ROUTE_KEYS || route == ROUTE_ALL) {
-		uint32_t count = serve_keys(worker, request);
+		uint32_t count = run_keys(worker, request);
 		if (count == 0)
 			return; /* malformed: the handler will say so */
 		struct key *keys = mem_alloc(count * sizeof(*keys));
@@ -72,10 +73,8 @@ static void queued_prepare(struct worker *worker, struct queued *queued)
 	}
 }
 
-bool multi_takes(const struct conn *conn, const struct command *cmd)
+bool multi_takes(const struct command *cmd)
 {
-	if (!conn->multi)
-		return false;
 	switch (cmd->id) {
 	case CMD_multi:
 	case CMD_exec:
@@ -215,12 +214,12 @@ bool cmd_watch(struct conn *conn, struct ctx *ctx)
 		reply_ok(ctx->reply); /* EXEC is lost already */
 		return true;
 	}
-	uint32_t key_count = serve_keys(worker, &(struct request){.cmd = ctx->cmd,
-								  .argv = ctx->argv,
-								  .argc = ctx->argc,
-								  .db = ctx->db});
+	uint32_t key_count = run_keys(worker, &(struct request){.cmd = ctx->cmd,
+								.argv = ctx->argv,
+								.argc = ctx->argc,
+								.db = ctx->db});
 	uint32_t slot_count = keys_slots(worker->keys, key_count, worker->slots);
-	if (!serve_hold(worker, worker->slots, slot_count))
+	if (!run_hold(worker, worker->slots, slot_count))
 		return false;
 	int64_t now = moment(worker);
 	if (!conn->watching)
@@ -315,7 +314,7 @@ static bool read_all(struct conn *conn, int64_t now)
 	uint64_t before = clock_cycles();
 	reply_array(&conn->out, conn->multi->count);
 	for (struct queued *queued = conn->multi->first; queued; queued = queued->next) {
-		struct ctx ctx = serve_ctx(worker, &queued->request, &conn->out);
+		struct ctx ctx = run_ctx(worker, &queued->request, &conn->out);
 		uint32_t errors = conn->out.errors;
 		ctx.keys = queued->keys;
 		ctx.key_count = queued->key_count;
@@ -356,7 +355,7 @@ static enum attempt exec_observe_once(struct conn *conn, uint32_t *seqs)
 static void book_reads(struct conn *conn)
 {
 	for (struct queued *queued = conn->multi->first; queued; queued = queued->next) {
-		serve_book(conn->worker, queued->request.cmd, queued->cycles);
+		account_command(conn->worker, queued->request.cmd, queued->cycles);
 		slowlog_note(conn->worker, conn, &queued->request, queued->cycles);
 	}
 }
@@ -420,8 +419,8 @@ static bool exec_one(struct conn *conn, struct queued *queued)
 	struct pending p = {.conn = conn};
 	request_renew(&queued->request, conn);
 	p.request = queued->request;
-	serve_in_place(&p, queued->keys, queued->key_count, multi->now, &multi->ready,
-		       &multi->stored);
+	run_in_place(&p, queued->keys, queued->key_count, multi->now, &multi->ready,
+		     &multi->stored);
 	if (conn->op) {
 		conn->op->mute |= deaf;
 		return false;
@@ -468,7 +467,7 @@ void multi_answered(struct conn *conn)
 	unit_take_back(worker->shard, &conn->multi->unit);
 	if (!exec_go_on(conn))
 		return;
-	serve_account(worker, &command_table[CMD_exec], &conn->out, conn->out.errors);
+	account_request(worker, &command_table[CMD_exec], &conn->out, conn->out.errors);
 	conn_go_on(conn);
 }
 
@@ -478,8 +477,7 @@ static bool exec_hold(struct conn *conn)
 	struct multi *multi = conn->multi;
 	struct worker *worker = conn->worker;
 	struct slot *const *slots = held_slots(multi);
-	if ((multi->flushes && flush_waits(worker)) ||
-	    !serve_hold(worker, slots, multi->slot_count))
+	if ((multi->flushes && flush_waits(worker)) || !run_hold(worker, slots, multi->slot_count))
 		return false;
 	multi->now = moment(worker);
 	bool changed = has_changed(conn, multi->now);

@@ -65,8 +65,8 @@ struct multi {
 	uint64_t spent;    /* cycles before that */
 };
 
-/* Whether the request is to be queued rather than run. */
-bool multi_takes(const struct conn *conn, const struct command *cmd);
+/* In a transaction: whether the request is to be queued rather than run. */
+bool multi_takes(const struct command *cmd);
 
 /* Queues the request and replies so. */
 void multi_queue(struct conn *conn, const struct request *request, struct reply *reply);

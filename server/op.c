@@ -1,27 +1,65 @@
-/* Operations (op.h): made and freed. */
+/* Operations (op.h): begun, answered, freed. */
 #include "server/op.h"
 
 #include "proto/mem.h"
+#include "server/multi.h"
+#include "server/slowlog.h"
 #include "server/worker.h"
 
-struct op *op_new(struct conn *conn, const struct request *request, char *scratch)
+#include <assert.h>
+
+struct op *op_begin(struct pending *p)
 {
-	size_t args_bytes = request->argc * sizeof(struct slice);
+	struct conn *conn = p->conn;
+	size_t args_bytes = p->request.argc * sizeof(struct slice);
+	assert(!conn->op);
 	struct op *op = mem_alloc(sizeof(*op) + args_bytes);
 	*op = (struct op){
-		.request = *request,
+		.request = p->request,
 		.conn = conn,
 		.mute = (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP)) != 0,
 		.block = conn->block,
-		.scratch = scratch,
+		.scratch = p->scratch,
 	};
-	memcpy(op->args, request->argv, args_bytes);
+	p->scratch = NULL;
+	memcpy(op->args, p->request.argv, args_bytes);
 	op->request.argv = op->args;
-	reply_init(&op->reply, request->resp);
+	reply_init(&op->reply, p->request.resp);
 	if (op->block)
 		op->block->refs++;
 	conn->worker->ops++;
+	conn->op = op;
+	conn_wait(conn, WAIT_ANSWER);
 	return op;
+}
+
+void op_undo(struct pending *p)
+{
+	struct op *op = p->conn->op;
+	p->scratch = op->scratch;
+	op->scratch = NULL;
+	p->conn->op = NULL;
+	p->conn->wait &= (uint8_t)~WAIT_ANSWER;
+	op_free(op);
+}
+
+struct op *op_detach(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	struct pending *p = worker->current;
+	assert(p && p->conn == conn);
+	worker->current = NULL;
+	return op_begin(p);
+}
+
+void op_answer(struct worker *worker, struct op *op)
+{
+	journal_saw_all(worker->shard); /* whoever has worked on it, and when */
+	slowlog_note(worker, op->conn, &op->request, op->cycles);
+	if (multi_running(op->conn))
+		multi_answered(op->conn);
+	else
+		conn_answer(op->conn);
 }
 
 void op_free(struct op *op)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct conn;
+struct pending;
 struct worker;
 
 /* A request, as it is run. */
@@ -27,7 +28,7 @@ struct request {
 	uint32_t argc;
 	uint32_t db;
 	uint8_t resp;
-	bool no_touch; /* CLIENT NO-TOUCH */
+	bool no_touch;  /* CLIENT NO-TOUCH */
 	struct key key; /* key 0, prepared; name.ptr NULL without */
 };
 
@@ -54,8 +55,23 @@ struct op {
 	struct slice args[]; /* request.argv */
 };
 
-/* Makes an op of the connection's request; takes a reference of its read block, and the scratch. */
-struct op *op_new(struct conn *conn, const struct request *request, char *scratch);
+/*
+ * Makes an op of a request that is being run: its connection waits for the answer, and the op has a
+ * reference of its read block, and its scratch.
+ */
+struct op *op_begin(struct pending *p);
+
+/* As if it had never been: the request is run on the spot, or later. */
+void op_undo(struct pending *p);
+
+/*
+ * For handlers that need the connection: the request being run is answered later. Returns its op; the
+ * connection runs nothing until op_answer(). What the handler has written to its reply is dropped.
+ */
+struct op *op_detach(struct conn *conn);
+
+/* The op's reply is written: notes what it took, and hands it to its connection. */
+void op_answer(struct worker *worker, struct op *op);
 
 /* Gives back everything it holds. */
 void op_free(struct op *op);

@@ -7,11 +7,11 @@
 #include "server/snapshotter.h"
 
 #include "proto/mem.h"
+#include "server/account.h"
 #include "server/conn.h"
 #include "server/generation.h"
 #include "server/log.h"
 #include "server/reload.h"
-#include "server/serve.h"
 #include "server/server.h"
 #include "server/totals.h"
 #include "shard/freeze.h"
@@ -240,8 +240,8 @@ void snapshotter_answer(struct worker *worker, struct save_waiter *waiter)
 	else
 		reply_ok(&op->reply);
 	if (op->reply.errors)
-		serve_count_errors(worker, &op->reply);
-	serve_answer(worker, op);
+		account_error(worker, &op->reply);
+	op_answer(worker, op);
 	mem_free(waiter, sizeof(*waiter));
 }
 

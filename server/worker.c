@@ -11,6 +11,8 @@
 #include "server/blocked.h"
 #include "server/log.h"
 #include "server/multi.h"
+#include "server/post.h"
+#include "server/run.h"
 #include "server/serve.h"
 #include "server/server.h"
 #include "server/slowlog.h"
@@ -25,27 +27,6 @@
 #define COLLECT_STEP (2 * SWEEP_ENTRIES)
 /* Idle clients, output limits and pauses are looked at so often. */
 #define CRON_HZ_MIN 1
-
-/* --- mail --- */
-
-void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb)
-{
-	outbox_put(&worker->outboxes[to], &worker->parcels, what, verb);
-	stat_add(&worker->stats.mail_sent, 1);
-}
-
-/* Step 5: everything this tick has for others. */
-static void post_mail(struct worker *worker)
-{
-	struct server *server = worker->server;
-	blocked_post(worker);
-	for (uint32_t i = 0; i < server->worker_count; i++) {
-		if (outbox_post(&worker->outboxes[i], &server->workers[i].mailbox)) {
-			mailbox_wake(&server->workers[i].mailbox);
-			stat_add(&worker->stats.mail_wakes, 1);
-		}
-	}
-}
 
 /* --- steps of the tick --- */
 
@@ -146,7 +127,7 @@ static void step_job(struct worker *worker)
 	}
 	struct op *op = job->op;
 	job->free(job);
-	serve_answer(worker, op);
+	op_answer(worker, op);
 }
 
 static double us_since(const struct worker *worker, uint64_t start)
@@ -290,7 +271,7 @@ static void worker_tick(struct worker *worker)
 	urcu_qsbr_thread_online();
 	gate_open(worker);
 	flush_replies(worker);
-	serve_mail(worker);
+	post_take(worker);
 	if (worker->unwatching)
 		multi_unwatch_step(worker);
 	serve_ready(worker);
@@ -298,13 +279,13 @@ static void worker_tick(struct worker *worker)
 	if (worker->cron_due)
 		cron(worker);
 	write_journal(worker);
-	post_mail(worker);
+	post_send(worker);
 	if (gate_pass(worker))
 		flush_replies(worker);
 	stamp_retired(worker);
 	worker->busy = background(worker);
 	write_journal(worker);
-	post_mail(worker);
+	post_send(worker);
 	gate_pass(worker); /* what stays on the flush list may go, first thing in the next tick */
 	if (stop && !worker->stopping)
 		close_connections(worker);
@@ -396,7 +377,7 @@ int worker_init(struct worker *worker, struct server *server, uint16_t id)
 	worker->outboxes = mem_zalloc(server->worker_count * sizeof(*worker->outboxes));
 	worker->jobs_end = &worker->jobs;
 	worker->slowlog = slowlog_new();
-	serve_init(worker);
+	run_init(worker);
 	gate_init(&worker->gate, server->worker_count);
 	int error = uv_loop_init(&worker->loop);
 	if (error)
@@ -426,17 +407,6 @@ void worker_stop(struct worker *worker)
 	mailbox_wake(&worker->mailbox);
 }
 
-/* Mail to who had ended already; nobody waits for any of it (worker_done). The threads have ended. */
-static void drop_mail(struct worker *worker)
-{
-	struct parcel *parcel = mailbox_take(&worker->mailbox);
-	while (parcel) {
-		struct parcel *next = parcel->next;
-		parcel_free(&worker->parcels, parcel);
-		parcel = next;
-	}
-}
-
 static void close_handle(uv_handle_t *handle, void *arg)
 {
 	if (!uv_is_closing(handle))
@@ -449,14 +419,15 @@ void worker_deinit(struct worker *worker)
 	uv_run(&worker->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&worker->loop);
 	mailbox_close(&worker->mailbox);
-	drop_mail(worker);
+	post_drop(worker);
 	parcel_pool_deinit(&worker->parcels);
 	while (worker->blocks_free) {
 		struct read_block *block = worker->blocks_free;
 		worker->blocks_free = block->next;
 		mem_free(block, block->size);
 	}
-	serve_deinit(worker);
+	run_deinit(worker);
+	args_deinit(&worker->args);
 	gate_deinit(&worker->gate, worker->server->worker_count);
 	mem_free(worker->timeouts, worker->timeout_room * sizeof(struct blocked *));
 	mem_free(worker->outboxes, worker->server->worker_count * sizeof(*worker->outboxes));

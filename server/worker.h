@@ -157,9 +157,6 @@ void worker_deinit(struct worker *worker);
  */
 void worker_stop(struct worker *worker);
 
-/* Sends a letter to another worker, or to itself, with this tick's mail. */
-void worker_mail(struct worker *worker, uint16_t to, void *what, enum verb verb);
-
 /* Lets the connections go on that CLIENT PAUSE has held back. Its thread. */
 void worker_resume_paused(struct worker *worker);
 

@@ -1,0 +1,37 @@
+/*
+ * What commands have taken: their times and errors go to the counters that INFO commandstats,
+ * latencystats and errorstats sum up, and to the latency monitor.
+ *
+ * A batch reads the clock once a request: each one has taken all the time since the last reading
+ * (worker->cycles).
+ *
+ * The worker's thread.
+ */
+#ifndef SERVER_ACCOUNT_H
+#define SERVER_ACCOUNT_H
+
+#include "server/clock.h"
+#include "server/worker.h"
+
+/* Counts a command that has taken so long. */
+void account_command(struct worker *worker, const struct command *cmd, uint64_t cycles);
+
+/* Counts error replies by their first word. */
+void account_error(struct worker *worker, const struct reply *reply);
+
+/* Counts a command that has taken all the time since the last one, and its error. Returns the cycles. */
+static inline uint64_t account_request(struct worker *worker, const struct command *cmd,
+				       const struct reply *reply, uint32_t errors_before)
+{
+	uint64_t now = clock_cycles();
+	uint64_t cycles = now - worker->cycles;
+	worker->cycles = now;
+	account_command(worker, cmd, cycles);
+	if (reply->errors != errors_before) {
+		stat_add(&worker->stats.commands[cmd->id].failed, 1);
+		account_error(worker, reply);
+	}
+	return cycles;
+}
+
+#endif
