@@ -62,19 +62,6 @@ static const char error_bgsave[] =
 	"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
 	"error.";
 
-/* Replies what the trouble is, if there is any. */
-static bool disk_trouble(struct server *server, struct reply *reply)
-{
-	int error = 0;
-	if (snapshotter_stops_writes(server))
-		reply_error(reply, error_bgsave);
-	else if ((error = flusher_trouble(&server->flusher)))
-		reply_errorf(reply, "MISCONF Errors writing to the AOF file: %s", strerror(-error));
-	else
-		return false;
-	return true;
-}
-
 bool admit(struct worker *worker, struct conn *conn, const struct request *request,
 	   const struct reply_mark *mark)
 {
@@ -97,8 +84,11 @@ bool admit(struct worker *worker, struct conn *conn, const struct request *reque
 		reply_error(reply, "NOAUTH Authentication required.");
 	else if (conn->multi && (cmd->flags & CMD_NO_MULTI))
 		reply_error(reply, "ERR Command not allowed inside a transaction");
-	else if (needs_disk(conn, cmd) && disk_trouble(worker->server, reply))
-		;
+	else if (needs_disk(conn, cmd) && snapshotter_stops_writes(worker->server))
+		reply_error(reply, error_bgsave);
+	else if (needs_disk(conn, cmd) && flusher_trouble(&worker->server->flusher))
+		reply_errorf(reply, "MISCONF Errors writing to the AOF file: %s",
+			     strerror(-flusher_trouble(&worker->server->flusher)));
 	else if (!(cmd->flags & CMD_LOADING) && persistence_loading(&worker->server->persistence))
 		reply_error(reply, "LOADING Redis is loading the dataset in memory");
 	else
