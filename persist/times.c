@@ -28,7 +28,8 @@ static int times_order(const void *x, const void *y)
 struct recovery_point times_find(struct times *times, int64_t ms)
 {
 	struct recovery_point point = {0};
-	qsort(times->list, times->count, sizeof(*times->list), times_order);
+	if (times->count > 0)
+		qsort(times->list, times->count, sizeof(*times->list), times_order);
 	for (size_t i = 0; i < times->count; i++) {
 		const struct epoch_time *time = &times->list[i];
 		if (i > 0 && time->epoch == times->list[i - 1].epoch)
