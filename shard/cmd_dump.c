@@ -137,7 +137,7 @@ void cmd_restore(struct ctx *ctx)
 		return;
 	entry_set_access(e, ctx_access_past(ctx, restore.idle_seconds, restore.frequency));
 	if (value_expired(e, ctx->now)) {
-		retire_entry(&ctx->shard->retire, e);
+		retire_entry_unseen(&ctx->shard->retire, e);
 		ctx->dirty += ctx_remove(ctx, 0);
 	} else {
 		ctx_put(ctx, 0, e);

@@ -455,7 +455,7 @@ void hash_edit_drop(struct hash_edit *edit)
 {
 	assert(!edit->e);
 	if (edit->dict)
-		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, EXPIRE_NEVER));
+		retire_entry_unseen(&edit->ctx->shard->retire, edit_entry(edit, EXPIRE_NEVER));
 	edit->dict = NULL;
 }
 
@@ -475,8 +475,8 @@ static void field_gone(void *arg, struct slice name)
 	effect_remove_part(gone->journal, gone->db, "HDEL", gone->key, name);
 }
 
-size_t hash_expire_fields(struct shard *shard, uint32_t db, struct entry *e, int64_t now, size_t max,
-			  struct entry **fresh)
+size_t hash_expire_fields(struct shard *shard, uint32_t db, struct entry *e, int64_t now,
+			  size_t max, struct entry **fresh)
 {
 	struct dict *dict = entry_dict(e);
 	struct gone gone = {&shard->journal, entry_key(e), db};

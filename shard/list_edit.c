@@ -158,13 +158,18 @@ void list_edit_replace(struct list_edit *edit, uint64_t index, struct list_eleme
 	edit_shrunk(edit);
 }
 
-/* What was cut off a list is freed as an entry's structure is. */
-static void retire_cut(struct list_edit *edit, struct list *cut)
+/* What was cut off a list, or was never put, is freed as an entry's structure is. */
+static struct entry *list_entry(struct list *list)
 {
 	struct entry_spec spec = {.expire = EXPIRE_NEVER, .type = ENTRY_LIST};
 
+	return entry_new_owner_only(&spec, list);
+}
+
+static void retire_cut(struct list_edit *edit, struct list *cut)
+{
 	if (cut)
-		retire_entry(edit_retire(edit), entry_new_owner_only(&spec, cut));
+		retire_entry(edit_retire(edit), list_entry(cut));
 }
 
 void list_edit_cut(struct list_edit *edit, enum list_side side, uint64_t count)
@@ -288,7 +293,8 @@ struct entry *list_edit_take(struct list_edit *edit, int64_t expire)
 void list_edit_drop(struct list_edit *edit)
 {
 	assert(!edit->e);
-	retire_cut(edit, edit->list);
+	if (edit->list)
+		retire_entry_unseen(edit_retire(edit), list_entry(edit->list));
 	edit->list = NULL;
 }
 

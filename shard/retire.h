@@ -106,7 +106,7 @@ void retire_memory_unseen(struct retire *r, void *ptr, size_t size);
 void retire_entry(struct retire *r, struct entry *e);
 /* An entry without its structure, which lives on in another one. */
 void retire_entry_shallow(struct retire *r, struct entry *e);
-/* An entry with all that hangs off it, none of which the snapshot going on looks at any more. */
+/* An entry with all that hangs off it, none of which the snapshot going on looks at (any more). */
 void retire_entry_unseen(struct retire *r, struct entry *e);
 /*
  * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each

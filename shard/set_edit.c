@@ -360,6 +360,7 @@ struct entry *set_edit_take(struct set_edit *edit, int64_t expire)
 void set_edit_drop(struct set_edit *edit)
 {
 	if (edit->dict)
-		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, SLICE(""), EXPIRE_NEVER));
+		retire_entry_unseen(&edit->ctx->shard->retire,
+				    edit_entry(edit, SLICE(""), EXPIRE_NEVER));
 	edit->dict = NULL;
 }

@@ -321,6 +321,6 @@ void zset_edit_drop(struct zset_edit *edit)
 {
 	assert(!edit->e);
 	if (edit->zset)
-		retire_entry(&edit->ctx->shard->retire, edit_entry(edit, EXPIRE_NEVER));
+		retire_entry_unseen(&edit->ctx->shard->retire, edit_entry(edit, EXPIRE_NEVER));
 	edit->zset = NULL;
 }

@@ -6,6 +6,7 @@
 #include "shard/hold.h"
 #include "test/check.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 static struct keyspace *ks;
@@ -256,6 +257,35 @@ static void test_model(void **state)
 	ks->changes = (struct change_log){0};
 }
 
+/* Writes key after key until one has been noted. */
+static void *write_until_noted(void *arg)
+{
+	struct slot *held = slot_of(1);
+
+	(void)arg;
+	for (uint64_t key = 1; !atomic_load(&ks->changes.memory); key++) {
+		if (!slots_try_hold(ks->shards[0], &held, 1))
+			return (void *)"held by somebody";
+		changes_touch(ks->shards[0], held, 0, key << 32 | key);
+		slots_release(ks->shards[0], &held, 1, true, 0);
+	}
+	return NULL;
+}
+
+/* Noting begins while others write: who sees that it has finds the arrays (the thread sanitizer looks). */
+static void test_first_one_among_writers(void **state)
+{
+	pthread_t writer;
+	void *trouble;
+
+	(void)state;
+	assert_int_equal(pthread_create(&writer, NULL, write_until_noted, NULL), 0);
+	changes_since(ks, now());
+	assert_int_equal(pthread_join(writer, &trouble), 0);
+	assert_null(trouble);
+	assert_non_null(atomic_load(&ks->changes.logs[1]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +297,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unit_across_the_cut_with_an_old_log, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_many_become_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_first_one_among_writers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_model, setup, teardown),
 	};
 

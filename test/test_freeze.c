@@ -509,6 +509,32 @@ static void test_passed_dict(void **state)
 	store_deinit(&s);
 }
 
+/* What a unit makes for itself alone is nothing to the snapshot: it isn't kept. */
+static void test_never_put(void **state)
+{
+	static const char *const requests[] = {
+		"SUNION a b",   "SDIFF a b",        "ZUNION 2 c d",
+		"ZINTER 2 c d", "ZINTERCARD 2 c d", "ZDIFF 2 c d",
+	};
+	struct store s;
+
+	(void)state;
+	store_init(&s, SHARDS);
+	for (int i = 0; i < 1000; i++) {
+		store_runf(&s, "SADD a a%d", i);
+		store_runf(&s, "SADD b b%d", i);
+		store_runf(&s, "ZADD c %d c%d", i, i);
+		store_runf(&s, "ZADD d %d d%d", i, i);
+	}
+	freeze_begin(s.ks, 1);
+	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+		store_run(&s, requests[i]);
+		assert_int_equal(kept_bytes(&s), 0);
+	}
+	freeze_end(s.ks);
+	store_deinit(&s);
+}
+
 /* The record of a unit before the cut that is made after it says so. */
 static void test_journal(void **state)
 {
@@ -543,7 +569,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
 		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
-		cmocka_unit_test(test_journal),     cmocka_unit_test(test_model),
+		cmocka_unit_test(test_never_put),   cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
