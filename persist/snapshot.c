@@ -25,7 +25,7 @@
 #define REDIS_VERSION_AUX "7.2.0"
 /* Entries fetched ahead: their memory comes while those before them are written. */
 #define AHEAD 16
-/* With sync_often the system is told to write after so many bytes. */
+/* With sync_often the system is told to write after so many bytes, and to let go of those before, which it has written. */
 #define SYNC_BYTES (4u << 20)
 /* A slot that is held since before the cut is looked at so often: its holder has something long to do. */
 #define SLOT_LOOK_NS 100000
@@ -43,6 +43,7 @@ struct part {
 	uint32_t db;         /* selected; `databases` at first */
 	uint64_t booked;     /* bytes of the file that are in `bytes` */
 	uint64_t flushed;    /* ... that the system was told to write */
+	uint64_t dropped;    /* ... and to let go of */
 	struct entry *ahead[AHEAD];
 	uint32_t ahead_count;
 	bool *sized; /* databases whose size was told */
@@ -132,6 +133,8 @@ static void book(struct part *part)
 	part->booked = bytes;
 	if (snapshot->sync_often && bytes - part->flushed >= SYNC_BYTES) {
 		io_sync_begin(part->fd, part->flushed, bytes - part->flushed);
+		io_drop(part->fd, part->dropped, part->flushed - part->dropped);
+		part->dropped = part->flushed;
 		part->flushed = bytes;
 	}
 }
@@ -303,7 +306,11 @@ static int write_slots(struct part *part)
 	}
 	error = rdb_file_end(&part->file);
 	book(part);
-	return error ? error : io_sync(part->fd);
+	if (!error)
+		error = io_sync(part->fd);
+	if (!error)
+		io_drop(part->fd, 0, 0);
+	return error;
 }
 
 static uint32_t part_begin(const struct snapshot *snapshot, uint32_t number)

@@ -79,7 +79,9 @@ struct rdb_out {
 	char *bytes; /* mem_free_unsized */
 	size_t len;
 	size_t cap;
-	bool compress; /* strings, as Redis does with rdbcompression */
+	bool compress;     /* strings, as Redis does with rdbcompression, but see `hopeless` */
+	uint32_t hopeless; /* strings in a row that did not get shorter */
+	uint32_t untried;  /* bytes that are not tried for that, before one is again */
 	/*
 	 * Takes what is there (len = 0). May be called within any write. NULL: all of it is kept.
 	 */
