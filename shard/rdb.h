@@ -73,7 +73,7 @@ enum rdb_node { RDB_NODE_ELEMENT = 1, RDB_NODE_LISTPACK = 2 };
 /* --- writing --- */
 
 /* Where it piles up to this a drain is called. */
-#define RDB_DRAIN_BYTES (256 * 1024)
+#define RDB_DRAIN_BYTES (64 * 1024)
 
 struct rdb_out {
 	char *bytes; /* mem_free_unsized */
