@@ -58,7 +58,10 @@ int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 {
 	*segment = (struct segment){.dir = dir, .journal = journal, .id = *id, .fd = -1};
 	pthread_mutex_init(&segment->mutex, NULL);
-	return open_file(dir, id, &segment->fd, &segment->len);
+	uint64_t len = 0;
+	int error = open_file(dir, id, &segment->fd, &len);
+	segment->len = len;
+	return error;
 }
 
 void segment_close(struct segment *segment)
