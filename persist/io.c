@@ -165,6 +165,11 @@ void io_sync_begin(int fd, uint64_t offset, uint64_t len)
 	sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
 }
 
+void io_drop(int fd, uint64_t offset, uint64_t len)
+{
+	posix_fadvise(fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
 int io_rename(int dir, const char *from, const char *to)
 {
 	int error = fault(IO_RENAME);

@@ -56,6 +56,12 @@ int io_sync(int fd);
 /* Has the system begin to write what of a file isn't on the disk yet: a hint. */
 void io_sync_begin(int fd, uint64_t offset, uint64_t len);
 
+/*
+ * Has the system let go of its own copy of what is on the disk already, up to the end with `len` 0: a hint. Nobody reads these
+ * files before the next start, and memory that is written to again and again costs less than memory that is new.
+ */
+void io_drop(int fd, uint64_t offset, uint64_t len);
+
 /* Renames; it lasts when the directory is synced. */
 int io_rename(int dir, const char *from, const char *to);
 

@@ -58,7 +58,10 @@ int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 {
 	*segment = (struct segment){.dir = dir, .journal = journal, .id = *id, .fd = -1};
 	pthread_mutex_init(&segment->mutex, NULL);
-	return open_file(dir, id, &segment->fd, &segment->len);
+	uint64_t len = 0;
+	int error = open_file(dir, id, &segment->fd, &len);
+	segment->len = len;
+	return error;
 }
 
 void segment_close(struct segment *segment)
@@ -104,6 +107,7 @@ static int next_file(struct segment *segment)
 		segment->id = id;
 		segment->len = len;
 		segment->zeros_end = 0;
+		segment->dropped = 0;
 		segment->stale = false;
 		segment->journal->segment_at = SIZE_MAX;
 		atomic_store_explicit(&segment->entered, id.cut, memory_order_release);
@@ -145,12 +149,27 @@ int segment_write(struct segment *segment, bool ahead)
 	return error;
 }
 
+/* The file is on the disk up to there. (When it is another one by now, the hint is of no use, and does no harm.) */
+static void drop(struct segment *segment, int fd, uint64_t synced)
+{
+	uint64_t end = synced - synced % SEGMENT_DROP_BYTES, from = end;
+	pthread_mutex_lock(&segment->mutex);
+	if (segment->fd == fd && segment->dropped < end) {
+		from = segment->dropped;
+		segment->dropped = end;
+	}
+	pthread_mutex_unlock(&segment->mutex);
+	if (from < end)
+		io_drop(fd, from, end - from);
+}
+
 int segment_sync(struct segment *segment)
 {
 	int fds[SEGMENT_OLD_MAX], error = 0;
 	pthread_mutex_lock(&segment->mutex);
 	uint32_t count = segment->old_count;
 	int fd = segment->stale ? -1 : segment->fd;
+	uint64_t len = segment->len;
 	for (uint32_t i = 0; i < count; i++)
 		fds[i] = segment->old[i];
 	pthread_mutex_unlock(&segment->mutex);
@@ -160,8 +179,12 @@ int segment_sync(struct segment *segment)
 		error = io_sync(fd);
 	if (error)
 		return error;
-	for (uint32_t i = 0; i < count; i++)
+	if (fd >= 0)
+		drop(segment, fd, len);
+	for (uint32_t i = 0; i < count; i++) {
+		io_drop(fds[i], 0, 0);
 		close(fds[i]);
+	}
 	pthread_mutex_lock(&segment->mutex);
 	segment->old_count -= count;
 	for (uint32_t i = 0; i < segment->old_count; i++)

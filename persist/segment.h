@@ -29,6 +29,8 @@
 #define SEGMENT_OLD_MAX 4
 /* At 100 bytes a record a fraction of a second's writes; little enough for one sync. */
 #define SEGMENT_AHEAD_BYTES (256 * 1024)
+/* The system is told to let go of so much at a time: enough that the call costs nothing. */
+#define SEGMENT_DROP_BYTES (1024 * 1024)
 
 struct segment_id {
 	uint64_t run;
@@ -41,19 +43,21 @@ struct segment {
 	int dir;
 	struct journal *journal;
 	const _Atomic uint64_t *turned; /* generations up to this one may be written; NULL: all */
-	const _Atomic uint64_t *durable; /* bytes of the journal that were synced; NULL: not known */
+	const _Atomic uint64_t
+		*durable; /* bytes of the journal that were synced; NULL: not known */
 	/* the worker's; id.cut changes under the mutex */
 	struct segment_id id;
-	uint64_t len;       /* of fd's file, without zeros */
-	uint64_t zeros_end; /* where the zeros end, if that is behind len */
+	_Atomic uint64_t len; /* of fd's file, without zeros; who syncs reads it under the mutex */
+	uint64_t zeros_end;   /* where the zeros end, if that is behind len */
 	/* the worker stores, any thread reads */
 	_Atomic int error;           /* 0 or a negative errno: the last write() */
 	_Atomic uint64_t longest_us; /* the longest write() */
-	_Atomic uint64_t arrived; /* all generations before this one are written, */
-	_Atomic uint64_t entered; /* ... and this one has its file */
+	_Atomic uint64_t arrived;    /* all generations before this one are written, */
+	_Atomic uint64_t entered;    /* ... and this one has its file */
 	/* under the mutex */
 	pthread_mutex_t mutex;
 	int fd;
+	uint64_t dropped; /* so much of fd's file the system needs not keep in memory (io_drop) */
 	int old[SEGMENT_OLD_MAX]; /* full, to be synced and closed by the flusher */
 	uint32_t old_count;
 	bool stale; /* fd's file needs no sync any more (segment_forget) */

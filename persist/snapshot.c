@@ -2,7 +2,8 @@
  * Snapshots (snapshot.h).
  *
  * The happy path: write_part() opens a file and goes through the part's slots; write_slot() waits until the
- * slot is frozen, walks the root that each of its tables had, and passes it.
+ * slot is frozen, walks the root that each of its tables had, and passes it. Between two slots it writes what
+ * was handed over (shard/handover.h), which may be of any part: all of them are open from the beginning.
  */
 #include "persist/snapshot.h"
 
@@ -25,7 +26,9 @@
 #define REDIS_VERSION_AUX "7.2.0"
 /* Entries fetched ahead: their memory comes while those before them are written. */
 #define AHEAD 16
-/* With sync_often the system is told to write after so many bytes. */
+/* A small entry with its value takes two cache lines. */
+#define PREFETCH_LINE 64
+/* With sync_often the system is told to write after so many bytes, and to let go of those before, which it has written. */
 #define SYNC_BYTES (4u << 20)
 /* A slot that is held since before the cut is looked at so often: its holder has something long to do. */
 #define SLOT_LOOK_NS 100000
@@ -43,6 +46,7 @@ struct part {
 	uint32_t db;         /* selected; `databases` at first */
 	uint64_t booked;     /* bytes of the file that are in `bytes` */
 	uint64_t flushed;    /* ... that the system was told to write */
+	uint64_t dropped;    /* ... and to let go of */
 	struct entry *ahead[AHEAD];
 	uint32_t ahead_count;
 	bool *sized; /* databases whose size was told */
@@ -100,6 +104,7 @@ static void take_entry(void *arg, struct entry *e)
 {
 	struct part *part = arg;
 	__builtin_prefetch(e);
+	__builtin_prefetch((const char *)e + PREFETCH_LINE);
 	part->ahead[part->ahead_count++] = e;
 	if (part->ahead_count == AHEAD)
 		write_ahead(part);
@@ -132,6 +137,8 @@ static void book(struct part *part)
 	part->booked = bytes;
 	if (snapshot->sync_often && bytes - part->flushed >= SYNC_BYTES) {
 		io_sync_begin(part->fd, part->flushed, bytes - part->flushed);
+		io_drop(part->fd, part->dropped, part->flushed - part->dropped);
+		part->dropped = part->flushed;
 		part->flushed = bytes;
 	}
 }
@@ -286,51 +293,125 @@ static void write_aux(struct part *part)
 		write_aux_seed(part);
 }
 
-static int write_slots(struct part *part)
-{
-	struct snapshot *snapshot = part->snapshot;
-	int error = 0;
-	rdb_file_begin(&part->file, part->fd, snapshot->compress, snapshot->checksum);
-	part->file.cut = snapshot->cut;
-	write_aux(part);
-	for (uint32_t i = part->first; i < part->end && !error; i++) {
-		error = write_slot(part, &snapshot->ks->slots[i]);
-		freeze_pass(snapshot->ks, i + 1);
-	}
-	if (error) {
-		rdb_file_drop(&part->file);
-		return error;
-	}
-	error = rdb_file_end(&part->file);
-	book(part);
-	return error ? error : io_sync(part->fd);
-}
-
 static uint32_t part_begin(const struct snapshot *snapshot, uint32_t number)
 {
 	return (uint32_t)((uint64_t)number * SLOT_COUNT / snapshot->parts);
 }
 
-static int write_part(struct snapshot *snapshot, uint32_t number)
+static struct part *part_of(struct part *parts, uint32_t slot)
+{
+	uint32_t number = (uint32_t)((uint64_t)slot * parts->snapshot->parts / SLOT_COUNT);
+	while (slot >= parts[number].end)
+		number++;
+	return &parts[number];
+}
+
+/* freeze_serve(): `arg` are the parts. */
+static void take_handed(void *arg, uint32_t slot, uint32_t db, struct entry *e)
+{
+	struct part *part = part_of(arg, slot);
+	select_database(part, db);
+	write_key(part, e);
+}
+
+/* An increment has few keys of a slot, and doesn't look for those that were handed over. */
+static void serve(struct part *parts)
+{
+	struct snapshot *snapshot = parts->snapshot;
+	if (!snapshot->base)
+		freeze_serve(snapshot->ks, take_handed, parts);
+}
+
+static int write_slots(struct part *parts, struct part *part)
+{
+	struct snapshot *snapshot = part->snapshot;
+	int error = 0;
+	for (uint32_t i = part->first; i < part->end && !error; i++) {
+		error = write_slot(part, &snapshot->ks->slots[i]);
+		freeze_pass(snapshot->ks, i + 1);
+		serve(parts);
+	}
+	return error;
+}
+
+static int part_open(struct part *part)
+{
+	struct snapshot *snapshot = part->snapshot;
+	char name[MANIFEST_FILE_MAX + 4];
+	temporary_name(snapshot, part->number, name);
+	int error = io_open_new(snapshot->dir, name, &part->fd);
+	if (error) {
+		part->fd = -1;
+		return error;
+	}
+	rdb_file_begin(&part->file, part->fd, snapshot->compress, snapshot->checksum);
+	part->file.cut = snapshot->cut;
+	write_aux(part);
+	return 0;
+}
+
+/* All of its slots are written. */
+static int part_end(struct part *part)
+{
+	int error = rdb_file_end(&part->file);
+	book(part);
+	if (!error)
+		error = io_sync(part->fd);
+	if (!error)
+		io_drop(part->fd, 0, 0);
+	close(part->fd);
+	part->fd = -1;
+	return error;
+}
+
+static void part_drop(struct part *part)
+{
+	if (part->fd < 0)
+		return;
+	rdb_file_drop(&part->file);
+	close(part->fd);
+}
+
+static struct part *parts_new(struct snapshot *snapshot)
 {
 	struct keyspace *ks = snapshot->ks;
-	char name[MANIFEST_FILE_MAX + 4];
-	struct part part = {
-		.snapshot = snapshot,
-		.number = number,
-		.first = part_begin(snapshot, number),
-		.end = part_begin(snapshot, number + 1),
-		.ctx = {.ks = ks, .shard = ks->shards[0]},
-		.db = ks->databases,
-	};
-	temporary_name(snapshot, number, name);
-	int error = io_open_new(snapshot->dir, name, &part.fd);
-	if (error)
-		return error;
-	part.sized = mem_zalloc(ks->databases * sizeof(*part.sized));
-	error = write_slots(&part);
-	mem_free(part.sized, ks->databases * sizeof(*part.sized));
-	close(part.fd);
+	struct part *parts = mem_zalloc(snapshot->parts * sizeof(*parts));
+	for (uint32_t i = 0; i < snapshot->parts; i++)
+		parts[i] = (struct part){
+			.snapshot = snapshot,
+			.fd = -1,
+			.number = i,
+			.first = part_begin(snapshot, i),
+			.end = part_begin(snapshot, i + 1),
+			.ctx = {.ks = ks, .shard = ks->shards[0]},
+			.db = ks->databases,
+			.sized = mem_zalloc(ks->databases * sizeof(bool)),
+		};
+	return parts;
+}
+
+static void parts_free(struct part *parts)
+{
+	const struct snapshot *snapshot = parts->snapshot;
+	for (uint32_t i = 0; i < snapshot->parts; i++) {
+		part_drop(&parts[i]);
+		mem_free(parts[i].sized, snapshot->ks->databases * sizeof(bool));
+	}
+	mem_free(parts, snapshot->parts * sizeof(*parts));
+}
+
+static int write_parts(struct snapshot *snapshot)
+{
+	struct part *parts = parts_new(snapshot);
+	int error = 0;
+	for (uint32_t i = 0; i < snapshot->parts && !error; i++)
+		error = part_open(&parts[i]);
+	for (uint32_t i = 0; i < snapshot->parts && !error; i++) {
+		error = write_slots(parts, &parts[i]);
+		if (!error)
+			error = part_end(&parts[i]);
+	}
+	parts_free(parts);
 	return error;
 }
 
@@ -361,11 +442,9 @@ void snapshot_remove(const struct snapshot *snapshot)
 
 int snapshot_write(struct snapshot *snapshot)
 {
-	int error = 0;
 	atomic_store(&snapshot->keys, 0);
 	atomic_store(&snapshot->bytes, 0);
-	for (uint32_t i = 0; i < snapshot->parts && !error; i++)
-		error = write_part(snapshot, i);
+	int error = write_parts(snapshot);
 	if (!error)
 		error = rename_all(snapshot);
 	if (error)

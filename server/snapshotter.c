@@ -340,10 +340,18 @@ static void follow(struct snapshotter *snapshotter)
 	snapshotter->scheduled_aof |= begin;
 }
 
+/* Where processors are scarce: clients' work comes first when it comes, and this gets its share all the same. */
+static void give_way(void)
+{
+	const struct sched_param none = {0};
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+}
+
 static void *snapshotter_main(void *arg)
 {
 	struct snapshotter *snapshotter = arg;
 	pthread_setname_np(pthread_self(), "snapshotter");
+	give_way();
 	pthread_mutex_lock(&snapshotter->mutex);
 	for (;;) {
 		bool leaving = atomic_load(&snapshotter->leaving);

@@ -116,33 +116,55 @@ uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_
 	return note ? note & ~FREEZE_NOTED : root;
 }
 
+/* Where the snapshot sees an entry of a slot that isn't passed. */
+enum { SEEN_NOWHERE = -1, SEEN_PERHAPS = -2 };
+
 /*
- * Whether the entry came to the slot after the cut, and nothing of it is older. It may be from any database: they
- * are exchanged. While the slot isn't passed, all that its notes lead to is there.
+ * The database that it was in at the cut, which need not be the one that it was taken out of: they are exchanged. While
+ * the slot isn't passed, all that its notes lead to is there. Of a structure it isn't told: it may be older than its entry.
  */
-static bool is_later(const struct keyspace *ks, const struct slot *slot, uint64_t hash,
-		     const struct entry *e)
+static int seen_in(const struct keyspace *ks, const struct slot *slot, uint64_t hash,
+		   const struct entry *e)
 {
 	bool noted = false;
+	if (e->flags & ENTRY_STRUCTURE)
+		return SEEN_PERHAPS;
 	for (uint32_t db = 0; db < ks->databases; db++) {
 		uint64_t note = note_load(&ks->freeze, slot, db);
 		if (note && !table_is_later(note & ~FREEZE_NOTED, hash, e))
-			return false;
+			return (int)db;
 		noted |= note != 0;
 	}
-	return noted;
+	return noted ? SEEN_NOWHERE : SEEN_PERHAPS;
+}
+
+/* The unit has a cut. */
+static void retire_seen(struct shard *shard, const struct slot *slot, uint64_t hash,
+			struct entry *e)
+{
+	struct retire *retire = &shard->retire;
+	int db = seen_in(shard->ks, slot, hash, e);
+	if (db == SEEN_NOWHERE)
+		retire_entry_unseen(retire, e);
+	else if (db == SEEN_PERHAPS || (e->flags & ENTRY_BLOB))
+		retire_entry(retire, e);
+	else
+		retire_entry_handed(retire, &(struct handed){.entry = e,
+							     .hash = hash,
+							     .slot = slot->index,
+							     .db = (uint16_t)db});
 }
 
 void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint64_t hash,
 			 struct entry *e)
 {
-	const struct keyspace *ks = shard->ks;
 	struct retire *retire = &shard->retire;
-	if (retire->unit.cut != EPOCH_NONE &&
-	    (slot->index < passed_load(&ks->freeze) || is_later(ks, slot, hash, e)))
+	if (retire->unit.cut == EPOCH_NONE)
+		retire_entry(retire, e);
+	else if (slot->index < passed_load(&shard->ks->freeze))
 		retire_entry_unseen(retire, e);
 	else
-		retire_entry(retire, e);
+		retire_seen(shard, slot, hash, e);
 }
 
 /* --- the snapshotter --- */
@@ -178,11 +200,60 @@ void freeze_pass(struct keyspace *ks, uint32_t slot)
 	atomic_store_explicit(&ks->freeze.passed, slot, memory_order_release);
 }
 
+/* Items served at a time: the memory of the next ones comes meanwhile. */
+#define SERVE_AHEAD 16
+
+static uint64_t handed_root(const struct keyspace *ks, const struct handed *item)
+{
+	return note_load(&ks->freeze, &ks->slots[item->slot], item->db) & ~FREEZE_NOTED;
+}
+
+static void serve_fetch(const struct keyspace *ks, const struct handed *items, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct table table = {handed_root(ks, &items[i])};
+		table_prefetch_bucket(&table, items[i].hash);
+		__builtin_prefetch(items[i].entry);
+	}
+}
+
+void freeze_serve(struct keyspace *ks,
+		  void (*show)(void *arg, uint32_t slot, uint32_t db, struct entry *e), void *arg)
+{
+	uint32_t passed = passed_load(&ks->freeze), count;
+	for (uint32_t s = 0; s < ks->shard_count; s++) {
+		struct handover *handover = &ks->shards[s]->retire.handover;
+		const struct handed *items = handover_waiting(handover, &count);
+		for (uint32_t i = 0; i < count; i++) {
+			if (i % SERVE_AHEAD == 0)
+				serve_fetch(ks, items + i,
+					    count - i < SERVE_AHEAD ? count - i : SERVE_AHEAD);
+			if (items[i].slot < passed)
+				continue;
+			table_strike(handed_root(ks, &items[i]), items[i].hash, items[i].entry);
+			show(arg, items[i].slot, items[i].db, items[i].entry);
+		}
+		handover_served(handover, count);
+	}
+}
+
+/* Nobody pushes any more, nobody looks at what was pushed. */
+static void handovers_end(struct keyspace *ks)
+{
+	uint32_t count;
+	for (uint32_t s = 0; s < ks->shard_count; s++) {
+		struct handover *handover = &ks->shards[s]->retire.handover;
+		while (handover_waiting(handover, &count))
+			handover_served(handover, count);
+	}
+}
+
 void freeze_end(struct keyspace *ks)
 {
 	freeze_pass(ks, SLOT_COUNT);
 	atomic_store(&ks->freeze.cut, EPOCH_NONE);
 	grace_wait(&ks->grace);
+	handovers_end(ks);
 	for (uint32_t db = 0; db < ks->databases; db++) {
 		_Atomic uint64_t *notes = atomic_exchange(&ks->freeze.roots[db], NULL);
 		if (notes)

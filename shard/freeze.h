@@ -121,8 +121,9 @@ bool freeze_unit_extend(struct shard *shard, const struct slot *slot);
 void freeze_table_slow(struct shard *shard, struct slot *slot, uint32_t db);
 
 /*
- * Retires an entry that a unit has taken out of a slot's table: keeps it if the snapshot sees it there. What came
- * after the cut, a hot key that is written again and again, isn't kept.
+ * Retires an entry that a unit has taken out of a slot's table: keeps it, or hands it over to the snapshotter
+ * (handover.h), if the snapshot sees it there. What came after the cut, a hot key that is written again and
+ * again, isn't kept.
  */
 void freeze_retire_entry(struct shard *shard, const struct slot *slot, uint64_t hash,
 			 struct entry *e);
@@ -141,6 +142,13 @@ void freeze_begin(struct keyspace *ks, uint64_t epoch);
 bool freeze_slot_ready(const struct slot *slot, uint32_t *seq_seen);
 /* The root of the slot's table in that database at the cut; 0: it was empty. */
 uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_t db);
+/*
+ * Shows the entries that were handed over (handover.h) and were at the cut in a slot that isn't passed, with that slot
+ * and their database; they are in its table no more then. Between two slots. Who doesn't call it: what is handed
+ * over is kept to the end.
+ */
+void freeze_serve(struct keyspace *ks,
+		  void (*show)(void *arg, uint32_t slot, uint32_t db, struct entry *e), void *arg);
 /* All slots before this one are done with. */
 void freeze_pass(struct keyspace *ks, uint32_t slot);
 /* It is over, complete or not: everything is passed, the notes are freed. Waits for a grace period. */

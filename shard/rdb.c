@@ -23,6 +23,11 @@
 #define COMPRESS_MIN 21
 /* What packing has to save at least. */
 #define COMPRESS_SAVES 4
+/* After so many strings in a row that did not get shorter: chance alone hardly brings them when one in some would. */
+#define HOPELESS_MIN 32
+/* ... about so many are not tried after each that still doesn't, but never more bytes than that. */
+#define UNTRIED_STRINGS 15
+#define UNTRIED_MAX     (16u * 1024)
 /* The longest run that LZF says in so many bytes: what is packed never grows more than that. */
 #define LZF_RUN       264
 #define LZF_RUN_BYTES 3
@@ -130,14 +135,39 @@ static bool write_number(struct rdb_out *out, struct slice text)
 	return true;
 }
 
+/*
+ * What doesn't get shorter costs most of the time of a snapshot. So after a while of only such strings no more than
+ * one in some is tried, until one does. A string longer than that is always tried.
+ */
+static bool is_tried(struct rdb_out *out, size_t len)
+{
+	if (len > out->untried)
+		return true;
+	out->untried -= (uint32_t)len;
+	return false;
+}
+
+static void note_compression(struct rdb_out *out, size_t len, bool shorter)
+{
+	out->untried = 0;
+	out->hopeless = shorter ? 0 : out->hopeless + 1;
+	if (out->hopeless < HOPELESS_MIN)
+		return;
+	out->hopeless = HOPELESS_MIN;
+	out->untried =
+		len < UNTRIED_MAX / UNTRIED_STRINGS ? (uint32_t)len * UNTRIED_STRINGS : UNTRIED_MAX;
+}
+
 static bool write_compressed(struct rdb_out *out, struct slice bytes)
 {
-	if (!out->compress || bytes.len < COMPRESS_MIN || bytes.len > UINT32_MAX)
+	if (!out->compress || bytes.len < COMPRESS_MIN || bytes.len > UINT32_MAX ||
+	    !is_tried(out, bytes.len))
 		return false;
 	char small[1024];
 	size_t room = bytes.len - COMPRESS_SAVES;
 	char *packed = room <= sizeof(small) ? small : mem_alloc(room);
 	unsigned len = lzf_compress(bytes.ptr, (unsigned)bytes.len, packed, (unsigned)room);
+	note_compression(out, bytes.len, len > 0);
 	if (len > 0) {
 		rdb_write_byte(out, STRING_LZF);
 		rdb_write_length(out, len);

@@ -73,13 +73,15 @@ enum rdb_node { RDB_NODE_ELEMENT = 1, RDB_NODE_LISTPACK = 2 };
 /* --- writing --- */
 
 /* Where it piles up to this a drain is called. */
-#define RDB_DRAIN_BYTES (256 * 1024)
+#define RDB_DRAIN_BYTES (64 * 1024)
 
 struct rdb_out {
 	char *bytes; /* mem_free_unsized */
 	size_t len;
 	size_t cap;
-	bool compress; /* strings, as Redis does with rdbcompression */
+	bool compress;     /* strings, as Redis does with rdbcompression, but see `hopeless` */
+	uint32_t hopeless; /* strings in a row that did not get shorter */
+	uint32_t untried;  /* bytes that are not tried for that, before one is again */
 	/*
 	 * Takes what is there (len = 0). May be called within any write. NULL: all of it is kept.
 	 */

@@ -99,6 +99,11 @@ static void retire_push(struct retire *r, void *ptr, size_t size, enum retired_k
 		kept_push(r, retired_make(ptr, size, kind));
 }
 
+static void kept_less(struct retire *r, size_t bytes)
+{
+	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) - bytes, memory_order_relaxed);
+}
+
 /* Gives up to *budget things to the ring; true when the range has no more. */
 static bool kept_release(struct retire *r, struct retire_kept *kept, size_t *budget)
 {
@@ -108,8 +113,7 @@ static bool kept_release(struct retire *r, struct retire_kept *kept, size_t *bud
 		released += retired_size(old);
 		ring_push(r, old);
 	}
-	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) - released,
-			      memory_order_relaxed);
+	kept_less(r, released);
 	if (kept->count > 0)
 		return false;
 	mem_free(kept->items, kept->cap * sizeof(*kept->items));
@@ -125,8 +129,18 @@ static bool ranges_release(struct retire *r, uint32_t end, size_t budget)
 	return r->kept_from >= end;
 }
 
+static void handed_release(struct retire *r, const struct handed *item)
+{
+	ring_push(r, retired_make(item->entry, item->weight, RETIRED_ENTRY));
+	kept_less(r, item->weight);
+}
+
 bool retire_release_kept(struct retire *r, const struct freeze *freeze)
 {
+	const struct handed *item;
+
+	while ((item = handover_pop(&r->handover)))
+		handed_release(r, item);
 	if (r->kept_from == FREEZE_RANGES)
 		return false;
 	uint32_t end = FREEZE_RANGES;
@@ -175,6 +189,18 @@ void retire_entry(struct retire *r, struct entry *e)
 void retire_entry_unseen(struct retire *r, struct entry *e)
 {
 	ring_push(r, retired_make(e, entry_weight(e), RETIRED_ENTRY));
+}
+
+void retire_entry_handed(struct retire *r, const struct handed *item)
+{
+	struct handed weighed = *item;
+
+	weighed.weight = (uint32_t)entry_weight(item->entry);
+	if (!handover_push(&r->handover, &weighed))
+		retire_entry(r, item->entry);
+	else
+		atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) + weighed.weight,
+				      memory_order_relaxed);
 }
 
 void retire_entry_shallow(struct retire *r, struct entry *e)
@@ -336,7 +362,12 @@ bool retire_waiting(const struct retire *r)
 
 void retire_deinit(struct retire *r)
 {
+	const struct handed *item;
+
 	ranges_release(r, FREEZE_RANGES, SIZE_MAX);
+	while ((item = handover_pop_any(&r->handover)))
+		handed_release(r, item);
+	handover_deinit(&r->handover);
 	r->ripe = r->tail;
 	retire_free(r, SIZE_MAX);
 	assert(r->head == r->tail && r->bytes == 0);

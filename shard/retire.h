@@ -22,7 +22,7 @@
  * by bit: a flushed database of millions of keys holds nobody up, and nothing waits behind it.
  *
  * What the unit of work going on retires while it has a cut (freeze.h) is kept instead, until the snapshot has
- * passed the unit's slots. Then it goes the usual way: readers may still look at it.
+ * passed the unit's slots, or handed over to it (handover.h). Then it goes the usual way: readers may still look at it.
  *
  * All functions: the worker that owns the struct.
  */
@@ -31,6 +31,7 @@
 
 #include "shard/freeze.h"
 #include "shard/grace.h"
+#include "shard/handover.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,6 +89,7 @@ struct retire {
 	_Atomic size_t kept_bytes;
 	uint32_t kept_from; /* nothing is kept for ranges before; FREEZE_RANGES: nothing at all */
 	struct retire_kept kept[FREEZE_RANGES];
+	struct handover handover;
 };
 
 void retire_init(struct retire *r);
@@ -108,6 +110,11 @@ void retire_entry(struct retire *r, struct entry *e);
 void retire_entry_shallow(struct retire *r, struct entry *e);
 /* An entry with all that hangs off it, none of which the snapshot going on looks at (any more). */
 void retire_entry_unseen(struct retire *r, struct entry *e);
+/*
+ * An entry without anything that hangs off it, which is in the table that the snapshot going on has of a slot that
+ * isn't passed: handed over, or kept.
+ */
+void retire_entry_handed(struct retire *r, const struct handed *item);
 /*
  * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each
  * counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are the caller may tell:

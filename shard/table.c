@@ -130,6 +130,24 @@ struct entry *table_find(const struct table *t, uint64_t hash, struct slice key)
 	return NULL;
 }
 
+void table_strike(uint64_t root, uint64_t hash, const struct entry *e)
+{
+	uint64_t block_word = root_block(root, hash);
+	const _Atomic uint64_t *word = NULL;
+
+	if (!bucket_find(block_home(block_word, hash), hash_tag(hash), entry_key(e), &word))
+		overflow_find(block_word, hash, entry_key(e), &word);
+	assert(word && word_ptr(word_load(word)) == e);
+	word_store((_Atomic uint64_t *)word, 0);
+	struct block *block = word_ptr(block_word);
+	atomic_store_explicit(&block->count, block_count(block) - 1, memory_order_relaxed);
+	if (root_is_directory(root)) {
+		struct directory *dir = word_ptr(root);
+		uint64_t count = atomic_load_explicit(&dir->count, memory_order_relaxed);
+		atomic_store_explicit(&dir->count, count - 1, memory_order_relaxed);
+	}
+}
+
 void table_prefetch_bucket(const struct table *t, uint64_t hash)
 {
 	uint64_t root = word_load(&t->root);

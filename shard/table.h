@@ -173,6 +173,12 @@ bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_
  */
 bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e);
 
+/*
+ * Takes an entry that is there, of that hash, out of a table that this root word led to once and that nobody changes any more:
+ * a snapshot's (handover.h). Readers may still be in it.
+ */
+void table_strike(uint64_t root, uint64_t hash, const struct entry *e);
+
 /* Empties the table and returns what it was (for retire_table), 0 when it was empty. */
 uint64_t table_take(struct table *t);
 

@@ -77,13 +77,19 @@ static void view_table(struct view *view, uint64_t root)
 	assert_int_equal(view->count, table_count(&table));
 }
 
-static uint64_t view_slot(struct keyspace *ks, uint32_t slot, uint32_t db, uint64_t cut)
+/* `served`: what was handed over of it; NULL: nothing. */
+static uint64_t view_slot(struct keyspace *ks, uint32_t slot, uint32_t db, uint64_t cut,
+			  const struct view *served)
 {
 	struct view view = {.seed = &ks->seed, .cut = cut};
 	const struct table *table = slot_table(&ks->slots[slot], db);
 	uint64_t live = table ? atomic_load(&table->root) : 0;
 
 	view_table(&view, cut == LIVE ? live : freeze_root(ks, &ks->slots[slot], db));
+	if (served) {
+		view.sum += served->sum;
+		view.count += served->count;
+	}
 	return mix(&view, view.sum, view.count);
 }
 
@@ -102,7 +108,8 @@ struct model {
 	char tags[TAGS][4];
 	uint64_t cut; /* 0: no snapshot is going on */
 	uint64_t at_cut[TAGS][STORE_DATABASES];
-	uint32_t passed; /* of the tags */
+	struct view served[TAGS][STORE_DATABASES]; /* what was handed over */
+	uint32_t passed;                           /* of the tags */
 	char *big;
 };
 
@@ -285,8 +292,10 @@ static void model_cut(struct model *m)
 	struct keyspace *ks = m->s.ks;
 
 	for (uint32_t i = 0; i < TAGS; i++)
-		for (uint32_t db = 0; db < STORE_DATABASES; db++)
-			m->at_cut[i][db] = view_slot(ks, m->slots[i], db, LIVE);
+		for (uint32_t db = 0; db < STORE_DATABASES; db++) {
+			m->at_cut[i][db] = view_slot(ks, m->slots[i], db, LIVE, NULL);
+			m->served[i][db] = (struct view){.seed = &ks->seed, .cut = LIVE};
+		}
 	m->cut = atomic_load(&ks->epochs.now);
 	m->passed = 0;
 	freeze_begin(ks, m->cut);
@@ -297,7 +306,8 @@ static void model_check(struct model *m)
 {
 	for (uint32_t i = m->passed; i < TAGS; i++)
 		for (uint32_t db = 0; db < STORE_DATABASES; db++)
-			if (view_slot(m->s.ks, m->slots[i], db, m->cut) != m->at_cut[i][db])
+			if (view_slot(m->s.ks, m->slots[i], db, m->cut, &m->served[i][db]) !=
+			    m->at_cut[i][db])
 				fail_msg("%s in database %u has changed", m->tags[i], db);
 }
 
@@ -317,6 +327,18 @@ static void release_kept(struct store *s)
 		while (retire_release_kept(&s->ks->shards[i]->retire, &s->ks->freeze))
 			;
 	store_collect(s);
+}
+
+static void model_serve(void *arg, uint32_t slot, uint32_t db, struct entry *e)
+{
+	struct model *m = arg;
+	uint32_t i = m->passed;
+
+	while (i < TAGS && m->slots[i] != slot)
+		i++;
+	assert_true(i < TAGS);
+	assert_int_equal(key_slot(entry_key(e).ptr, entry_key(e).len), slot);
+	view_entry(&m->served[i][db], e);
 }
 
 /* The snapshot gets on by a slot, and maybe those up to the next one; or ends. */
@@ -346,6 +368,8 @@ static void model_round(struct model *m)
 		run_random(m);
 		if (below(m, 4) == 0)
 			atomic_fetch_add(&m->s.ks->epochs.now, 1);
+		if (m->cut && below(m, 4) == 0)
+			freeze_serve(m->s.ks, model_serve, m);
 		if (below(m, 3) == 0)
 			release_kept(&m->s);
 		if (m->cut == 0 && below(m, 10) == 0) {
@@ -447,6 +471,12 @@ static void test_unit_outlives(void **state)
 	store_deinit(&s);
 }
 
+/* For where nothing is to be served. */
+static void serve_nobody(void *arg, uint32_t slot, uint32_t db, struct entry *e)
+{
+	fail_msg("entry %p of slot %u, database %u, for %p", (void *)e, slot, db, arg);
+}
+
 /* A unit takes the latest of its slots for all; what is passed is changed in place and not kept. */
 static void test_passed(void **state)
 {
@@ -480,9 +510,100 @@ static void test_passed(void **state)
 	release_kept(&s);
 	assert_int_equal(kept_bytes(&s), kept);
 	freeze_pass(s.ks, (a->index / FREEZE_RANGE_SLOTS + 1) * FREEZE_RANGE_SLOTS);
+	freeze_serve(s.ks, serve_nobody, NULL);
 	release_kept(&s);
 	assert_int_equal(kept_bytes(&s), 0);
 	freeze_end(s.ks);
+	store_deinit(&s);
+}
+
+/* --- what is handed over --- */
+
+struct served {
+	uint32_t count;
+	uint32_t slot, db;
+	char value[24];
+};
+
+static void serve(void *arg, uint32_t slot, uint32_t db, struct entry *e)
+{
+	struct served *served = arg;
+
+	served->count++;
+	served->slot = slot;
+	served->db = db;
+	assert_true(entry_value(e).len < sizeof(served->value));
+	memcpy(served->value, entry_value(e).ptr, entry_value(e).len);
+	served->value[entry_value(e).len] = '\0';
+}
+
+/* The first version is served, once, in the database of the cut; it isn't in the slot's table any more then. */
+static void test_handed_over(void **state)
+{
+	struct store s;
+	struct served served = {0};
+
+	(void)state;
+	store_init(&s, 1);
+	store_run(&s, "SET a first");
+	store_run(&s, "SET {a}other x");
+	struct slot *a = slot_of(&s, "a");
+	freeze_begin(s.ks, 1);
+	store_run(&s, "SWAPDB 0 1");
+	s.db = 1;
+	store_run(&s, "SET a second");
+	store_run(&s, "SET a third");
+	size_t kept = kept_bytes(&s);
+	release_kept(&s);
+	assert_int_equal(kept_bytes(&s), kept);
+	freeze_serve(s.ks, serve, &served);
+	assert_int_equal(served.count, 1);
+	assert_int_equal(served.slot, a->index);
+	assert_int_equal(served.db, 0);
+	assert_string_equal(served.value, "first");
+	release_kept(&s);
+	assert_true(kept_bytes(&s) < kept);
+	struct table table = {freeze_root(s.ks, a, 0)};
+	assert_int_equal(table_count(&table), 1);
+	store_run(&s, "DEL {a}other");
+	store_run(&s, "DEL a");
+	freeze_serve(s.ks, serve, &served);
+	assert_int_equal(served.count, 2);
+	assert_string_equal(served.value, "x");
+	assert_int_equal(table_count(&table), 0);
+	freeze_end(s.ks);
+	release_kept(&s);
+	assert_int_equal(kept_bytes(&s), 0);
+	store_deinit(&s);
+}
+
+/* More than there is room for is kept till the slot is passed; the end sets all of it free. */
+static void test_handed_too_many(void **state)
+{
+	enum { KEYS = HANDOVER_ITEMS + 1000 };
+	struct store s;
+	struct served served = {0};
+
+	(void)state;
+	store_init(&s, 1);
+	for (int i = 0; i < KEYS; i++)
+		store_runf(&s, "SET {a}%d x", i);
+	struct slot *a = slot_of(&s, "a");
+	for (uint64_t cut = 1; cut <= 2; cut++) {
+		served.count = 0;
+		freeze_begin(s.ks, cut);
+		for (int i = 0; i < KEYS; i++)
+			store_runf(&s, "SET {a}%d y", i);
+		freeze_serve(s.ks, serve, &served);
+		struct table table = {freeze_root(s.ks, a, 0)};
+		assert_true(served.count > 0 && served.count <= HANDOVER_ITEMS);
+		assert_int_equal(served.count + table_count(&table), KEYS);
+		release_kept(&s);
+		assert_true(kept_bytes(&s) > 0);
+		freeze_end(s.ks);
+		release_kept(&s);
+		assert_int_equal(kept_bytes(&s), 0);
+	}
 	store_deinit(&s);
 }
 
@@ -569,6 +690,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
 		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
+		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
+		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
+		cmocka_unit_test(test_handed_over), cmocka_unit_test(test_handed_too_many),
 		cmocka_unit_test(test_never_put),   cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_model),
 	};

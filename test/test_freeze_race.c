@@ -285,6 +285,16 @@ static void see_entry(void *arg, struct entry *e)
 	}
 }
 
+static uint64_t handed_over;
+
+static void see_handed(void *arg, uint32_t slot, uint32_t db, struct entry *e)
+{
+	assert_int_equal(slot, key_slot(entry_key(e).ptr, entry_key(e).len));
+	assert_int_equal(db, 0);
+	see_entry(arg, e);
+	handed_over++;
+}
+
 static void snapshot(struct seen *seen)
 {
 	*seen = (struct seen){.cut = atomic_load(&ks->epochs.now)};
@@ -297,6 +307,7 @@ static void snapshot(struct seen *seen)
 		for (uint64_t at = 0; at != TABLE_END;)
 			at = table_scan(&table, at, see_entry, seen);
 		freeze_pass(ks, i + 1);
+		freeze_serve(ks, see_handed, seen);
 	}
 	freeze_end(ks);
 }
@@ -340,7 +351,9 @@ static void test_snapshots(void **state)
 		snapshot(&seen);
 		check(&seen, &before);
 	}
-	print_message("# %llu units of work\n", (unsigned long long)atomic_load(&units));
+	print_message("# %llu units of work, %llu entries handed over\n",
+		      (unsigned long long)atomic_load(&units), (unsigned long long)handed_over);
+	assert_true(handed_over > 0);
 	atomic_store(&writers_stop, true);
 	for (uint32_t i = 0; i < WRITERS; i++)
 		pthread_join(writers[i].thread, NULL);

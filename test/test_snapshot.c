@@ -86,7 +86,6 @@ static bool load_key(void *arg, const struct rdb_key *found)
 	struct rdb_in in = rdb_in_of(found->value, UINT32_MAX);
 	key_prepare(&key, l->s.ks, found->name);
 	assert_in_range(key.slot->index, l->first, l->last);
-	l->first = key.slot->index;
 	struct ctx ctx = {
 		.db = found->db,
 		.keys = &key,
