@@ -690,8 +690,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
 		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
-		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
-		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
 		cmocka_unit_test(test_handed_over), cmocka_unit_test(test_handed_too_many),
 		cmocka_unit_test(test_never_put),   cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_model),
