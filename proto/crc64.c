@@ -1,4 +1,11 @@
-/* CRC-64 (crc64.h), eight bytes at a time by eight tables. */
+/*
+ * CRC-64 (crc64.h) by tables, a word of eight bytes at a time.
+ *
+ * A sum that takes in one word after another waits for each. So the words of a long input are dealt
+ * to STREAMS sums in turn, and the processor works on all of them at once: each takes in every
+ * STREAMS-th word, as if zeros stood in place of the others. The words of the last round are taken in
+ * one after another, each along with the sum it was dealt to, which leaves one sum of everything.
+ */
 #include "proto/crc64.h"
 
 #include <string.h>
@@ -6,8 +13,15 @@
 /* The polynomial with its bits the other way round. */
 #define POLYNOMIAL 0x95ac9329ac4bc9b5ull
 
-/* tables[k][b]: what byte b does to the sum k bytes later. */
-static uint64_t tables[8][256];
+/* Bytes. */
+#define WORD sizeof(uint64_t)
+/* More of them don't fit the registers and gain little. */
+#define STREAMS 4
+/* Bytes of a round: a word for each. */
+#define ROUND (STREAMS * WORD)
+
+/* later[k][b]: what byte b does to the sum k bytes later. */
+static uint64_t later[ROUND][256];
 
 __attribute__((constructor)) static void make_tables(void)
 {
@@ -15,11 +29,11 @@ __attribute__((constructor)) static void make_tables(void)
 		uint64_t crc = b;
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc & 1 ? crc >> 1 ^ POLYNOMIAL : crc >> 1;
-		tables[0][b] = crc;
+		later[0][b] = crc;
 	}
 	for (uint32_t b = 0; b < 256; b++)
-		for (int k = 1; k < 8; k++)
-			tables[k][b] = tables[k - 1][b] >> 8 ^ tables[0][tables[k - 1][b] & 255];
+		for (size_t k = 1; k < ROUND; k++)
+			later[k][b] = later[k - 1][b] >> 8 ^ later[0][later[k - 1][b] & 255];
 }
 
 static uint64_t load_little(const unsigned char *at)
@@ -32,17 +46,32 @@ static uint64_t load_little(const unsigned char *at)
 	return word;
 }
 
+/* What the word at `at` makes of a sum, `len` bytes from there: a word's or a round's. */
+static inline uint64_t take_in(uint64_t crc, const unsigned char *at, size_t len)
+{
+	uint64_t word = crc ^ load_little(at);
+	crc = 0;
+	for (size_t k = 0; k < WORD; k++)
+		crc ^= later[len - 1 - k][word >> 8 * k & 255];
+	return crc;
+}
+
 uint64_t crc64(uint64_t crc, const void *bytes, size_t len)
 {
 	const unsigned char *at = bytes;
-	for (; len >= 8; at += 8, len -= 8) {
-		uint64_t word = crc ^ load_little(at);
+	uint64_t sums[STREAMS] = {crc};
+	if (len >= ROUND) {
+		for (; len >= 2 * ROUND; at += ROUND, len -= ROUND)
+			for (size_t i = 0; i < STREAMS; i++)
+				sums[i] = take_in(sums[i], at + i * WORD, ROUND);
 		crc = 0;
-		for (int k = 0; k < 8; k++)
-			crc ^= tables[7 - k][word >> 8 * k & 255];
+		for (size_t i = 0; i < STREAMS; i++, at += WORD, len -= WORD)
+			crc = take_in(crc ^ sums[i], at, WORD);
 	}
+	for (; len >= WORD; at += WORD, len -= WORD)
+		crc = take_in(crc, at, WORD);
 	while (len-- > 0)
-		crc = tables[0][(crc ^ *at++) & 255] ^ crc >> 8;
+		crc = later[0][(crc ^ *at++) & 255] ^ crc >> 8;
 	return crc;
 }
 

@@ -75,11 +75,8 @@ void ctx_effect(struct ctx *ctx, const struct slice *argv, uint32_t argc)
 	struct journal *journal = &ctx->shard->journal;
 	ctx->own_effects = true;
 	ctx->by_state = false;
-	if (!journal->on)
-		return;
-	effect_begin(journal, ctx->db, argc);
-	for (uint32_t i = 0; i < argc; i++)
-		effect_arg(journal, argv[i]);
+	if (journal->on)
+		effect_add(journal, ctx->db, argv, argc);
 }
 
 void ctx_effect_pop(struct ctx *ctx, const char *name, uint32_t k, uint64_t count)

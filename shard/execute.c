@@ -100,15 +100,6 @@ static bool in_several_slots(const struct ctx *ctx)
 	return false;
 }
 
-/* What the request did is done again by the request. */
-static void effect_request(struct ctx *ctx)
-{
-	struct journal *journal = &ctx->shard->journal;
-	effect_begin(journal, ctx->db, ctx->argc);
-	for (uint32_t i = 0; i < ctx->argc; i++)
-		effect_arg(journal, ctx->argv[i]);
-}
-
 void execute(struct ctx *ctx)
 {
 	ctx->holder = true;
@@ -122,8 +113,9 @@ void execute(struct ctx *ctx)
 	if (!ctx->dirty)
 		return;
 	stat_add(&ctx->shard->stats.dirty, ctx->dirty);
+	/* What the request did is done again by the request. */
 	if (ctx->shard->journal.on && !ctx->by_state && !ctx->own_effects)
-		effect_request(ctx);
+		effect_add(&ctx->shard->journal, ctx->db, ctx->argv, ctx->argc);
 }
 
 /*

@@ -22,6 +22,10 @@
 #define LINE_SLOTS_MAX 45
 /* The same for a journal's count. */
 #define LINE_WORKERS_MAX 40
+/* A sign, a number and the line's end. */
+#define COUNT_MAX (1 + NUMBER_TEXT_MAX + 2)
+/* "#V:" or ",", a slot and its number with a colon between, perhaps the line's end. */
+#define SLOT_TEXT_MAX (3 + NUMBER_TEXT_MAX + 1 + NUMBER_TEXT_MAX + 2)
 /* journaled: which generation (the low bits of its cut), and the number. */
 #define NUMBER_BITS 40
 #define NUMBER_MASK ((1ull << NUMBER_BITS) - 1)
@@ -73,100 +77,86 @@ static void put_number(struct journal *journal, uint64_t n)
 
 /* --- effects --- */
 
-static void unit_put(struct journal *journal, const char *bytes, size_t len)
-{
-	memcpy(room(&journal->unit.buf, &journal->unit.len, &journal->unit.cap, len), bytes, len);
-	journal->unit.len += len;
-}
-
 /* "*3\r\n", "$5\r\n" */
-static void unit_put_count(struct journal *journal, char sign, size_t n)
+static char *put_count(char *at, char sign, size_t n)
 {
-	char line[1 + NUMBER_TEXT_MAX + 2];
-	line[0] = sign;
-	size_t len = 1 + number_format_unsigned(line + 1, n);
-	memcpy(line + len, "\r\n", 2);
-	unit_put(journal, line, len + 2);
+	*at++ = sign;
+	at += number_format_unsigned(at, n);
+	return mempcpy(at, "\r\n", 2);
 }
 
-static void unit_put_select(struct journal *journal, uint32_t db)
+static void put_command(struct effects *unit, const struct slice *argv, uint32_t argc)
+{
+	char *at = room(&unit->buf, &unit->len, &unit->cap, COUNT_MAX);
+	unit->len = put_count(at, '*', argc) - unit->buf;
+	for (uint32_t i = 0; i < argc; i++) {
+		at = room(&unit->buf, &unit->len, &unit->cap, COUNT_MAX + argv[i].len + 2);
+		at = put_count(at, '$', argv[i].len);
+		at = mempcpy(at, argv[i].ptr, argv[i].len);
+		unit->len = (char *)mempcpy(at, "\r\n", 2) - unit->buf;
+	}
+}
+
+static void put_select(struct effects *unit, uint32_t db)
 {
 	char text[NUMBER_TEXT_MAX];
-	unit_put_count(journal, '*', 2);
-	effect_arg(journal, SLICE("SELECT"));
-	effect_arg(journal, (struct slice){text, number_format_unsigned(text, db)});
+	struct slice number = {text, number_format_unsigned(text, db)};
+	put_command(unit, (struct slice[]){SLICE("SELECT"), number}, 2);
 }
 
-void effect_begin(struct journal *journal, uint32_t db, uint32_t argc)
+void effect_add(struct journal *journal, uint32_t db, const struct slice *argv, uint32_t argc)
 {
-	if (journal->unit.count == 0)
-		journal->unit.db_first = db;
-	else if (db != journal->unit.db)
-		unit_put_select(journal, db);
-	journal->unit.db = db;
-	journal->unit.count++;
-	unit_put_count(journal, '*', argc);
-}
-
-void effect_arg(struct journal *journal, struct slice arg)
-{
-	unit_put_count(journal, '$', arg.len);
-	unit_put(journal, arg.ptr, arg.len);
-	unit_put(journal, "\r\n", 2);
-}
-
-void effect_arg_int(struct journal *journal, int64_t n)
-{
-	char text[NUMBER_TEXT_MAX];
-	effect_arg(journal, (struct slice){text, number_format(text, n)});
+	struct effects *unit = &journal->unit;
+	if (unit->count == 0)
+		unit->db_first = db;
+	else if (db != unit->db)
+		put_select(unit, db);
+	unit->db = db;
+	unit->count++;
+	put_command(unit, argv, argc);
 }
 
 void effect_remove(struct journal *journal, uint32_t db, struct slice key)
 {
-	effect_begin(journal, db, 2);
-	effect_arg(journal, SLICE("DEL"));
-	effect_arg(journal, key);
+	effect_add(journal, db, (struct slice[]){SLICE("DEL"), key}, 2);
 }
 
 void effect_remove_part(struct journal *journal, uint32_t db, const char *name, struct slice key,
 			struct slice part)
 {
-	if (!journal->on)
-		return;
-	effect_begin(journal, db, 3);
-	effect_arg(journal, slice_of(name));
-	effect_arg(journal, key);
-	effect_arg(journal, part);
+	if (journal->on)
+		effect_add(journal, db, (struct slice[]){slice_of(name), key, part}, 3);
 }
 
 /* SET key value [PXAT when] */
 static void effect_set(struct journal *journal, uint32_t db, const struct entry *e)
 {
-	char *scratch;
+	char *scratch, text[NUMBER_TEXT_MAX];
 	bool expires = e->flags & ENTRY_EXPIRES;
-	effect_begin(journal, db, expires ? 5 : 3);
-	effect_arg(journal, SLICE("SET"));
-	effect_arg(journal, entry_key(e));
-	effect_arg(journal, string_bytes(e, &scratch));
+	struct slice when = {text, expires ? number_format(text, entry_expire(e)) : 0};
+	effect_add(journal, db,
+		   (struct slice[]){SLICE("SET"), entry_key(e), string_bytes(e, &scratch),
+				    SLICE("PXAT"), when},
+		   expires ? 5 : 3);
 	mem_free_unsized(scratch);
-	if (!expires)
-		return;
-	effect_arg(journal, SLICE("PXAT"));
-	effect_arg_int(journal, entry_expire(e));
 }
 
 /* RESTORE key when value REPLACE ABSTTL */
 static void effect_restore(struct journal *journal, uint32_t db, const struct entry *e)
 {
+	char text[NUMBER_TEXT_MAX];
+	struct slice when = {text,
+			     number_format(text, e->flags & ENTRY_EXPIRES ? entry_expire(e) : 0)};
 	struct rdb_out out = {0};
 	rdb_write_payload(&out, e);
-	effect_begin(journal, db, 6);
-	effect_arg(journal, SLICE("RESTORE"));
-	effect_arg(journal, entry_key(e));
-	effect_arg_int(journal, e->flags & ENTRY_EXPIRES ? entry_expire(e) : 0);
-	effect_arg(journal, (struct slice){out.bytes, out.len});
-	effect_arg(journal, SLICE("REPLACE"));
-	effect_arg(journal, SLICE("ABSTTL"));
+	effect_add(journal, db,
+		   (struct slice[]){SLICE("RESTORE"),
+				    entry_key(e),
+				    when,
+				    {out.bytes, out.len},
+				    SLICE("REPLACE"),
+				    SLICE("ABSTTL")},
+		   6);
 	rdb_out_deinit(&out);
 }
 
@@ -270,14 +260,16 @@ static uint64_t number_next(struct slot *slot, uint64_t cut)
 static void put_slots(struct journal *journal, struct slot *const *slots, uint32_t count,
 		      uint64_t cut)
 {
+	char *at = room(&journal->buf, &journal->len, &journal->cap, count * SLOT_TEXT_MAX);
 	for (uint32_t i = 0; i < count; i++) {
-		put_text(journal, i % LINE_SLOTS_MAX == 0 ? "#V:" : ",");
-		put_number(journal, slots[i]->index);
-		put_text(journal, ":");
-		put_number(journal, number_next(slots[i], cut));
+		at = i % LINE_SLOTS_MAX == 0 ? mempcpy(at, "#V:", 3) : mempcpy(at, ",", 1);
+		at += number_format_unsigned(at, slots[i]->index);
+		*at++ = ':';
+		at += number_format_unsigned(at, number_next(slots[i], cut));
 		if (i + 1 == count || (i + 1) % LINE_SLOTS_MAX == 0)
-			put_text(journal, "\r\n");
+			at = mempcpy(at, "\r\n", 2);
 	}
+	journal->len = at - journal->buf;
 }
 
 /* A unit on all slots: nobody else is in a unit, so the others' counts stand still. */

@@ -118,10 +118,8 @@ void journal_deinit(struct journal *journal);
 
 /* --- effects: the executing worker, in a unit of work; nothing when the journal is off --- */
 
-/* Begins an effect of `argc` arguments in this database, each then given by effect_arg(). */
-void effect_begin(struct journal *journal, uint32_t db, uint32_t argc);
-void effect_arg(struct journal *journal, struct slice arg);
-void effect_arg_int(struct journal *journal, int64_t n);
+/* This command with its arguments, in this database. */
+void effect_add(struct journal *journal, uint32_t db, const struct slice *argv, uint32_t argc);
 
 /* "DEL key", and what makes a key as this entry is. */
 void effect_remove(struct journal *journal, uint32_t db, struct slice key);

@@ -10,7 +10,9 @@
 
 #include "shard/execute.h"
 
+#ifndef STORE_ARGS_MAX
 #define STORE_ARGS_MAX 16
+#endif
 #ifndef STORE_DATABASES
 #define STORE_DATABASES 4
 #endif

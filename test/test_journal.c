@@ -1,10 +1,11 @@
 /* The journal's records: which lines, which effects, and what slots and readers are told. */
-#define STORE_DATABASES 16 /* numbers of one digit and of two */
+#define STORE_DATABASES 16  /* numbers of one digit and of two */
+#define STORE_ARGS_MAX  256 /* an MSET of more slots than fit a line */
 #include "test/store.h"
 
 #include "shard/sweep.h"
 
-#define RECORD_MAX 4096
+#define RECORD_MAX 8192
 
 static struct journal *journal_of(const struct store *s, uint32_t shard)
 {
@@ -65,6 +66,11 @@ static void test_records(void **state)
 		 "#V:3300:2,15495:1|*1|$5|MULTI|*3|$3|SET|$1|a|$1|1|*3|$3|SET|$1|b|$1|2|*1|$4|EXEC|"},
 		{"all slots", "FLUSHALL", "#ALL:1:0:12|*1|$8|FLUSHALL|"},
 		{"numbers go on", "SET b 1", "#V:3300:3|*3|$3|SET|$1|b|$1|1|"},
+		{"one that expires", "SETEX {t}5 1 w",
+		 "#V:15891:12|*5|$3|SET|$4|{t}5|$1|w|$4|PXAT|$4|2000|"},
+		{"among several slots", "RENAME {t}5 b",
+		 "#V:3300:4,15891:13|*1|$5|MULTI|*2|$3|DEL|$4|{t}5|"
+		 "*5|$3|SET|$1|b|$1|w|$4|PXAT|$4|2000|*1|$4|EXEC|"},
 	};
 	struct store s;
 
@@ -102,6 +108,64 @@ static void test_expired(void **state)
 		;
 	assert_string_equal(taken(journal_of(&s, 0)), "#V:3300:4|*2|$3|DEL|$1|b|");
 	store_deinit(&s);
+}
+
+static uint32_t count(const char *text, const char *what)
+{
+	uint32_t n = 0;
+	while ((text = strstr(text, what))) {
+		n++;
+		text++;
+	}
+	return n;
+}
+
+/* More slots than fit a comment line. */
+static void test_many_slots(void **state)
+{
+	enum { KEYS = 100 };
+	char request[RECORD_MAX] = "MSET";
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	s.now = 1000;
+	journals_on(&s);
+	for (int i = 0; i < KEYS; i++)
+		sprintf(request + strlen(request), " k%d v", i);
+	store_run(&s, request);
+	const char *text = taken(journal_of(&s, 0));
+	assert_int_equal(count(text, "|#V:"), 3);
+	assert_int_equal(count(text, ":1,") + count(text, ":1|"), KEYS);
+	assert_int_equal(count(text, "|*3|$3|SET|"), KEYS);
+	assert_int_equal(count(text, "|k99|$1|v|"), 1);
+	store_deinit(&s);
+}
+
+/* Arguments larger than any buffer at first. */
+static void test_large(void **state)
+{
+	enum { BYTES = 100000 };
+	char *request = malloc(BYTES + 7);
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	s.now = 1000;
+	journals_on(&s);
+	memcpy(request, "SET b ", 6);
+	memset(request + 6, 'v', BYTES);
+	request[6 + BYTES] = '\0';
+	store_run(&s, request);
+	struct journal *journal = journal_of(&s, 0);
+	assert_true(journal->len > BYTES + 2);
+	assert_memory_equal(journal->buf + journal->len - BYTES - 2, request + 6, BYTES);
+	assert_memory_equal(journal->buf + journal->len - 2, "\r\n", 2);
+	journal_wrote(journal, journal->len);
+	store_run(&s, "SET b 1");
+	assert_string_equal(taken(journal), "#V:3300:2|*3|$3|SET|$1|b|$1|1|");
+	store_deinit(&s);
+	free(request);
 }
 
 static void test_databases(void **state)
@@ -228,7 +292,8 @@ int main(void)
 		cmocka_unit_test(test_records),   cmocka_unit_test(test_expired),
 		cmocka_unit_test(test_databases), cmocka_unit_test(test_two_workers),
 		cmocka_unit_test(test_cut),       cmocka_unit_test(test_saw),
-		cmocka_unit_test(test_rests_on),
+		cmocka_unit_test(test_rests_on),  cmocka_unit_test(test_many_slots),
+		cmocka_unit_test(test_large),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
