@@ -84,9 +84,9 @@ static void sync_written(struct syncer *syncer)
 		doubt(flusher, error);
 	else
 		atomic_store(&syncer->durable, written);
-	pthread_mutex_lock(&syncer->mutex);
-	pthread_cond_broadcast(&syncer->progress);
-	pthread_mutex_unlock(&syncer->mutex);
+	pthread_mutex_lock(&flusher->mutex);
+	pthread_cond_broadcast(&flusher->progress);
+	pthread_mutex_unlock(&flusher->mutex);
 	if (load(&syncer->wanted) > before && atomic_load(&flusher->always))
 		wake_workers(flusher);
 }
@@ -135,13 +135,14 @@ static void syncer_ask(struct syncer *syncer, uint64_t bytes)
 	pthread_mutex_unlock(&syncer->mutex);
 }
 
-/* Waits until so much is durable. False: a sync has failed. */
+/* Waits until so much is durable. False: a sync has failed, of this journal or of another. */
 static bool syncer_wait(struct syncer *syncer, uint64_t bytes)
 {
-	pthread_mutex_lock(&syncer->mutex);
-	while (load(&syncer->durable) < bytes && !atomic_load(&syncer->flusher->sync_error))
-		pthread_cond_wait(&syncer->progress, &syncer->mutex);
-	pthread_mutex_unlock(&syncer->mutex);
+	struct flusher *flusher = syncer->flusher;
+	pthread_mutex_lock(&flusher->mutex);
+	while (load(&syncer->durable) < bytes && !atomic_load(&flusher->sync_error))
+		pthread_cond_wait(&flusher->progress, &flusher->mutex);
+	pthread_mutex_unlock(&flusher->mutex);
 	return load(&syncer->durable) >= bytes;
 }
 
@@ -493,7 +494,6 @@ static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t r
 	pthread_mutex_init(&syncer->turn, NULL);
 	pthread_mutex_init(&syncer->mutex, NULL);
 	pthread_cond_init(&syncer->work, NULL);
-	pthread_cond_init(&syncer->progress, NULL);
 	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
 	syncer->segment.turned = &flusher->turned;
 	syncer->segment.durable = &syncer->durable;
@@ -513,7 +513,6 @@ static void syncer_stop(struct syncer *syncer)
 	pthread_join(syncer->thread, NULL);
 	segment_close(&syncer->segment);
 	pthread_cond_destroy(&syncer->work);
-	pthread_cond_destroy(&syncer->progress);
 	pthread_mutex_destroy(&syncer->mutex);
 	pthread_mutex_destroy(&syncer->turn);
 }
@@ -552,6 +551,7 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 	pthread_mutex_init(&flusher->epochs, NULL);
 	pthread_mutex_init(&flusher->mutex, NULL);
 	pthread_cond_init(&flusher->changed, &monotonic);
+	pthread_cond_init(&flusher->progress, NULL);
 	pthread_condattr_destroy(&monotonic);
 	while (!error && started < server->worker_count) {
 		error = syncer_start(flusher, started, dir, run);

@@ -76,9 +76,8 @@ struct syncer {
 	uint32_t worker;
 	pthread_t thread;
 	pthread_mutex_t turn;     /* of who syncs */
-	pthread_mutex_t mutex;    /* guards the conditions only */
+	pthread_mutex_t mutex;    /* guards the condition only */
 	pthread_cond_t work;      /* something wanted can be made durable, or stop */
-	pthread_cond_t progress;  /* durable has grown, or a sync has failed */
 	_Atomic uint64_t wanted;  /* bytes of the journal that somebody wants durable */
 	_Atomic uint64_t durable; /* who has the turn stores */
 	_Atomic uint64_t sync_ns; /* how long the last sync took; the same */
@@ -108,8 +107,9 @@ struct flusher {
 	_Atomic uint32_t write_failing; /* workers whose last write failed */
 	pthread_t thread;
 	pthread_mutex_t epochs; /* whoever advances epochs.now */
-	pthread_mutex_t mutex;  /* guards the condition only */
+	pthread_mutex_t mutex;  /* guards the conditions only */
 	pthread_cond_t changed;
+	pthread_cond_t progress; /* some journal's durable has grown, or a sync of any has failed */
 	_Atomic bool asked;        /* to close an epoch now */
 	_Atomic bool stop;         /* the flusher */
 	_Atomic bool stop_syncers; /* after it */
