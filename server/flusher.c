@@ -642,13 +642,25 @@ bool flusher_wakes(const struct flusher *flusher)
 	return atomic_load_explicit(&flusher->always, memory_order_relaxed);
 }
 
+static uint64_t safe(const struct flusher *flusher, uint32_t worker, bool always)
+{
+	return always ? load(&flusher->syncers[worker].durable)
+		      : load(&journal_of(flusher, worker)->written);
+}
+
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 {
 	if (flusher_off(flusher))
 		return UINT64_MAX;
-	if (atomic_load_explicit(&flusher->always, memory_order_acquire))
-		return load(&flusher->syncers[worker].durable);
-	return load(&journal_of(flusher, worker)->written);
+	return safe(flusher, worker, atomic_load_explicit(&flusher->always, memory_order_acquire));
+}
+
+uint64_t flusher_firm(const struct flusher *flusher, uint32_t worker)
+{
+	const struct epochs *epochs = &flusher->server->ks->epochs;
+	bool always = atomic_load_explicit(&flusher->always, memory_order_acquire) ||
+		      atomic_load_explicit(&epochs->always, memory_order_acquire);
+	return safe(flusher, worker, always);
 }
 
 int flusher_trouble(const struct flusher *flusher)

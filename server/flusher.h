@@ -176,6 +176,12 @@ bool flusher_wakes(const struct flusher *flusher);
 /* Up to which byte a worker's journal may be told of. Any thread. */
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker);
 
+/*
+ * The same by the stricter of the rule in force and the one that new epochs are marked for, whether journals are on
+ * or not: what is safe by it stays so when the rule changes. After flusher_start(). Any thread.
+ */
+uint64_t flusher_firm(const struct flusher *flusher, uint32_t worker);
+
 /* Why writes are refused: a negative errno, or 0. Any thread. */
 int flusher_trouble(const struct flusher *flusher);
 
