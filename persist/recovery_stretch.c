@@ -167,7 +167,7 @@ static void merge_all(struct merging *merging)
 	do {
 		begin_sources(merging, stretch->files, until);
 		merge(merging->sources, stretch->files,
-		      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
+		      limited ? &recovery->committed : NULL, take, merging);
 	} while (merging->wrong);
 }
 

@@ -231,8 +231,7 @@ static void begin_segment(struct journal *journal, uint64_t cut)
 	store(&journal->cut, cut);
 }
 
-static void begin_epoch(struct journal *journal, const struct epochs *epochs, uint64_t epoch,
-			int64_t now)
+static void begin_epoch(struct journal *journal, uint64_t epoch, int64_t now)
 {
 	store(&journal->epoch_start, load(&journal->appended));
 	store(&journal->epoch, epoch);
@@ -240,8 +239,6 @@ static void begin_epoch(struct journal *journal, const struct epochs *epochs, ui
 	put_number(journal, epoch);
 	put_text(journal, ":");
 	put_number(journal, (uint64_t)now);
-	if (atomic_load_explicit(&epochs->always, memory_order_relaxed))
-		put_text(journal, ":always");
 	put_text(journal, "\r\n");
 }
 
@@ -392,7 +389,7 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	if (cut != load(&journal->cut))
 		begin_segment(journal, cut);
 	if (epoch != load(&journal->epoch))
-		begin_epoch(journal, epochs, epoch, now);
+		begin_epoch(journal, epoch, now);
 	if (shard->retire.unit.epoch != EPOCH_NONE && shard->retire.unit.epoch <= cut)
 		put_text(journal, "#PRE\r\n");
 	if (slots) {

@@ -6,8 +6,7 @@
  * one slot. A unit of work (one command, one EXEC, one slot of the sweep) that has effects makes one
  * record, all of it in the journal of the worker that ran it:
  *
- *	#EP:<epoch>:<unix ms>[:always]
- *	                          when its epoch is newer than that of the record before
+ *	#EP:<epoch>:<unix ms>     when its epoch is newer than that of the record before
  *	#AL:<n>                   when units on all slots were journaled since: n of them up to now
  *	#PRE                      when the unit held its slots before this generation's cut (freeze.h)
  *	#V:<slot>:<n>[,...]       the slots written; it is the n-th unit on that slot in this generation
@@ -74,7 +73,6 @@ struct epochs {
 	_Atomic uint64_t now;       /* the flusher alone advances it; loaded by each unit that writes */
 	_Atomic uint64_t cut;       /* the generation's: stored before `now` becomes cut + 1 */
 	_Atomic uint64_t cut_before; /* ... of the one before it: stored before `cut` */
-	_Atomic bool always;        /* epochs that begin now say so: stored before `now` (server/flusher.h) */
 	_Atomic uint64_t all_units; /* in this generation; written by who holds all slots */
 	_Atomic uint64_t all_cut;   /* ... the generation that it counts; the same */
 };

@@ -264,19 +264,26 @@ def lose(directory, rng, durable):
         path.write_bytes(data)
 
 
+def commits_say_always(directory):
+    """The last whole line of COMMITS says that whatever is in the journals counts."""
+    lines = (directory / DATA / "COMMITS").read_bytes().split(b"\n")[:-1]
+    return bool(lines) and b" always " in lines[-1]
+
+
 @pytest.mark.sherd_only
 @pytest.mark.stress
-@pytest.mark.parametrize("policy", ["everysec", "always"])
-def test_power_loss_where_syncs_end(kind, start, tmp_path, policy):
+@pytest.mark.parametrize("policies", [["everysec"], ["always"], ["everysec", "always"], ["no", "always"],
+                                      ["always", "everysec"]], ids="-".join)
+def test_power_loss_where_syncs_end(kind, start, tmp_path, policies):
     """
     From some moment on nothing more is synced, so it is known to the byte what a power loss must leave. With
-    always that has all that was acknowledged.
+    always in force that has all that was acknowledged, by whatever policy.
     """
     rng = seeded()
     counts = [0] * WRITERS
     run = 0
     for _ in range(2 * SCALE):
-        server = begin(start, kind, tmp_path, policy)
+        server = begin(start, kind, tmp_path, policies[0])
         run += 1
         writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
         goal = rng.randrange(1, 1500)
@@ -286,6 +293,10 @@ def test_power_loss_where_syncs_end(kind, start, tmp_path, policy):
             while sum(w.acknowledged for w in writers) - sum(counts) < goal:
                 assert all(w.is_alive() for w in writers)
                 time.sleep(.001)
+            for policy in policies[1:]:
+                assert admin.command("CONFIG", "SET", "appendfsync", policy) == Status("OK")
+                while commits_say_always(tmp_path) != (policy == "always"):
+                    time.sleep(.001)
             fault(admin, "sync", "EIO", "0", "0")
             while not in_trouble(server):
                 time.sleep(.001)
@@ -298,9 +309,9 @@ def test_power_loss_where_syncs_end(kind, start, tmp_path, policy):
             assert thread.problem in (None, "refused"), thread.problem
         lose(tmp_path, rng, durable_lengths(tmp_path, run, durable))
         other_boot(tmp_path)
-        server = begin(start, kind, tmp_path, policy)
+        server = begin(start, kind, tmp_path, policies[-1])
         run += 1
-        counts = check(server, writers, [], least=told if policy == "always" else counts)
+        counts = check(server, writers, [], least=told if policies[-1] == "always" else counts)
         kill(server)
 
 
