@@ -329,8 +329,8 @@ bool flusher_committed(struct flusher *flusher, uint64_t cut)
 		forget_old(flusher);
 		return true;
 	}
-	if (atomic_load(&flusher->said) &&
-	    (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher)))
+	bool may_list = atomic_load(&flusher->listed) || atomic_load(&flusher->said);
+	if (may_list && (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher)))
 		return true;
 	atomic_store(&flusher->asked, true);
 	pthread_mutex_lock(&flusher->mutex);

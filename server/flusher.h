@@ -162,8 +162,9 @@ void flusher_drop_segments(struct flusher *flusher, uint64_t cut);
 
 /*
  * All journals write the generation of now, and all that was journaled up to the cut has been synced, or is in
- * doubt anyway (flusher_renewed). Of the last cut: before that there may be no other one. To be asked again
- * until it is so; where journals can't be written that takes until they can.
+ * doubt anyway (flusher_renewed); journals that aren't listed may be, for COMMITS says what it has to. Of the last
+ * cut: before that there may be no other one. To be asked again until it is so; where journals can't be written
+ * that takes until they can.
  */
 bool flusher_committed(struct flusher *flusher, uint64_t cut);
 

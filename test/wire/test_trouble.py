@@ -332,6 +332,28 @@ def test_power_loss_where_syncs_end(kind, start, tmp_path, policies):
         kill(server)
 
 
+@pytest.mark.sherd_only
+def test_always_is_said_last(kind, start, tmp_path):
+    """Before COMMITS says always, what was told by the rule before is synced; if it can't be, that isn't said."""
+    server = begin(start, kind, tmp_path, "no")
+    with server.connect() as client, server.connect() as admin:
+        assert client.command("SET", "k", "1") == Status("OK")
+        fault(admin, "sync", "EIO", "0", "0")
+        assert admin.read() == Status("OK")
+        assert client.command("CONFIG", "SET", "appendfsync", "always") == Status("OK")
+        until(lambda: "The journals can't be synced" in server.log())
+        assert not commits_say_always(tmp_path)
+        mend(server)
+        assert insist(client, "SET", "k", "2") == Status("OK")
+        until(lambda: commits_say_always(tmp_path))
+        assert client.command("SET", "k", "3") == Status("OK")
+    kill(server)
+    other_boot(tmp_path)
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        assert client.command("GET", "k") == b"3"
+
+
 # Ways back
 
 
