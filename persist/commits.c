@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 80
+#define ALWAYS         " always"
 
 static size_t format(const struct commit *commit, char line[LINE_MAX_BYTES])
 {
-	int len = snprintf(line, LINE_MAX_BYTES, "%" PRIu64 " %" PRId64, commit->epoch, commit->ms);
+	int len = snprintf(line, LINE_MAX_BYTES, "%" PRIu64 " %" PRId64 "%s", commit->epoch,
+			   commit->ms, commit->always ? ALWAYS : "");
 	uint64_t sum = crc64(0, line, (size_t)len);
 	return (size_t)(len + snprintf(line + len, LINE_MAX_BYTES - (size_t)len, " %016" PRIx64 "\n",
 				       sum));
@@ -27,6 +29,7 @@ static bool parse(const char *line, size_t len, struct commit *commit)
 		return false;
 	memcpy(text, line, len);
 	text[len] = '\0';
+	commit->always = strstr(text, ALWAYS);
 	return sscanf(text, "%" SCNu64 " %" SCNd64, &commit->epoch, &commit->ms) == 2 &&
 	       format(commit, again) == len && memcmp(text, again, len) == 0;
 }
@@ -44,7 +47,7 @@ int commits_last(int dir, struct commit *last)
 		if (!end)
 			break;
 		size_t len = (size_t)(end + 1 - (map.bytes + at));
-		if (parse(map.bytes + at, len, &commit) && commit.epoch > last->epoch)
+		if (parse(map.bytes + at, len, &commit) && commit.epoch >= last->epoch)
 			*last = commit;
 		at += len;
 	}
@@ -55,7 +58,7 @@ int commits_last(int dir, struct commit *last)
 int commits_open(struct commits *commits, int dir, const struct commit *first)
 {
 	char line[LINE_MAX_BYTES];
-	size_t len = first->epoch ? format(first, line) : 0;
+	size_t len = first->epoch || first->always ? format(first, line) : 0;
 	int error = io_replace(dir, COMMITS_NAME, line, len);
 	*commits = (struct commits){.dir = dir, .fd = -1, .bytes = len};
 	return error ? error : io_open_append(dir, COMMITS_NAME, false, &commits->fd);

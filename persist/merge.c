@@ -47,7 +47,7 @@ struct cursor {
 struct merger {
 	struct cursor *cursors;
 	uint32_t count;
-	uint64_t epoch_limit;
+	const struct commit *committed; /* NULL: no power loss */
 	uint64_t all_done;
 	uint64_t slots_done[SLOT_COUNT];
 };
@@ -159,6 +159,13 @@ static bool ends_with(const char *at, const char *stop, const char *end)
 	return (size_t)(stop - at) >= len && memcmp(stop - len, end, len) == 0;
 }
 
+/* A power loss has come before the epoch was committed, and COMMITS doesn't say that it counts all the same. */
+static bool is_lost(const struct merger *merger, uint64_t epoch)
+{
+	const struct commit *committed = merger->committed;
+	return committed && !committed->always && epoch > committed->epoch;
+}
+
 /* "17:1700000000000[:always]" up to the end of the line. */
 static bool read_epoch(const struct merger *merger, struct cursor *cursor, const char *at,
 		       const char *stop, bool *beyond)
@@ -174,7 +181,7 @@ static bool read_epoch(const struct merger *merger, struct cursor *cursor, const
 	record->ms = (int64_t)ms;
 	if (record->epoch > source->epoch_last)
 		source->epoch_last = record->epoch;
-	*beyond = (record->epoch > merger->epoch_limit && !always) ||
+	*beyond = (is_lost(merger, record->epoch) && !always) ||
 		  (source->until != EPOCH_NONE && record->epoch > source->until);
 	return true;
 }
@@ -339,8 +346,8 @@ static void took(struct merger *merger, struct cursor *cursor)
 	head->known = false;
 }
 
-/* An epoch that counts begins behind this place: what stands here was synced, and is damaged. */
-static bool counts_behind(const struct merger *merger, const struct cursor *cursor)
+/* A committed epoch begins behind this place: what stands here was synced, and is damaged. */
+static bool synced_behind(const struct merger *merger, const struct cursor *cursor)
 {
 	const struct merge_source *source = cursor->source;
 	const char *at = source->bytes + cursor->at, *stop = source->bytes + source->len;
@@ -348,7 +355,7 @@ static bool counts_behind(const struct merger *merger, const struct cursor *curs
 	while ((at = memmem(at, (size_t)(stop - at), "\n#EP:", 5))) {
 		at += 5;
 		const char *number = at;
-		if (read_number(&number, stop, ':', &epoch) && epoch <= merger->epoch_limit)
+		if (read_number(&number, stop, ':', &epoch) && epoch <= merger->committed->epoch)
 			return true;
 	}
 	return false;
@@ -356,9 +363,8 @@ static bool counts_behind(const struct merger *merger, const struct cursor *curs
 
 static void end_source(struct merger *merger, struct cursor *cursor, enum merge_end end)
 {
-	bool power_loss = merger->epoch_limit != EPOCH_NO_LIMIT;
-	if (power_loss && (end == MERGE_TORN || end == MERGE_DAMAGED))
-		end = counts_behind(merger, cursor) ? MERGE_DAMAGED : MERGE_BEYOND;
+	if (merger->committed && (end == MERGE_TORN || end == MERGE_DAMAGED))
+		end = synced_behind(merger, cursor) ? MERGE_DAMAGED : MERGE_BEYOND;
 	cursor->source->end = end;
 	cursor->ended = true;
 }
@@ -386,13 +392,13 @@ static int64_t merge_source(struct merger *merger, struct cursor *cursor,
 	return taken;
 }
 
-bool merge(struct merge_source *sources, uint32_t count, uint64_t epoch_limit,
+bool merge(struct merge_source *sources, uint32_t count, const struct commit *committed,
 	   bool (*take)(void *arg, const struct merge_record *record), void *arg)
 {
 	struct merger *merger = mem_zalloc(sizeof(*merger));
 	merger->cursors = mem_zalloc(count * sizeof(*merger->cursors));
 	merger->count = count;
-	merger->epoch_limit = epoch_limit;
+	merger->committed = committed;
 	for (uint32_t i = 0; i < count; i++) {
 		assert(sources[i].worker == i);
 		sources[i].len = segment_trimmed(sources[i].bytes, sources[i].len);

@@ -8,14 +8,19 @@
  * then the process was killed, nobody had been told of them, and they are cut off with all behind
  * them.
  *
- * Of a source's bytes three kinds are not taken: beyond the epoch limit (a power loss; epochs marked "always"
- * know no limit, but for `until`), a torn last record, and what waits for ever. Anything else that isn't a record is damage.
+ * Of a source's bytes three kinds are not taken: of epochs that don't count, a torn last record, and what waits for
+ * ever. Anything else that isn't a record is damage.
+ *
+ * A power loss leaves what was synced, and of what came later anything. Epochs that COMMITS has were synced; those
+ * beyond it don't count, unless COMMITS says "always", or (as earlier versions of Sherd did) their own marks do.
+ * Where the bytes of epochs that weren't synced make no record they end.
  *
  * One thread. Sources' bytes are the caller's, and stay until the end.
  */
 #ifndef PERSIST_MERGE_H
 #define PERSIST_MERGE_H
 
+#include "persist/commits.h"
 #include "proto/slice.h"
 #include "shard/journal.h"
 
@@ -66,9 +71,10 @@ struct merge_source {
 
 /*
  * Takes all records in order, handing each to `take`; false from it stops with false. Sources are in the
- * order of their workers.
+ * order of their workers. `committed`: there was a power loss, and COMMITS has this; NULL: nothing that was
+ * written is lost.
  */
-bool merge(struct merge_source *sources, uint32_t count, uint64_t epoch_limit,
+bool merge(struct merge_source *sources, uint32_t count, const struct commit *committed,
 	   bool (*take)(void *arg, const struct merge_record *record), void *arg);
 
 /*

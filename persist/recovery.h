@@ -6,8 +6,8 @@
  * recovery_until() an older one and less of its journals. How much of each journal is good:
  *  - of a closed stretch all, or it is damaged;
  *  - of an open one (the last run's) what merge() takes. In the boot that wrote it nothing written is
- *    lost; after another boot epochs beyond the last of COMMITS don't count. What is left at the
- *    end is what a start cuts off.
+ *    lost; after another boot epochs beyond the last of COMMITS don't count, unless it says "always". What is
+ *    left at the end is what a start cuts off.
  *
  * recovery_load() brings that into a keyspace and stops at the first damage; recovery_look() goes through
  * everything that the manifest lists, older generations too, and loads nothing. Neither changes a
@@ -71,7 +71,7 @@ struct recovery {
 	const struct manifest *manifest;
 	/* after recovery_begin() */
 	struct commit committed;
-	bool power_loss; /* another boot: epochs of open stretches beyond that don't count */
+	bool power_loss; /* another boot: of open stretches only that counts */
 	uint32_t first;  /* item with which the data begin */
 	uint64_t until;  /* what belongs to later epochs is left alone */
 	/* any thread reads */

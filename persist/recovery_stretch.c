@@ -166,8 +166,8 @@ static void merge_all(struct merging *merging)
 		until = stretch->cut;
 	do {
 		begin_sources(merging, stretch->files, until);
-		merge(merging->sources, stretch->files,
-		      limited ? recovery->committed.epoch : EPOCH_NO_LIMIT, take, merging);
+		merge(merging->sources, stretch->files, limited ? &recovery->committed : NULL, take,
+		      merging);
 	} while (merging->wrong);
 }
 

@@ -84,9 +84,9 @@ static void sync_written(struct syncer *syncer)
 		doubt(flusher, error);
 	else
 		atomic_store(&syncer->durable, written);
-	pthread_mutex_lock(&syncer->mutex);
-	pthread_cond_broadcast(&syncer->progress);
-	pthread_mutex_unlock(&syncer->mutex);
+	pthread_mutex_lock(&flusher->mutex);
+	pthread_cond_broadcast(&flusher->progress);
+	pthread_mutex_unlock(&flusher->mutex);
 	if (load(&syncer->wanted) > before && atomic_load(&flusher->always))
 		wake_workers(flusher);
 }
@@ -135,13 +135,14 @@ static void syncer_ask(struct syncer *syncer, uint64_t bytes)
 	pthread_mutex_unlock(&syncer->mutex);
 }
 
-/* Waits until so much is durable. False: a sync has failed. */
+/* Waits until so much is durable. False: a sync has failed, of this journal or of another. */
 static bool syncer_wait(struct syncer *syncer, uint64_t bytes)
 {
-	pthread_mutex_lock(&syncer->mutex);
-	while (load(&syncer->durable) < bytes && !atomic_load(&syncer->flusher->sync_error))
-		pthread_cond_wait(&syncer->progress, &syncer->mutex);
-	pthread_mutex_unlock(&syncer->mutex);
+	struct flusher *flusher = syncer->flusher;
+	pthread_mutex_lock(&flusher->mutex);
+	while (load(&syncer->durable) < bytes && !atomic_load(&flusher->sync_error))
+		pthread_cond_wait(&flusher->progress, &flusher->mutex);
+	pthread_mutex_unlock(&flusher->mutex);
 	return load(&syncer->durable) >= bytes;
 }
 
@@ -189,15 +190,19 @@ static bool is_dirty(const struct flusher *flusher)
 	return false;
 }
 
-/* All epochs up to this one are durable: COMMITS says so. Locked. */
+/* All epochs up to this one are durable: COMMITS says so, and not less than before. Locked. */
 static bool note_commit(struct flusher *flusher, uint64_t epoch)
 {
-	struct commit line = {epoch, clock_now(&flusher->server->clock)};
+	uint64_t before = load(&flusher->durable_epoch);
+	struct commit line = {.epoch = epoch > before ? epoch : before,
+			      .ms = clock_now(&flusher->server->clock),
+			      .always = flusher->says_always};
 	int error = commits_add(&flusher->commits, &line);
+	atomic_store(&flusher->said, !error);
 	note_error(&flusher->commit_error, error, "Error writing to " COMMITS_NAME);
 	if (error)
 		return false;
-	atomic_store(&flusher->durable_epoch, epoch);
+	atomic_store(&flusher->durable_epoch, line.epoch);
 	atomic_store(&flusher->durable_ms, line.ms);
 	return true;
 }
@@ -324,7 +329,8 @@ bool flusher_committed(struct flusher *flusher, uint64_t cut)
 		forget_old(flusher);
 		return true;
 	}
-	if (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher))
+	bool may_list = atomic_load(&flusher->listed) || atomic_load(&flusher->said);
+	if (may_list && (load(&flusher->durable_epoch) >= cut || !is_dirty(flusher)))
 		return true;
 	atomic_store(&flusher->asked, true);
 	pthread_mutex_lock(&flusher->mutex);
@@ -340,17 +346,35 @@ static enum fsync_policy policy(const struct flusher *flusher)
 	return (enum fsync_policy)config_int(&flusher->server->config.appendfsync);
 }
 
-/* Brings the policy that is wished in force. */
+/* The rule for replies. Who waits has to ask, or to look, by the new one. */
+static void set_rule(struct flusher *flusher, bool always)
+{
+	if (atomic_exchange(&flusher->always, always) != always)
+		wake_workers(flusher);
+}
+
+/* Closes an epoch whose line says whether appendfsync is always, as those after it. */
+static bool say(struct flusher *flusher, bool always)
+{
+	flusher_lock(flusher);
+	if (flusher->says_always != always)
+		atomic_store(&flusher->said, false);
+	flusher->says_always = always;
+	bool done = close_epoch(flusher);
+	flusher_unlock(flusher);
+	return done;
+}
+
+/* Brings the policy that is wished in force, in the order that flusher.h has. */
 static bool follow_policy(struct flusher *flusher)
 {
 	bool always = policy(flusher) == FSYNC_ALWAYS;
-	if (always == atomic_load(&flusher->always))
-		return true;
-	atomic_store(&flusher->server->ks->epochs.always, always);
-	if (!commit(flusher))
+	if (always)
+		set_rule(flusher, true);
+	if ((always != flusher->says_always || !atomic_load(&flusher->said)) &&
+	    !say(flusher, always))
 		return false;
-	atomic_store_explicit(&flusher->always, always, memory_order_release);
-	wake_workers(flusher);
+	set_rule(flusher, always);
 	return true;
 }
 
@@ -462,8 +486,11 @@ void flusher_switch_on(struct flusher *flusher)
 
 void flusher_unlist(struct flusher *flusher)
 {
+	if (!flusher->syncers)
+		return;
 	flusher_lock(flusher);
 	commits_close(&flusher->commits); /* the next one begins the file */
+	atomic_store(&flusher->said, false);
 	atomic_store(&flusher->listed, false);
 	flusher_unlock(flusher);
 }
@@ -493,7 +520,6 @@ static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t r
 	pthread_mutex_init(&syncer->turn, NULL);
 	pthread_mutex_init(&syncer->mutex, NULL);
 	pthread_cond_init(&syncer->work, NULL);
-	pthread_cond_init(&syncer->progress, NULL);
 	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
 	syncer->segment.turned = &flusher->turned;
 	syncer->segment.durable = &syncer->durable;
@@ -513,7 +539,6 @@ static void syncer_stop(struct syncer *syncer)
 	pthread_join(syncer->thread, NULL);
 	segment_close(&syncer->segment);
 	pthread_cond_destroy(&syncer->work);
-	pthread_cond_destroy(&syncer->progress);
 	pthread_mutex_destroy(&syncer->mutex);
 	pthread_mutex_destroy(&syncer->turn);
 }
@@ -531,8 +556,13 @@ static void close_all(struct flusher *flusher, uint32_t count)
 	flusher->syncers = NULL;
 }
 
+bool flusher_begins_always(const struct server *server)
+{
+	return config_int(&server->config.appendfsync) == FSYNC_ALWAYS;
+}
+
 int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
-		  const struct commits *commits)
+		  const struct commits *commits, const struct commit *first)
 {
 	pthread_condattr_t monotonic;
 	uint32_t started = 0;
@@ -543,8 +573,8 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 	flusher->dir = dir;
 	flusher->run = run;
 	flusher->durable_epoch = server->ks->epochs.now - 1;
-	flusher->always = policy(flusher) == FSYNC_ALWAYS;
-	server->ks->epochs.always = flusher->always; /* no record has been made yet */
+	flusher->always = flusher->says_always = first->always; /* nothing was told yet */
+	flusher->said = true;
 	flusher->ends = mem_zalloc(server->worker_count * sizeof(*flusher->ends));
 	flusher->syncers = mem_zalloc(server->worker_count * sizeof(*flusher->syncers));
 	pthread_condattr_init(&monotonic);
@@ -552,6 +582,7 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 	pthread_mutex_init(&flusher->epochs, NULL);
 	pthread_mutex_init(&flusher->mutex, NULL);
 	pthread_cond_init(&flusher->changed, &monotonic);
+	pthread_cond_init(&flusher->progress, NULL);
 	pthread_condattr_destroy(&monotonic);
 	while (!error && started < server->worker_count) {
 		error = syncer_start(flusher, started, dir, run);
@@ -642,13 +673,16 @@ bool flusher_wakes(const struct flusher *flusher)
 	return atomic_load_explicit(&flusher->always, memory_order_relaxed);
 }
 
+uint64_t flusher_firm(const struct flusher *flusher, uint32_t worker)
+{
+	return atomic_load_explicit(&flusher->always, memory_order_acquire)
+		       ? load(&flusher->syncers[worker].durable)
+		       : load(&journal_of(flusher, worker)->written);
+}
+
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker)
 {
-	if (flusher_off(flusher))
-		return UINT64_MAX;
-	if (atomic_load_explicit(&flusher->always, memory_order_acquire))
-		return load(&flusher->syncers[worker].durable);
-	return load(&journal_of(flusher, worker)->written);
+	return flusher_off(flusher) ? UINT64_MAX : flusher_firm(flusher, worker);
 }
 
 int flusher_trouble(const struct flusher *flusher)

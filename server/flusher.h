@@ -13,15 +13,19 @@
  *
  * With appendfsync always nobody is told of what isn't synced, so whatever was told stands in the synced part
  * of some journal, and all it follows on does, too. So recovery needs no epochs to find a state that
- * existed: it takes what is there and follows on what is there. Such epochs are marked "always" in the
- * journals, recovery doesn't cut them, and each journal's syncer just syncs what is written, again and
- * again, while somebody waits (flusher_ask). A worker that has nothing else to do syncs its journal itself
- * (flusher_sync): to hand that over and to be woken takes as long as a good disk takes to sync.
+ * existed: it takes what is there and follows on what is there. The last line of COMMITS says whether that is
+ * so, and each journal's syncer just syncs what is written, again and again, while somebody waits
+ * (flusher_ask). A worker that has nothing else to do syncs its journal itself (flusher_sync): to hand that
+ * over and to be woken takes as long as a good disk takes to sync.
  *
  * flusher_safe() says up to which byte of a journal replies may tell: what is durable with always, what is
- * written otherwise. The policy in force changes between two epochs: first the mark of new epochs, then an
- * epoch is closed, then the rule for replies; so with always no reply ever relies on an epoch without
- * the mark, unless it is committed.
+ * written otherwise. When the policy changes, the stricter rule for replies holds for as long as COMMITS may say
+ * "always" (test/model/recovery.pml):
+ *  - to always: first the rule, then an epoch is closed. What was told by the old rule belongs to it, or to one
+ *    before, and is durable before the line is written that says "always". With that line always is in force.
+ *  - from always: an epoch is closed whose line doesn't say it, then the rule changes.
+ * (One word in COMMITS, and not a mark in each journal's epochs: with these, a record that counts could follow on
+ * one of an epoch that doesn't.)
  *
  * Cuts (shard/freeze.h) are made between two epochs' closing: flusher_lock(). The new generation's segments are
  * written when all journals have written the old one's, and with always these are synced, too (persist/
@@ -76,9 +80,8 @@ struct syncer {
 	uint32_t worker;
 	pthread_t thread;
 	pthread_mutex_t turn;     /* of who syncs */
-	pthread_mutex_t mutex;    /* guards the conditions only */
+	pthread_mutex_t mutex;    /* guards the condition only */
 	pthread_cond_t work;      /* something wanted can be made durable, or stop */
-	pthread_cond_t progress;  /* durable has grown, or a sync has failed */
 	_Atomic uint64_t wanted;  /* bytes of the journal that somebody wants durable */
 	_Atomic uint64_t durable; /* who has the turn stores */
 	_Atomic uint64_t sync_ns; /* how long the last sync took; the same */
@@ -92,7 +95,8 @@ struct flusher {
 	_Atomic bool on; /* writes are journaled */
 	_Atomic bool
 		listed; /* the manifest has the journals; if not, it gets them with the next snapshot */
-	_Atomic bool always;     /* the rule for replies */
+	_Atomic bool always;     /* the rule for replies; the flusher stores */
+	_Atomic bool said;       /* COMMITS ends with a line that says what says_always is */
 	_Atomic uint64_t turned; /* generations up to this one may be written */
 	/* constant: where the segments are, and what run they belong to */
 	int dir;
@@ -107,9 +111,11 @@ struct flusher {
 	_Atomic int write_error; /* the last one of any worker; counts while some are failing */
 	_Atomic uint32_t write_failing; /* workers whose last write failed */
 	pthread_t thread;
-	pthread_mutex_t epochs; /* whoever advances epochs.now */
-	pthread_mutex_t mutex;  /* guards the condition only */
+	pthread_mutex_t epochs; /* whoever advances epochs.now, or writes to COMMITS */
+	bool says_always;       /* lines of COMMITS do; under that mutex */
+	pthread_mutex_t mutex;  /* guards the conditions only */
 	pthread_cond_t changed;
+	pthread_cond_t progress; /* some journal's durable has grown, or a sync of any has failed */
 	_Atomic bool asked;        /* to close an epoch now */
 	_Atomic bool stop;         /* the flusher */
 	_Atomic bool stop_syncers; /* after it */
@@ -119,12 +125,15 @@ struct flusher {
 	uint64_t *ends;   /* where it ends in each journal */
 };
 
+/* Whether COMMITS is to begin with a line that says "always". */
+bool flusher_begins_always(const struct server *server);
+
 /*
- * Starts with a segment for each worker in `dir` and the COMMITS file (taken over). The journals' `on` is set
+ * Starts with a segment for each worker in `dir` and the COMMITS file (taken over), which has begun with `first`. The journals' `on` is set
  * by the caller afterwards. 0 or a negative errno.
  */
 int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
-		  const struct commits *commits);
+		  const struct commits *commits, const struct commit *first);
 /* Commits all that was written, ends. Does nothing when it wasn't started. */
 void flusher_stop(struct flusher *flusher);
 
@@ -138,7 +147,7 @@ static inline bool flusher_off(const struct flusher *flusher)
 
 /* Starts journaling with the next cut; between the two nothing is journaled. The flusher has been started. */
 void flusher_switch_on(struct flusher *flusher);
-/* Nothing of the journals is in the data directory, nor COMMITS: they are listed with the next snapshot. */
+/* Nothing of the journals is in the data directory, nor COMMITS: they are listed with the next snapshot, if they are on. */
 void flusher_unlist(struct flusher *flusher);
 /* Ends it with an epoch of its own. True: the journals are whole, and synced; otherwise a write or a sync has failed. */
 bool flusher_switch_off(struct flusher *flusher);
@@ -153,8 +162,9 @@ void flusher_drop_segments(struct flusher *flusher, uint64_t cut);
 
 /*
  * All journals write the generation of now, and all that was journaled up to the cut has been synced, or is in
- * doubt anyway (flusher_renewed). Of the last cut: before that there may be no other one. To be asked again
- * until it is so; where journals can't be written that takes until they can.
+ * doubt anyway (flusher_renewed); journals that aren't listed may be, for COMMITS says what it has to. Of the last
+ * cut: before that there may be no other one. To be asked again until it is so; where journals can't be written
+ * that takes until they can.
  */
 bool flusher_committed(struct flusher *flusher, uint64_t cut);
 
@@ -175,6 +185,9 @@ bool flusher_wakes(const struct flusher *flusher);
 
 /* Up to which byte a worker's journal may be told of. Any thread. */
 uint64_t flusher_safe(const struct flusher *flusher, uint32_t worker);
+
+/* The same, whether journals are on or not. After flusher_start(). Any thread. */
+uint64_t flusher_firm(const struct flusher *flusher, uint32_t worker);
 
 /* Why writes are refused: a negative errno, or 0. Any thread. */
 int flusher_trouble(const struct flusher *flusher);

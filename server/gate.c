@@ -33,12 +33,14 @@ void gate_settle(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
 	const struct flusher *flusher = &worker->server->flusher;
-	uint64_t safe = flusher_safe(flusher, worker->id);
+	if (flusher_off(flusher))
+		return;
+	uint64_t safe = flusher_firm(flusher, worker->id);
 	if (safe <= atomic_load_explicit(&journal->settled, memory_order_relaxed))
 		return;
 	for (uint32_t i = 0; i < worker->server->worker_count; i++)
 		if (atomic_load_explicit(&journal->rests_on[i], memory_order_relaxed) >
-		    flusher_safe(flusher, i))
+		    flusher_firm(flusher, i))
 			return;
 	atomic_store_explicit(&journal->settled, safe, memory_order_release);
 }

@@ -95,7 +95,7 @@ static int find_dir(struct server *server)
 	if (!persistence_missing(persistence, persistence->manifest.count > 0))
 		return 0;
 	int error = persistence_replace(persistence);
-	if (!error && !flusher_off(&server->flusher))
+	if (!error)
 		flusher_unlist(&server->flusher);
 	return error;
 }
@@ -105,14 +105,16 @@ static int start_flusher(struct server *server)
 {
 	struct persistence *persistence = &server->persistence;
 	struct commits commits;
-	struct commit first = {atomic_load(&server->ks->epochs.now) - 1, clock_now(&server->clock)};
+	struct commit first = {.epoch = atomic_load(&server->ks->epochs.now) - 1,
+			       .ms = clock_now(&server->clock),
+			       .always = flusher_begins_always(server)};
 	if (server->flusher.syncers)
 		return 0;
 	int error = commits_open(&commits, persistence->dir, &first);
 	if (error)
 		return error;
 	uint64_t run = manifest_last_run(&persistence->manifest) + 1;
-	error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
+	error = flusher_start(&server->flusher, server, persistence->dir, run, &commits, &first);
 	if (!error)
 		flusher_drop_segments(&server->flusher, 0); /* the cut brings others */
 	return error;

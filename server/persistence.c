@@ -104,14 +104,17 @@ static bool begin_run(struct persistence *persistence, uint64_t epoch)
 	struct server *server = persistence->server;
 	uint64_t run = manifest_last_run(&persistence->manifest) + 1;
 	struct commits commits;
-	struct commit first = {epoch, clock_now(&server->clock)};
+	struct commit first = {.epoch = epoch,
+			       .ms = clock_now(&server->clock),
+			       .always = flusher_begins_always(server)};
 	int error = make_segments(persistence, run);
 	if (!error)
 		error = commits_open(&commits, persistence->dir, &first);
 	if (!error)
 		error = write_manifest(persistence, run);
 	if (!error)
-		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits);
+		error = flusher_start(&server->flusher, server, persistence->dir, run, &commits,
+				      &first);
 	if (error)
 		log_write(LOG_WARNING, "Can't begin to journal: %s", strerror(-error));
 	return !error;

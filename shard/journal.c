@@ -35,6 +35,7 @@ void journal_init(struct journal *journal)
 	memset(journal, 0, sizeof(*journal));
 	journal->segment_at = SIZE_MAX;
 	journal->db = UINT32_MAX;
+	journal->counts[1].cut = UINT64_MAX; /* no generation; the first is 0 */
 }
 
 void journal_deinit(struct journal *journal)
@@ -213,13 +214,14 @@ static void begin_segment(struct journal *journal, uint64_t cut)
 	journal->segment_at = journal->len;
 	journal->db = UINT32_MAX;
 	journal->all_seen = 0;
-	store(&journal->records, 0);
+	journal->counting ^= 1;
+	store(&journal->counts[journal->counting].records, 0);
+	store(&journal->counts[journal->counting].cut, cut);
 	store(&journal->segment_start, load(&journal->appended));
 	store(&journal->cut, cut);
 }
 
-static void begin_epoch(struct journal *journal, const struct epochs *epochs, uint64_t epoch,
-			int64_t now)
+static void begin_epoch(struct journal *journal, uint64_t epoch, int64_t now)
 {
 	store(&journal->epoch_start, load(&journal->appended));
 	store(&journal->epoch, epoch);
@@ -227,8 +229,6 @@ static void begin_epoch(struct journal *journal, const struct epochs *epochs, ui
 	put_number(journal, epoch);
 	put_text(journal, ":");
 	put_number(journal, (uint64_t)now);
-	if (atomic_load_explicit(&epochs->always, memory_order_relaxed))
-		put_text(journal, ":always");
 	put_text(journal, "\r\n");
 }
 
@@ -272,6 +272,15 @@ static void put_slots(struct journal *journal, struct slot *const *slots, uint32
 	journal->len = at - journal->buf;
 }
 
+/* A journal's records of this generation. */
+static uint64_t records_of(const struct journal *journal, uint64_t cut)
+{
+	for (int i = 0; i < 2; i++)
+		if (atomic_load_explicit(&journal->counts[i].cut, memory_order_acquire) == cut)
+			return load(&journal->counts[i].records);
+	return 0;
+}
+
 /* A unit on all slots: nobody else is in a unit, so the others' counts stand still. */
 static void put_all(struct shard *shard, uint64_t cut)
 {
@@ -281,7 +290,6 @@ static void put_all(struct shard *shard, uint64_t cut)
 	store(&ks->epochs.all_cut, cut);
 	store(&ks->epochs.all_units, units);
 	for (uint32_t i = 0; i < ks->shard_count; i++) {
-		const struct journal *other = &ks->shards[i]->journal;
 		if (i % LINE_WORKERS_MAX == 0) {
 			put_text(journal, "#ALL:");
 			put_number(journal, units);
@@ -289,7 +297,7 @@ static void put_all(struct shard *shard, uint64_t cut)
 		put_text(journal, i % LINE_WORKERS_MAX == 0 ? ":" : ",");
 		put_number(journal, i);
 		put_text(journal, ":");
-		put_number(journal, load(&other->cut) == cut ? load(&other->records) : 0);
+		put_number(journal, records_of(&ks->shards[i]->journal, cut));
 		if (i + 1 == ks->shard_count || (i + 1) % LINE_WORKERS_MAX == 0)
 			put_text(journal, "\r\n");
 	}
@@ -373,7 +381,7 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	if (cut != load(&journal->cut))
 		begin_segment(journal, cut);
 	if (epoch != load(&journal->epoch))
-		begin_epoch(journal, epochs, epoch, now);
+		begin_epoch(journal, epoch, now);
 	if (shard->retire.unit.epoch != EPOCH_NONE && shard->retire.unit.epoch <= cut)
 		put_text(journal, "#PRE\r\n");
 	if (slots) {
@@ -387,7 +395,8 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	uint64_t end = end_of(journal, len_before);
 	rest_on(shard, slots, count);
 	store(&journal->appended, end);
-	store(&journal->records, load(&journal->records) + 1);
+	_Atomic uint64_t *records = &journal->counts[journal->counting].records;
+	store(records, load(records) + 1);
 	tell_slots(shard, slots, slots ? count : SLOT_COUNT, end);
 }
 

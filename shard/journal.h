@@ -6,8 +6,7 @@
  * one slot. A unit of work (one command, one EXEC, one slot of the sweep) that has effects makes one
  * record, all of it in the journal of the worker that ran it:
  *
- *	#EP:<epoch>:<unix ms>[:always]
- *	                          when its epoch is newer than that of the record before
+ *	#EP:<epoch>:<unix ms>     when its epoch is newer than that of the record before
  *	#AL:<n>                   when units on all slots were journaled since: n of them up to now
  *	#PRE                      when the unit held its slots before this generation's cut (freeze.h)
  *	#V:<slot>:<n>[,...]       the slots written; it is the n-th unit on that slot in this generation
@@ -37,6 +36,10 @@
  * comes between two moments of a unit: when it holds its slots, and when its record is made. What it did
  * is in the snapshot then, but the record in the new segment, marked #PRE, for whoever starts with the snapshot
  * to leave out. In the order of each slot such records come first.
+ *
+ * A unit on all slots counts the others' records while these stand still, but the end of their ticks doesn't:
+ * there a journal may go on to the next generation (journal_follow) between the unit's load of the epoch and
+ * its record. So a journal keeps the counts of its last two generations, and the unit takes that of its own.
  *
  * On and off. Journals are switched at an epoch, so that all units on one side of it are journaled and none on the
  * other: `on` says that effects are collected, the span of epochs whether records are made of them.
@@ -70,7 +73,6 @@ struct epochs {
 	_Atomic uint64_t now;       /* the flusher alone advances it; loaded by each unit that writes */
 	_Atomic uint64_t cut;       /* the generation's: stored before `now` becomes cut + 1 */
 	_Atomic uint64_t cut_before; /* ... of the one before it: stored before `cut` */
-	_Atomic bool always;        /* epochs that begin now say so: stored before `now` (server/flusher.h) */
 	_Atomic uint64_t all_units; /* in this generation; written by who holds all slots */
 	_Atomic uint64_t all_cut;   /* ... the generation that it counts; the same */
 };
@@ -88,12 +90,22 @@ struct effects {
 	uint32_t db_first, db; /* the databases that the first and the last are in */
 };
 
+/*
+ * How many records of one generation a journal has. The generation is stored when `records` is 0, and loaded with
+ * acquire: so who finds his own finds its number, not what an older one has left there.
+ */
+struct journal_count {
+	_Atomic uint64_t cut;
+	_Atomic uint64_t records;
+};
+
 struct journal {
 	/* this worker only */
 	char *buf;       /* whole records, not yet written */
 	size_t len, cap;
 	struct effects unit; /* of the unit going on */
 	uint32_t db;        /* the database selected at the end of buf */
+	uint32_t counting;  /* in which of the counts */
 	uint64_t all_seen;  /* the last #AL written to this segment */
 	size_t segment_at;  /* from here on buf belongs to the next segment; SIZE_MAX: nothing does */
 	_Atomic bool on;    /* effects are wanted; stored at start and when that changes */
@@ -105,7 +117,7 @@ struct journal {
 	_Atomic uint64_t epoch_start; /* `appended` before its first record */
 	_Atomic uint64_t segment_start; /* `appended` before the generation's first record: stored before `cut` */
 	_Atomic uint64_t cut;         /* the generation of the last record */
-	_Atomic uint64_t records;     /* ... since its beginning */
+	struct journal_count counts[2]; /* of that one and of the one before */
 	/* up to which byte of each journal its records rest on it: stored before `appended` */
 	_Atomic uint64_t rests_on[SHARDS_MAX];
 	/* this worker only: up to which byte of each journal replies tell of; 0: of nothing */

@@ -238,7 +238,30 @@ static void test_cut(void **state)
 	assert_int_equal(journal->segment_at, 0);
 	assert_string_equal(taken(journal),
 			    "#EP:3:1000|#V:3300:1|*2|$6|SELECT|$1|0|*3|$3|SET|$1|b|$1|4|");
-	assert_int_equal(atomic_load(&journal->records), 1);
+	assert_int_equal(atomic_load(&journal->counts[journal->counting].records), 1);
+	store_deinit(&s);
+}
+
+/* A unit on all slots that is still before the cut, when another journal has gone on behind it. */
+static void test_all_at_cut(void **state)
+{
+	struct store s;
+
+	(void)state;
+	store_init(&s, 2);
+	s.now = 1000;
+	journals_on(&s);
+	store_run(&s, "SET b 1");
+	store_run(&s, "SET b 2");
+	store_run(&s, "SET b 3");
+	taken(journal_of(&s, 0));
+	taken(journal_of(&s, 1));
+	atomic_store(&s.ks->epochs.cut, 1);
+	atomic_store(&s.ks->epochs.now, 2);
+	journal_follow(s.ks->shards[0]);
+	atomic_store(&s.ks->epochs.now, 1); /* as the unit has loaded it */
+	store_run(&s, "FLUSHALL");
+	assert_string_equal(taken(journal_of(&s, 1)), "#ALL:1:0:2,1:1|*1|$8|FLUSHALL|");
 	store_deinit(&s);
 }
 
@@ -289,11 +312,11 @@ static void test_rests_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_records),   cmocka_unit_test(test_expired),
-		cmocka_unit_test(test_databases), cmocka_unit_test(test_two_workers),
-		cmocka_unit_test(test_cut),       cmocka_unit_test(test_saw),
-		cmocka_unit_test(test_rests_on),  cmocka_unit_test(test_many_slots),
-		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_records),    cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_databases),  cmocka_unit_test(test_two_workers),
+		cmocka_unit_test(test_cut),        cmocka_unit_test(test_all_at_cut),
+		cmocka_unit_test(test_saw),        cmocka_unit_test(test_rests_on),
+		cmocka_unit_test(test_many_slots), cmocka_unit_test(test_large),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

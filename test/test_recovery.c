@@ -44,14 +44,14 @@ static bool take(void *arg, const struct merge_record *record)
 }
 
 /* Does them again in a fresh store. */
-static void recover(struct store *s, const struct journals *j, uint64_t limit,
+static void recover(struct store *s, const struct journals *j, const struct commit *committed,
 		    struct merge_source *sources)
 {
 	store_init(s, 2);
 	for (uint32_t i = 0; i < WORKERS; i++)
 		sources[i] = (struct merge_source){.worker = i, .bytes = j->bytes[i], .len = j->len[i]};
 	struct replay *replay = replay_begin(s->ks, 2, 5000);
-	assert_true(merge(sources, WORKERS, limit, take, replay));
+	assert_true(merge(sources, WORKERS, committed, take, replay));
 	assert_true(replay_drain(replay));
 	assert_string_equal(replay_error(replay), "");
 	replay_end(replay);
@@ -151,7 +151,7 @@ static void test_whole(void **state)
 			run_random(&s, &random);
 		}
 		journals_take(&s, &j);
-		recover(&again, &j, EPOCH_NO_LIMIT, sources);
+		recover(&again, &j, NULL, sources);
 		for (uint32_t i = 0; i < WORKERS; i++) {
 			assert_int_equal(sources[i].end, MERGE_WHOLE);
 			assert_int_equal(sources[i].taken, j.len[i]);
@@ -204,7 +204,7 @@ static void test_cut_anywhere(void **state)
 					 (last == 0 && ends[w][1] == 0);
 			last += whole;
 		}
-		recover(&again, &j, EPOCH_NO_LIMIT, sources);
+		recover(&again, &j, NULL, sources);
 		for (uint32_t i = 0; i < WORKERS; i++) {
 			assert_true(sources[i].taken <= j.len[i]);
 			assert_int_not_equal(sources[i].end, MERGE_DAMAGED);
@@ -241,7 +241,7 @@ static void test_epoch_limit(void **state)
 	for (int i = 0; i < 3; i++)
 		store_run(&s, "INCR b");
 	journals_take(&s, &j);
-	recover(&again, &j, 1, sources);
+	recover(&again, &j, &(struct commit){.epoch = 1}, sources);
 	assert_string_equal(store_run(&again, "GET b"), "$1\r\n3\r\n");
 	assert_int_equal(sources[0].end, MERGE_BEYOND);
 	assert_int_equal(sources[0].taken, good);
@@ -249,23 +249,100 @@ static void test_epoch_limit(void **state)
 	store_deinit(&again);
 
 	memset(j.bytes[0] + good, 0, j.len[0] - good);
-	recover(&again, &j, EPOCH_NO_LIMIT, sources); /* zeros ahead */
+	recover(&again, &j, NULL, sources); /* zeros ahead */
 	assert_string_equal(store_run(&again, "GET b"), "$1\r\n3\r\n");
 	assert_int_equal(sources[0].end, MERGE_WHOLE);
 	store_deinit(&again);
 
 	j.bytes[0][j.len[0] - 1] = '\n'; /* a hole */
-	recover(&again, &j, 1, sources);
+	recover(&again, &j, &(struct commit){.epoch = 1}, sources);
 	assert_string_equal(store_run(&again, "GET b"), "$1\r\n3\r\n");
 	assert_int_equal(sources[0].end, MERGE_BEYOND);
 	store_deinit(&again);
 
-	recover(&again, &j, EPOCH_NO_LIMIT, sources);
+	recover(&again, &j, NULL, sources);
 	assert_int_equal(sources[0].end, MERGE_DAMAGED);
 	assert_int_equal(sources[0].taken, good);
 	store_deinit(&again);
 	journals_free(&j);
 	store_deinit(&s);
+}
+
+/* Writes to "b" in three epochs; where each begins in the journal. */
+static void write_epochs(struct store *s, struct journals *j, size_t begins[3])
+{
+	store_init(s, WORKERS);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		s->ks->shards[i]->journal.on = true;
+	for (int epoch = 1; epoch <= 3; epoch++) {
+		atomic_store(&s->ks->epochs.now, (uint64_t)epoch);
+		begins[epoch - 1] = s->ks->shards[0]->journal.len;
+		for (uint32_t i = 0; i < WORKERS; i++)
+			store_run(s, "INCR b");
+	}
+	journals_take(s, j);
+}
+
+/* A power loss when COMMITS said always: what is there counts, up to where it makes no record. */
+static void test_always(void **state)
+{
+	static const struct {
+		const char *label;
+		struct commit committed;
+		uint32_t cut, zeros; /* the first journal ends before this epoch, or has a hole there; 0: not */
+		const char *found;
+		enum merge_end end;
+	} rows[] = {
+		{"not said", {.epoch = 1}, 0, 0, "$1\r\n3\r\n", MERGE_BEYOND},
+		{"said", {.epoch = 1, .always = true}, 0, 0, "$1\r\n9\r\n", MERGE_WHOLE},
+		{"from the beginning", {.always = true}, 0, 0, "$1\r\n9\r\n", MERGE_WHOLE},
+		{"the others follow on what is lost", {.epoch = 1, .always = true}, 3, 0, "$1\r\n6\r\n",
+		 MERGE_WHOLE},
+		{"a hole in what wasn't synced", {.epoch = 1, .always = true}, 0, 2, "$1\r\n3\r\n",
+		 MERGE_BEYOND},
+		{"a hole in what was", {.epoch = 3, .always = true}, 0, 2, "$1\r\n3\r\n", MERGE_DAMAGED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct store s, again;
+		struct journals j;
+		struct merge_source sources[WORKERS];
+		size_t begins[3];
+
+		print_message("# %s\n", rows[i].label);
+		write_epochs(&s, &j, begins);
+		if (rows[i].cut)
+			j.len[0] = begins[rows[i].cut - 1];
+		if (rows[i].zeros)
+			memset(j.bytes[0] + begins[rows[i].zeros - 1], 0, 8);
+		recover(&again, &j, &rows[i].committed, sources);
+		assert_string_equal(store_run(&again, "GET b"), rows[i].found);
+		assert_int_equal(sources[0].end, rows[i].end);
+		store_deinit(&again);
+		journals_free(&j);
+		store_deinit(&s);
+	}
+}
+
+/* Journals of earlier versions said it themselves, each epoch for itself. */
+static void test_marked_epochs(void **state)
+{
+	static const char text[] = "#EP:2:1000:always\r\n#V:3300:1\r\n"
+				   "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n1\r\n"
+				   "#EP:3:1000\r\n#V:3300:2\r\n"
+				   "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n";
+	struct store again;
+	struct merge_source sources[WORKERS];
+	struct journals j = {.bytes = {(char *)text, (char *)text, (char *)text},
+			     .len = {sizeof(text) - 1}};
+
+	(void)state;
+	recover(&again, &j, &(struct commit){.epoch = 1}, sources);
+	assert_string_equal(store_run(&again, "GET b"), "$1\r\n1\r\n");
+	assert_int_equal(sources[0].end, MERGE_BEYOND);
+	assert_int_equal(sources[0].epoch_end, 3);
+	store_deinit(&again);
 }
 
 /* One byte changed anywhere: an error or a load, never more than that. */
@@ -295,7 +372,7 @@ static void test_any_byte(void **state)
 				sources[i] = (struct merge_source){
 					.worker = i, .bytes = j.bytes[i], .len = j.len[i]};
 			struct replay *replay = replay_begin(again.ks, 1, 1);
-			merge(sources, WORKERS, EPOCH_NO_LIMIT, take, replay);
+			merge(sources, WORKERS, NULL, take, replay);
 			replay_end(replay);
 			store_deinit(&again);
 			j.bytes[w][at] = old;
@@ -311,6 +388,8 @@ int main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_epoch_limit),
+		cmocka_unit_test(test_always),
+		cmocka_unit_test(test_marked_epochs),
 		cmocka_unit_test(test_any_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,12 +163,14 @@ static bool run_commits(void)
 	struct commit last;
 	bool failed = false;
 	int attempts = 0;
-	while (commits_open(&commits, dir, &(struct commit){1, 1000})) {
+	while (commits_open(&commits, dir, &(struct commit){.epoch = 1, .ms = 1000})) {
 		failed = true;
 		assert_true(++attempts < ATTEMPTS);
 	}
 	for (uint64_t epoch = 2; epoch < 12; epoch++) {
-		struct commit commit = {epoch, 1000 + (int64_t)epoch};
+		struct commit commit = {.epoch = epoch,
+					.ms = 1000 + (int64_t)epoch,
+					.always = epoch % 3 == 0};
 		for (attempts = 0; commits_add(&commits, &commit); attempts++) {
 			failed = true;
 			assert_true(attempts < ATTEMPTS);

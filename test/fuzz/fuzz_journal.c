@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define DATABASES   2
 #define SOURCES_MAX 4
 #define LIMIT_BIT   4
+#define ALWAYS_BIT  8
 #define LIMIT_EPOCH 2
 
 static bool take(void *arg, const struct merge_record *record)
@@ -55,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	uint32_t count = 1 + data[0] % SOURCES_MAX;
-	uint64_t limit = data[0] & LIMIT_BIT ? LIMIT_EPOCH : EPOCH_NO_LIMIT;
+	struct commit committed = {.epoch = LIMIT_EPOCH, .always = data[0] & ALWAYS_BIT};
 	size_t at = 1;
 	for (uint32_t i = 0; i < count; i++) {
 		size_t len = size - at;
@@ -73,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Longer strings are refused: the fuzzer should not spend its time on filling memory. */
 	atomic_store(&ks->string_max, 1 << 20);
 	struct replay *replay = replay_begin(ks, 1, 1000);
-	bool good = merge(sources, count, limit, take, replay);
+	bool good = merge(sources, count, data[0] & LIMIT_BIT ? &committed : NULL, take, replay);
 	good &= replay_drain(replay);
 	MUST(good == (replay_error(replay)[0] == '\0'));
 	for (uint32_t i = 0; i < count; i++)

@@ -10,13 +10,23 @@ import time
 
 import pytest
 
-from resp import NIL_BULK, Closed, Error, Status
+from resp import NIL_BULK, TIMEOUT_S, Closed, Error, Status
 from test_crash import (DATA, WRITERS, Reader, Writer, begin, check, found, journals, other_boot, seeded,
                         wait_until_loaded)
 
 SCALE = int(os.environ.get("SCALE", "1"))
 ENOSPC = "MISCONF Errors writing to the AOF file: No space left on device"
 CALLS = ("open", "write", "sync", "rename", "truncate", "unlink")
+# For whatever comes by itself: some of it the server tries every few seconds only.
+WAIT_S = 6 * TIMEOUT_S
+
+
+def until(condition, seconds=WAIT_S):
+    """Waits until it is true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "still not so after %g s" % seconds
+        time.sleep(.001)
 
 
 def fault(client, *words):
@@ -41,12 +51,13 @@ def info(server):
     INFO persistence. Replies of the moment in which the disk fails wait until it is well again, of whatever
     command: then another connection asks.
     """
+    end = time.monotonic() + WAIT_S
     while True:
         try:
             with server.connect(timeout=1) as client:
                 return client.command("INFO", "persistence").decode()
         except TimeoutError:
-            pass
+            assert time.monotonic() < end
 
 
 def in_trouble(server):
@@ -55,10 +66,21 @@ def in_trouble(server):
 
 def insist(client, *words):
     """Repeats a request for as long as the disk is what it is refused for."""
+    end = time.monotonic() + WAIT_S
     while True:
         reply = client.command(*words)
         if not (isinstance(reply, Error) and str(reply).startswith("MISCONF")):
             return reply
+        assert time.monotonic() < end, reply
+        time.sleep(.001)
+
+
+def wait_for_writers(writers, goal):
+    """Until so many of their requests have been acknowledged."""
+    def reached():
+        assert all(w.is_alive() for w in writers), [w.problem for w in writers]
+        return sum(w.acknowledged for w in writers) >= goal
+    until(reached)
 
 
 def kill(server):
@@ -76,8 +98,7 @@ def test_full_disk(kind, start, tmp_path, policy, rule):
         assert late.pipeline(["MULTI", "SET {a}multi 1"])[-1] == Status("QUEUED")
         fault(admin, *rule.split())
         early.send(b"SET {b}new 2\r\n")
-        while not in_trouble(server):
-            pass
+        until(lambda: in_trouble(server))
         # by the worker that has failed, and by others
         assert late.command("EXEC") == Error("EXECABORT Transaction discarded because of: " + ENOSPC)
         assert late.command("SET", "{a}refused", "1") == Error(ENOSPC)
@@ -117,8 +138,7 @@ def run_into(server, rng, counts, rule, stop_at):
         fault(admin, *rule.split())
         for thread in writers + readers:
             thread.start()
-        while not in_trouble(server) and sum(w.acknowledged for w in writers) - sum(counts) < stop_at:
-            pass
+        until(lambda: in_trouble(server) or sum(w.acknowledged for w in writers) - sum(counts) >= stop_at)
     kill(server)
     for thread in writers + readers:
         thread.join()
@@ -193,12 +213,14 @@ def start_calls(server):
 
 
 def wait_until_up_and_loaded(server):
+    end = time.monotonic() + WAIT_S
     while server.process.poll() is None:
         try:
             wait_until_loaded(server)
             return
         except (OSError, Closed):
-            pass
+            assert time.monotonic() < end
+            time.sleep(.001)
     raise Closed()
 
 
@@ -217,8 +239,7 @@ def test_policy_changes_under_load(kind, start, tmp_path):
             for goal in range(200, 2000, 200):
                 policy = rng.choice(["everysec", "always", "no"])
                 assert admin.command("CONFIG", "SET", "appendfsync", policy) == Status("OK")
-                while sum(w.acknowledged for w in writers) - sum(counts) < goal:
-                    assert all(w.is_alive() for w in writers)
+                wait_for_writers(writers, sum(counts) + goal)
         kill(server)
         for thread in writers + readers:
             thread.join()
@@ -264,31 +285,38 @@ def lose(directory, rng, durable):
         path.write_bytes(data)
 
 
+def commits_say_always(directory):
+    """The last whole line of COMMITS says that whatever is in the journals counts."""
+    lines = (directory / DATA / "COMMITS").read_bytes().split(b"\n")[:-1]
+    return bool(lines) and b" always " in lines[-1]
+
+
 @pytest.mark.sherd_only
 @pytest.mark.stress
-@pytest.mark.parametrize("policy", ["everysec", "always"])
-def test_power_loss_where_syncs_end(kind, start, tmp_path, policy):
+@pytest.mark.parametrize("policies", [["everysec"], ["always"], ["everysec", "always"], ["no", "always"],
+                                      ["always", "everysec"]], ids="-".join)
+def test_power_loss_where_syncs_end(kind, start, tmp_path, policies):
     """
     From some moment on nothing more is synced, so it is known to the byte what a power loss must leave. With
-    always that has all that was acknowledged.
+    always in force that has all that was acknowledged, by whatever policy.
     """
     rng = seeded()
     counts = [0] * WRITERS
     run = 0
     for _ in range(2 * SCALE):
-        server = begin(start, kind, tmp_path, policy)
+        server = begin(start, kind, tmp_path, policies[0])
         run += 1
         writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
         goal = rng.randrange(1, 1500)
         for thread in writers:
             thread.start()
         with server.connect() as admin:
-            while sum(w.acknowledged for w in writers) - sum(counts) < goal:
-                assert all(w.is_alive() for w in writers)
-                time.sleep(.001)
+            wait_for_writers(writers, sum(counts) + goal)
+            for policy in policies[1:]:
+                assert admin.command("CONFIG", "SET", "appendfsync", policy) == Status("OK")
+                until(lambda: commits_say_always(tmp_path) == (policy == "always"))
             fault(admin, "sync", "EIO", "0", "0")
-            while not in_trouble(server):
-                time.sleep(.001)
+            until(lambda: in_trouble(server))
             told = [w.acknowledged for w in writers]
             durable = durable_bytes(server)
         assert len(durable) == int(kind.partition("-")[2])
@@ -298,10 +326,32 @@ def test_power_loss_where_syncs_end(kind, start, tmp_path, policy):
             assert thread.problem in (None, "refused"), thread.problem
         lose(tmp_path, rng, durable_lengths(tmp_path, run, durable))
         other_boot(tmp_path)
-        server = begin(start, kind, tmp_path, policy)
+        server = begin(start, kind, tmp_path, policies[-1])
         run += 1
-        counts = check(server, writers, [], least=told if policy == "always" else counts)
+        counts = check(server, writers, [], least=told if policies[-1] == "always" else counts)
         kill(server)
+
+
+@pytest.mark.sherd_only
+def test_always_is_said_last(kind, start, tmp_path):
+    """Before COMMITS says always, what was told by the rule before is synced; if it can't be, that isn't said."""
+    server = begin(start, kind, tmp_path, "no")
+    with server.connect() as client, server.connect() as admin:
+        assert client.command("SET", "k", "1") == Status("OK")
+        fault(admin, "sync", "EIO", "0", "0")
+        assert admin.read() == Status("OK")
+        assert client.command("CONFIG", "SET", "appendfsync", "always") == Status("OK")
+        until(lambda: "The journals can't be synced" in server.log())
+        assert not commits_say_always(tmp_path)
+        mend(server)
+        assert insist(client, "SET", "k", "2") == Status("OK")
+        until(lambda: commits_say_always(tmp_path))
+        assert client.command("SET", "k", "3") == Status("OK")
+    kill(server)
+    other_boot(tmp_path)
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        assert client.command("GET", "k") == b"3"
 
 
 # Ways back
@@ -314,17 +364,15 @@ def test_failed_sync(kind, start, tmp_path, policy):
     server = begin(start, kind, tmp_path, policy)
     with server.connect() as admin, server.connect() as client:
         assert client.command("SET", "before", "1") == Status("OK")
-        while policy != "no" and "journal_lag_bytes:0\r\n" not in info(server):
-            time.sleep(.01)             # else it would be COMMITS that can't be synced
+        if policy != "no":              # else it would be COMMITS that can't be synced
+            until(lambda: "journal_lag_bytes:0\r\n" in info(server))
         fault(admin, "sync", "EIO", "0", "0")
         client.send(b"SET during 2\r\n")
         if policy == "no":              # syncs come by themselves, but after half a minute
             admin.send(b"CONFIG SET appendfsync always\r\n")
-        while "The journals can't be synced: Input/output error" not in server.log():
-            time.sleep(.01)
+        until(lambda: "The journals can't be synced: Input/output error" in server.log())
         mend(server)
-        while "the journals begin anew" not in server.log():
-            time.sleep(.01)
+        until(lambda: "the journals begin anew" in server.log())
         during = client.read()          # or it came when files were in doubt already
         assert during == Status("OK") or str(during).startswith("MISCONF") and policy != "always"
         assert insist(client, "SET", "after", "3") == Status("OK")
@@ -347,8 +395,8 @@ def switch(server, on):
     """Returns when it is in force; what is read then is journaled, or not."""
     with server.connect() as client:
         assert client.command("CONFIG", "SET", "appendonly", "yes" if on else "no") == Status("OK")
-    while ("journal_0:" in info(server)) != on or on and "aof_rewrite_in_progress:1" in info(server):
-        pass
+    until(lambda: ("journal_0:" in info(server)) == on and
+          not (on and "aof_rewrite_in_progress:1" in info(server)))
 
 
 @pytest.mark.sherd_only
@@ -360,8 +408,7 @@ def test_appendonly_at_run_time(kind, start, tmp_path, policy):
         client.command("SET", "before", "1")
         client.command("SET", "changes", "1")
         switch(server, True)
-        while "stretch" not in (tmp_path / DATA / "MANIFEST").read_text():
-            pass
+        until(lambda: "stretch" in (tmp_path / DATA / "MANIFEST").read_text())
         assert insist(client, "SET", "during", "2") == Status("OK")
         assert client.command("DEL", "changes") == 1
     kill(server)
@@ -371,8 +418,7 @@ def test_appendonly_at_run_time(kind, start, tmp_path, policy):
         switch(server, False)
         assert client.command("SET", "lost", "3") == Status("OK")
         assert client.command("SET", "during", "lost") == Status("OK")
-    while "open" in (tmp_path / DATA / "MANIFEST").read_text():
-        pass
+    until(lambda: "open" not in (tmp_path / DATA / "MANIFEST").read_text())
     kill(server)
     server = start(kind, *options)      # with appendonly no what is there is loaded all the same
     wait_until_loaded(server)
@@ -395,8 +441,7 @@ def test_switched_under_load(kind, start, tmp_path, policy):
             thread.start()
         for on in (False, True, False, True):
             goal = sum(w.acknowledged for w in writers) + rng.randrange(300)
-            while sum(w.acknowledged for w in writers) < goal:
-                assert all(w.is_alive() for w in writers), [w.problem for w in writers]
+            wait_for_writers(writers, goal)
             switch(server, on)
         lines = (tmp_path / DATA / "MANIFEST").read_text()
         assert re.search(r"snapshot (\d+) .*\nstretch \d+ \1 ", lines), lines
@@ -416,15 +461,13 @@ def test_off_ends_trouble(kind, start, tmp_path):
     with server.connect() as admin, server.connect() as client:
         fault(admin, "any", "ENOSPC", "0", "0")
         client.send(b"SET k v\r\n")
-        while not in_trouble(server):
-            pass
+        until(lambda: in_trouble(server))
         switch(server, False)
         assert client.read() == Status("OK")
         assert client.command("SET", "k", "w") == Status("OK")
         mend(server)
         switch(server, True)
-        while "stretch" not in (tmp_path / DATA / "MANIFEST").read_text().split("snapshot")[-1]:
-            pass
+        until(lambda: "stretch" in (tmp_path / DATA / "MANIFEST").read_text().split("snapshot")[-1])
         assert insist(client, "SET", "l", "x") == Status("OK")
     kill(server)
     server = begin(start, kind, tmp_path, "everysec")
@@ -440,8 +483,7 @@ def test_missing_directory(kind, start, tmp_path, back):
     with server.connect() as client:
         assert client.command("SET", "before", "1") == Status("OK")
         (tmp_path / DATA).rename(tmp_path / "elsewhere")
-        while not in_trouble(server):
-            pass
+        until(lambda: in_trouble(server))
         assert client.command("SET", "refused", "1") == missing
         assert client.command("GET", "before") == b"1"
         if back:
