@@ -155,6 +155,7 @@ static void *loader_main(void *arg)
 		  (double)(clock_wall_us() - start) / 1e6, keys);
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);
 	snapshotter_follow(&server->snapshotter);
+	server_ready(server);
 	return NULL;
 }
 
@@ -262,8 +263,10 @@ int persistence_start(struct persistence *persistence, struct server *server)
 	persistence->dir = persistence->lock = -1;
 	bool own = access(DATA_DIR "/" MANIFEST_NAME, F_OK) == 0;
 	enum import_kind import = import_find(&server->config);
-	if (!own && import == IMPORT_NOTHING && !config_int(&server->config.appendonly))
+	if (!own && import == IMPORT_NOTHING && !config_int(&server->config.appendonly)) {
+		server_ready(server);
 		return 0;
+	}
 	int error = persistence_open(persistence);
 	if (!error)
 		error = open_manifest(persistence);
