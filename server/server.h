@@ -48,11 +48,12 @@ struct server {
 	/* any thread */
 	_Atomic uint64_t next_slowlog_id;
 	_Atomic uint64_t rejected; /* connections refused for maxclients; the acceptor stores */
-	_Atomic uint32_t pause_mode; /* of enum pause_mode, all that hold; stored after pause_until */
+	_Atomic uint32_t
+		pause_mode; /* of enum pause_mode, all that hold; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
 	_Atomic bool warned_of_http; /* the log has its line about it */
-	_Atomic bool stopping;   /* the main thread stores */
-	_Atomic uint32_t quiet; /* workers that have stopped and wait for the others */
+	_Atomic bool stopping;       /* the main thread stores */
+	_Atomic uint32_t quiet;      /* workers that have stopped and wait for the others */
 	struct reclaimer reclaimer;
 	struct flusher flusher;
 	struct persistence persistence;

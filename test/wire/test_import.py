@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import time
 
 import pytest
@@ -277,6 +278,12 @@ def test_unknown_command(kind, start, tmp_path):
 
 
 REFUSED = [
+    ("a version of Redis to come", "dump.rdb", b"REDIS0013\xff" + bytes(8),
+     "dump.rdb at byte 0: RDB version 13 of Redis, which is not known here"),
+    ("a version of Valkey to come", "dump.rdb", b"VALKEY081\xff" + bytes(8),
+     "dump.rdb at byte 0: RDB version 81 of Valkey, which is not known here"),
+    ("... in an append-only file", "appendonly.aof", b"VALKEY081\xff" + bytes(8),
+     "appendonly.aof at byte 0: RDB version 81 of Valkey, which is not known here"),
     ("the sum is another", "dump.rdb", FIRST + b"\0\1k\1v\xff12345678",
      "dump.rdb at byte 14: the checksum is another: bytes have changed"),
     ("no end", "dump.rdb", FIRST + b"\0\1k", "dump.rdb at byte 9: the bytes end too early"),
@@ -319,6 +326,26 @@ def test_refused(kind, start, tmp_path, name, content, message):
                   ("aof-load-truncated", "no"))
     assert message in log
     assert not os.path.exists(tmp_path / "sherd-data" / "MANIFEST")
+
+
+# --- Valkey 9, whose versions and types are its own ---
+
+VALKEY = (b"VALKEY080" + b"\xfa\x0avalkey-ver\x059.0.0" + b"\xfe\0" + b"\0\1k\1v" +
+          bytes([rdb.VALKEY_FIELDS]) + b"\1h\2" + rdb.string(b"a") + rdb.string(b"1") + struct.pack("<q", -1) +
+          rdb.string(b"b") + rdb.string(b"2") + struct.pack("<q", 4102444800123) + LAST)
+
+
+@pytest.mark.one_kind
+@pytest.mark.parametrize("name", ["dump.rdb", "appendonly.aof"])
+def test_valkey(kind, start, tmp_path, name):
+    """Its RDB file, and an append-only file that begins with one."""
+    aof = name == "appendonly.aof"
+    (tmp_path / name).write_bytes(VALKEY + (b"*3\r\n$3\r\nSET\r\n$1\r\nn\r\n$1\r\n1\r\n" if aof else b""))
+    server = start(kind, ("dir", str(tmp_path)), ("appendonly", "yes" if aof else "no"))
+    wait_until_loaded(server)
+    with server.connect() as client:
+        assert client.pipeline(["GET k", "HMGET h a b", "HPEXPIRETIME h FIELDS 2 a b", "EXISTS n"]) == [
+            b"v", [b"1", b"2"], [-1, 4102444800123], int(aof)]
 
 
 # --- torn and damaged append-only files ---
