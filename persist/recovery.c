@@ -71,6 +71,12 @@ static const char *find_data(int dir, char name[NAME_MAX + 1])
 	return found;
 }
 
+bool recovery_finds_data(int dir)
+{
+	char name[NAME_MAX + 1];
+	return faccessat(dir, MANIFEST_NAME, F_OK, 0) == 0 || find_data(dir, name);
+}
+
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest)
 {
 	char boot[MANIFEST_BOOT_MAX], name[NAME_MAX + 1];
