@@ -55,7 +55,7 @@ def write(kind, start, directory, lines, *options, how=signal.SIGTERM):
     with server.connect() as one, server.connect() as other:
         for i, line in enumerate(lines):
             reply = (one, other)[i % 2].command(*line)
-            assert not isinstance(reply, Exception), (line, reply)
+            assert not isinstance(reply, Error), (line, reply)
     stop(server, how)
 
 
