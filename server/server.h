@@ -51,6 +51,8 @@ struct server {
 	_Atomic uint32_t
 		pause_mode; /* of enum pause_mode, all that hold; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
+	_Atomic bool memory_above; /* more than maxmemory is used (memory.h) */
+	_Atomic int64_t memory_looked; /* ... as of then, ms */
 	_Atomic bool warned_of_http; /* the log has its line about it */
 	_Atomic bool stopping;       /* the main thread stores */
 	_Atomic uint32_t quiet;      /* workers that have stopped and wait for the others */
