@@ -85,7 +85,9 @@ bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *m
 	if (error)
 		return fail(recovery, "Can't read " COMMITS_NAME ": %s", strerror(-error));
 	if (manifest->count == 0 && find_data(dir, name))
-		return fail(recovery, "There is no " MANIFEST_NAME ", but a file with data: %s",
+		return fail(recovery,
+			    "There is no " MANIFEST_NAME ", but a file with data: %s. Without it "
+			    "nobody can tell which files are the data: go back to a backup",
 			    name);
 	manifest_boot(boot);
 	recovery->power_loss = strcmp(boot, manifest->boot) != 0 || strcmp(boot, "-") == 0;
