@@ -1,6 +1,7 @@
 /* Redis' append-only files (aof.h). */
 #include "persist/aof.h"
 
+#include "persist/rdb_file.h"
 #include "persist/replay.h"
 #include "proto/crc16.h"
 #include "proto/mem.h"
@@ -20,8 +21,6 @@
 #define NAME_SHOWN_MAX 128
 /* Progress is told every so many bytes. */
 #define DONE_STEP (256u << 10)
-/* What an RDB file begins with, and no request does. */
-#define RDB_MAGIC "REDIS"
 
 /* --- the manifest --- */
 
@@ -356,18 +355,12 @@ static bool read_commands(struct reading *r)
 	return good;
 }
 
-static bool starts_as_rdb(struct slice bytes)
-{
-	size_t len = strlen(RDB_MAGIC);
-	return bytes.len >= len && memcmp(bytes.ptr, RDB_MAGIC, len) == 0;
-}
-
-/* A file: what of it is an RDB file, then the commands. */
+/* A file: what of it is an RDB file, as no request begins, then the commands. */
 static bool read_file(struct reading *r)
 {
 	struct aof_load *aof = r->aof;
 	r->at = r->told = r->within = 0;
-	if (starts_as_rdb(r->file->bytes)) {
+	if (rdb_file_starts(r->file->bytes)) {
 		aof->load.drop_expired = false;
 		if (!load_files(&aof->load, r->file, 1))
 			return false;

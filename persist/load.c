@@ -190,7 +190,15 @@ static void read_keys(struct loader *loader, struct source *source)
 static void end_broken(struct source *source)
 {
 	const struct rdb_reader *reader = &source->reader;
-	fail(source, rdb_reader_offset(reader), reader->in.error,
+	char version[LOAD_TEXT_MAX];
+	snprintf(
+		version, sizeof(version),
+		"RDB version %u of %s, which is not known here: of Redis' versions 1 to %d are, of "
+		"Valkey's %d",
+		reader->version, reader->valkey ? "Valkey" : "Redis", RDB_VERSION_READ_MAX,
+		RDB_VERSION_VALKEY);
+	fail(source, rdb_reader_offset(reader),
+	     reader->in.error == rdb_error_version ? version : reader->in.error,
 	     reader->in_value ? &reader->name.text : NULL);
 }
 

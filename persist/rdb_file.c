@@ -13,6 +13,10 @@
 #define MAGIC          "REDIS"
 #define VERSION_DIGITS 4
 #define HEADER_BYTES   (sizeof(MAGIC) - 1 + VERSION_DIGITS)
+/* ... of Valkey's own versions, with a digit less. */
+#define MAGIC_VALKEY "VALKEY"
+
+const char rdb_error_version[] = "a version of RDB that is not known";
 
 /* Files of earlier versions end without a sum. */
 #define VERSION_SUM 5
@@ -22,6 +26,7 @@
 
 /* What isn't the type of a value. */
 enum opcode {
+	OP_SLOT_IMPORT = 243, /* of a cluster, by Valkey 9: what follows may be a part of a slot */
 	OP_SLOT_INFO = 244,   /* of a cluster: slot, keys, those that expire */
 	OP_FUNCTIONS = 245,   /* a library */
 	OP_MODULE_DATA = 247, /* beside the keys: module, when to load it, parts */
@@ -294,6 +299,8 @@ static bool read_part(struct rdb_reader *r, bool *key)
 	if (!rdb_read_byte(&r->in, &opcode))
 		return false;
 	switch (opcode) {
+	case OP_SLOT_IMPORT:
+		return rdb_fail(&r->in, "a slot that was just moving to this node of a cluster");
 	case OP_SLOT_INFO:
 		return leave_out(r, "lll", NULL);
 	case OP_FUNCTIONS:
@@ -318,25 +325,36 @@ static bool read_part(struct rdb_reader *r, bool *key)
 		return read_end(r);
 	default:
 		*key = true;
-		return read_key(r, opcode);
+		return read_key(r, rdb_type_read(r->version, opcode));
 	}
+}
+
+static bool starts_with(struct slice bytes, const char *text)
+{
+	return bytes.len >= strlen(text) && memcmp(bytes.ptr, text, strlen(text)) == 0;
+}
+
+bool rdb_file_starts(struct slice bytes)
+{
+	return starts_with(bytes, MAGIC) || starts_with(bytes, MAGIC_VALKEY);
 }
 
 static bool read_header(struct rdb_reader *r)
 {
 	struct slice header;
 
-	if (!rdb_read_bytes(&r->in, HEADER_BYTES, &header) ||
-	    memcmp(header.ptr, MAGIC, sizeof(MAGIC) - 1) != 0)
+	if (!rdb_read_bytes(&r->in, HEADER_BYTES, &header) || !rdb_file_starts(header))
 		return rdb_fail(&r->in, "this is no RDB file");
-	for (size_t i = sizeof(MAGIC) - 1; i < HEADER_BYTES; i++) {
+	r->valkey = starts_with(header, MAGIC_VALKEY);
+	for (size_t i = strlen(r->valkey ? MAGIC_VALKEY : MAGIC); i < HEADER_BYTES; i++) {
 		unsigned digit = (unsigned char)header.ptr[i] - '0';
 		if (digit > 9)
 			return rdb_fail(&r->in, "this is no RDB file");
 		r->version = r->version * 10 + digit;
 	}
-	return (r->version >= 1 && r->version <= RDB_VERSION_READ_MAX) ||
-	       rdb_fail(&r->in, "a version of RDB that is not known");
+	bool known = r->version >= 1 && rdb_version_known(r->version) &&
+		     r->valkey == (r->version == RDB_VERSION_VALKEY);
+	return known || rdb_fail(&r->in, rdb_error_version);
 }
 
 bool rdb_reader_begin(struct rdb_reader *r, struct slice bytes,

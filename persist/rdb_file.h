@@ -1,7 +1,7 @@
 /*
  * RDB files: keys with their values, one after another (shard/rdb.h has the bytes).
  *
- *	"REDIS" and the version in four digits
+ *	"REDIS" and the version in four digits; Valkey from version 80 on: "VALKEY" and three digits
  *	250 name value              auxiliary fields: who wrote it, when, ...
  *	254 database                what follows is in this one
  *	251 keys expires            ... which has so many
@@ -100,8 +100,9 @@ bool rdb_file_read(struct slice bytes, const struct rdb_file_events *events, voi
 struct rdb_reader {
 	struct rdb_in in; /* behind the last key; its error says what is broken */
 	uint32_t version;
-	bool ended;       /* whole, the sum is right */
-	bool in_value;    /* what is broken is the value of the key `name` */
+	bool valkey;   /* the version is one of Valkey's own, not of Redis' */
+	bool ended;    /* whole, the sum is right */
+	bool in_value; /* what is broken is the value of the key `name` */
 	struct rdb_string name;
 	/* inside */
 	const struct rdb_file_events *events; /* but for `key` */
@@ -113,6 +114,12 @@ struct rdb_reader {
 	struct rdb_key key;
 	struct rdb_string value;
 };
+
+/* The error of a header that is good, but of no version that is known. */
+extern const char rdb_error_version[];
+
+/* Whether this begins as an RDB file does. */
+bool rdb_file_starts(struct slice bytes);
 
 /* The header; false: it is none that we know. */
 bool rdb_reader_begin(struct rdb_reader *r, struct slice bytes,

@@ -48,6 +48,12 @@ static const char *find_data(int dir, char name[NAME_MAX + 1])
 	return found;
 }
 
+bool recovery_finds_data(int dir)
+{
+	char name[NAME_MAX + 1];
+	return faccessat(dir, MANIFEST_NAME, F_OK, 0) == 0 || find_data(dir, name);
+}
+
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest)
 {
 	char boot[MANIFEST_BOOT_MAX], name[NAME_MAX + 1];
@@ -57,7 +63,9 @@ bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *m
 		return recovery_fail(recovery, "Can't read " COMMITS_NAME ": %s", strerror(-error));
 	if (manifest->count == 0 && find_data(dir, name))
 		return recovery_fail(recovery,
-				     "There is no " MANIFEST_NAME ", but a file with data: %s",
+				     "There is no " MANIFEST_NAME ", but a file with data: %s. "
+				     "Without it nobody can tell which files are the data: go back "
+				     "to a backup",
 				     name);
 	manifest_boot(boot);
 	recovery->power_loss = strcmp(boot, manifest->boot) != 0 || strcmp(boot, "-") == 0;

@@ -86,6 +86,9 @@ struct recovery {
 	char error[RECOVERY_ERROR_MAX];
 };
 
+/* Whether the directory has a manifest, or without one a file that looks like data. */
+bool recovery_finds_data(int dir);
+
 /*
  * Reads COMMITS. The manifest stays the caller's, unchanged until the end; an empty one where there is none. False:
  * error says why: also when there are files with data, and no manifest that names them.

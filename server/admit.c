@@ -62,6 +62,14 @@ static const char error_bgsave[] =
 	"(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
 	"error.";
 
+static const char error_memory[] = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/* What is refused while too much memory is used. What is queued needs some, too. */
+static bool needs_memory(const struct conn *conn, const struct command *cmd)
+{
+	return (multi_flags(conn, cmd) & CMD_DENYOOM) || multi_takes(conn, cmd);
+}
+
 bool admit(struct worker *worker, struct conn *conn, const struct request *request,
 	   const struct reply_mark *mark)
 {
@@ -84,6 +92,9 @@ bool admit(struct worker *worker, struct conn *conn, const struct request *reque
 		reply_error(reply, "NOAUTH Authentication required.");
 	else if (conn->multi && (cmd->flags & CMD_NO_MULTI))
 		reply_error(reply, "ERR Command not allowed inside a transaction");
+	else if (atomic_load_explicit(&worker->server->memory_above, memory_order_relaxed) &&
+		 needs_memory(conn, cmd))
+		reply_error(reply, error_memory);
 	else if (needs_disk(conn, cmd) && snapshotter_stops_writes(worker->server))
 		reply_error(reply, error_bgsave);
 	else if (needs_disk(conn, cmd) && flusher_trouble(&worker->server->flusher))

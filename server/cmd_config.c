@@ -56,6 +56,12 @@ static bool same_name(struct slice a, struct slice b)
 	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
 }
 
+static void reply_failed(struct ctx *ctx, struct slice name, const char *why)
+{
+	reply_errorf(ctx->reply, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+		     ERROR_ECHO(name), why);
+}
+
 /* Finds all options first: nothing is changed when one of them can't be. */
 static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count)
 {
@@ -74,10 +80,7 @@ static bool find_options(struct ctx *ctx, struct change *changes, uint32_t count
 			if (same_name(ctx->argv[2 + 2 * j], name))
 				wrong = "duplicate parameter";
 		if (wrong) {
-			reply_errorf(ctx->reply,
-				     "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
-				     "%s",
-				     ERROR_ECHO(name), wrong);
+			reply_failed(ctx, name, wrong);
 			return false;
 		}
 	}
@@ -120,13 +123,15 @@ static bool make_changes(struct config *config, struct ctx *ctx, struct change *
 		    system_allows(config, option, error))
 			continue;
 		undo(config, changes, i + 1);
-		struct slice name = ctx->argv[2 + 2 * i];
-		reply_errorf(ctx->reply,
-			     "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
-			     ERROR_ECHO(name), error);
+		reply_failed(ctx, ctx->argv[2 + 2 * i], error);
 		return false;
 	}
-	return true;
+	const char *conflict = config_conflict(config);
+	if (conflict) {
+		undo(config, changes, count);
+		reply_failed(ctx, SLICE("maxmemory-policy"), conflict);
+	}
+	return !conflict;
 }
 
 void cmd_config_set(struct conn *conn, struct ctx *ctx)

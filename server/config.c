@@ -7,6 +7,7 @@
 
 #include "proto/mem.h"
 #include "proto/number.h"
+#include "server/memory.h"
 #include "server/server.h"
 
 #include <assert.h>
@@ -134,14 +135,6 @@ static const char *check_no_daemon(const char *text)
 	return strcasecmp(text, "no") == 0
 		       ? NULL
 		       : "the server stays in the foreground: let a service manager start it";
-}
-
-static const char *check_maxmemory(const char *text)
-{
-	uint64_t bytes;
-	if (!number_parse_memory(slice_of(text), &bytes))
-		return "argument must be a memory value";
-	return bytes == 0 ? NULL : "eviction is not available in this version";
 }
 
 /* --- the table --- */
@@ -392,12 +385,13 @@ void config_end_change(struct config *config)
 	pthread_mutex_unlock(&config->change);
 }
 
-uint64_t config_maxmemory(struct config *config)
+const char *config_conflict(const struct config *config)
 {
-	char text[64];
-	uint64_t bytes;
-	config_string_copy(config, &config->maxmemory, text, sizeof(text));
-	return number_parse_memory(slice_of(text), &bytes) ? bytes : 0;
+	bool evicts = config_int(&config->maxmemory_policy) != POLICY_NOEVICTION;
+	return evicts && config_int(&config->maxmemory) > 0
+		       ? "eviction is not available in this version: with a maxmemory, "
+			 "maxmemory-policy must be noeviction"
+		       : NULL;
 }
 
 /* --- values --- */
@@ -553,5 +547,6 @@ void config_apply(struct server *server)
 	atomic_store(&ks->limits.zset_listpack_value, config_int(&config->zset_max_listpack_value));
 	atomic_store(&ks->limits.hll_sparse_bytes, config_int(&config->hll_sparse_max_bytes));
 	atomic_store(&ks->limits.list_listpack_size, config_int(&config->list_max_listpack_size));
+	memory_look(server);
 	snapshotter_follow(&server->snapshotter);
 }

@@ -95,9 +95,6 @@ char *config_string_dup(struct config *config, const struct config_string *field
 void config_string_copy(struct config *config, const struct config_string *field, char *out,
 			size_t size);
 
-/* maxmemory in bytes; 0: none. Any thread. */
-uint64_t config_maxmemory(struct config *config);
-
 void config_init(struct config *config);
 void config_deinit(struct config *config);
 
@@ -126,6 +123,9 @@ const char *config_fixed(const struct config_option *option);
 
 /* The value as text, appended to `out`. */
 void config_format(struct config *config, const struct config_option *option, struct reply *out);
+
+/* Why the values as they are now can't be together; NULL: they can. Any thread, within a change. */
+const char *config_conflict(const struct config *config);
 
 /* Sets a value (the words of a line joined by a space); false with `error` filled in. Any thread. */
 bool config_set(struct config *config, const struct config_option *option, struct slice value,

@@ -216,6 +216,12 @@ int config_load(struct config *config, int argc, char **argv)
 	}
 	if (load_arguments(config, argc - first, argv + first))
 		return -1;
+	const char *conflict = config_conflict(config);
+	if (conflict) {
+		fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Sherd %s) ***\n%s\n", SHERD_VERSION,
+			conflict);
+		return -1;
+	}
 	check_writable(config);
 	char log[4096];
 	config_string_copy(config, &config->logfile, log, sizeof(log));

@@ -30,19 +30,50 @@ static void manifest_path(struct config *config, char path[PATH_ROOM])
 	snprintf(path, PATH_ROOM, "%s/%s.manifest", dir, name);
 }
 
+/* Whether there is something of this kind, and under which path. */
+static bool find_kind(struct config *config, enum import_kind kind, char path[PATH_ROOM])
+{
+	if (kind == IMPORT_AOF_DIR)
+		manifest_path(config, path);
+	else
+		config_string_copy(config,
+				   kind == IMPORT_AOF ? &config->appendfilename
+						      : &config->dbfilename,
+				   path, PATH_ROOM);
+	return access(path, F_OK) == 0;
+}
+
 enum import_kind import_find(struct config *config)
 {
 	char path[PATH_ROOM];
-	if (config_int(&config->appendonly)) {
-		manifest_path(config, path);
-		if (access(path, F_OK) == 0)
-			return IMPORT_AOF_DIR;
-		config_string_copy(config, &config->appendfilename, path, sizeof(path));
-		if (access(path, F_OK) == 0)
-			return IMPORT_AOF;
+	bool aof = config_int(&config->appendonly);
+	if (aof && find_kind(config, IMPORT_AOF_DIR, path))
+		return IMPORT_AOF_DIR;
+	if (aof && find_kind(config, IMPORT_AOF, path))
+		return IMPORT_AOF;
+	return find_kind(config, IMPORT_RDB, path) ? IMPORT_RDB : IMPORT_NOTHING;
+}
+
+void import_tell_unused(struct config *config, enum import_kind used, bool own)
+{
+	static const enum import_kind kinds[] = {IMPORT_AOF_DIR, IMPORT_AOF, IMPORT_RDB};
+	char path[PATH_ROOM], other[PATH_ROOM];
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (kinds[i] == used || !find_kind(config, kinds[i], path))
+			continue;
+		if (own)
+			log_write(LOG_WARNING,
+				  "%s is not loaded: the data are those of " DATA_DIR
+				  ". To import it, move " DATA_DIR " away and start again%s",
+				  path, kinds[i] == IMPORT_RDB ? "" : " with appendonly yes");
+		else if (kinds[i] != IMPORT_RDB && !config_int(&config->appendonly))
+			log_write(LOG_WARNING,
+				  "%s is not loaded, for appendonly is no: it may be newer than "
+				  "what is. To import it, start with appendonly yes%s",
+				  path, used == IMPORT_NOTHING ? "" : ", and without " DATA_DIR);
+		else if (find_kind(config, used, other))
+			log_write(LOG_WARNING, "%s is not loaded: %s is instead", path, other);
 	}
-	config_string_copy(config, &config->dbfilename, path, sizeof(path));
-	return access(path, F_OK) == 0 ? IMPORT_RDB : IMPORT_NOTHING;
 }
 
 /* --- its files --- */
@@ -127,13 +158,10 @@ static bool open_dir_files(struct importing *importing)
 
 static bool open_files(struct importing *importing, enum import_kind kind)
 {
-	struct config *config = &importing->persistence->server->config;
 	char path[PATH_ROOM];
 	if (kind == IMPORT_AOF_DIR)
 		return open_dir_files(importing);
-	config_string_copy(config,
-			   kind == IMPORT_RDB ? &config->dbfilename : &config->appendfilename, path,
-			   sizeof(path));
+	find_kind(&importing->persistence->server->config, kind, path);
 	return open_file(importing, path);
 }
 

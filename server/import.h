@@ -33,6 +33,12 @@ enum import_kind {
 enum import_kind import_find(struct config *config);
 
 /*
+ * Warns of files of Redis' that are not loaded, and why: because `used` is, or there are data of our own, or appendonly
+ * is no.
+ */
+void import_tell_unused(struct config *config, enum import_kind used, bool own);
+
+/*
  * Loads it, and makes the snapshot, of which the manifest gets an item; *epoch is its cut. Progress: in
  * persistence->recovery. False after logging: the server can't start.
  */

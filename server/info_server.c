@@ -164,13 +164,12 @@ static void memory_used(const struct info *info, const struct memory_facts *m)
 	info_line(info, "allocator_resident:%llu", (ull)m->resident);
 }
 
-/* There is no eviction: no limit either. */
 static void memory_limit(const struct info *info)
 {
 	struct reply policy;
 	reply_init(&policy, 2);
 	config_format(&info->server->config, config_find(SLICE("maxmemory-policy")), &policy);
-	info_text(info, "maxmemory:0\r\nmaxmemory_human:0B\r\n");
+	info_bytes(info, "maxmemory", (uint64_t)config_int(&info->server->config.maxmemory));
 	info_line(info, "maxmemory_policy:%.*s", (int)policy.len, policy.buf);
 	reply_deinit(&policy);
 }

@@ -19,6 +19,17 @@ static uint64_t rss_read(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+void memory_look(struct server *server)
+{
+	uint64_t max = (uint64_t)config_int(&server->config.maxmemory);
+	struct mem_stats stats = {0};
+	if (max > 0)
+		mem_stats_read(&stats);
+	bool above = max > 0 && stats.allocated > max + snapshotter_kept(server);
+	if (atomic_load_explicit(&server->memory_above, memory_order_relaxed) != above)
+		atomic_store(&server->memory_above, above);
+}
+
 uint64_t memory_tables(const struct keyspace *ks, uint32_t db)
 {
 	uint64_t sum = 0;

@@ -55,6 +55,30 @@ static bool cut_journals(struct persistence *persistence)
 	return true;
 }
 
+/* What was loaded; and that, with appendonly no, journals are not gone on with. */
+static void say_loaded(const struct persistence *persistence)
+{
+	const struct manifest *manifest = &persistence->manifest;
+	uint32_t counts[] = {
+		[MANIFEST_SNAPSHOT] = 0, [MANIFEST_INCREMENT] = 0, [MANIFEST_STRETCH] = 0};
+	char time[RECOVERY_TIME_MAX] = "";
+	if (manifest->count == 0)
+		return;
+	for (uint32_t i = manifest_start(manifest); i < manifest->count; i++) {
+		counts[manifest->items[i].kind]++;
+		if (manifest->items[i].kind != MANIFEST_STRETCH)
+			recovery_time_text(manifest->items[i].ms, time);
+	}
+	log_write(LOG_NOTICE,
+		  "Loaded from " DATA_DIR ": %s%s; increments: %" PRIu32
+		  ", stretches of journals: %" PRIu32,
+		  *time ? "snapshot of " : "no snapshot", time, counts[MANIFEST_INCREMENT],
+		  counts[MANIFEST_STRETCH]);
+	if (counts[MANIFEST_STRETCH] > 0 && !config_int(&persistence->server->config.appendonly))
+		log_write(LOG_WARNING, "appendonly is no: the journals have been loaded, but what "
+				       "is written from now on is kept by snapshots only");
+}
+
 /* Brings the data back, or in; *epoch is the last one ever seen. */
 static bool load_all(struct persistence *persistence, uint64_t *epoch)
 {
@@ -64,6 +88,7 @@ static bool load_all(struct persistence *persistence, uint64_t *epoch)
 		return import_run(persistence, persistence->import, epoch);
 	if (!recovery_load(recovery, server->ks, server->worker_count, clock_now(&server->clock)))
 		return say_recovery_error(persistence);
+	say_loaded(persistence);
 	*epoch = recovery->epoch_last;
 	return cut_journals(persistence);
 }
@@ -158,6 +183,7 @@ static void *loader_main(void *arg)
 		  (double)(clock_wall_us() - start) / 1e6, keys);
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);
 	snapshotter_follow(&server->snapshotter);
+	server_ready(server);
 	return NULL;
 }
 
@@ -199,17 +225,34 @@ int persistence_open(struct persistence *persistence)
 	return error;
 }
 
+/*
+ * A manifest that lists nothing: files that are written before they are listed are no data. -EEXIST: there are
+ * data here.
+ */
+static int claim_empty(int dir)
+{
+	struct manifest nothing = {0};
+	if (recovery_finds_data(dir))
+		return -EEXIST;
+	manifest_boot(nothing.boot);
+	return manifest_write(dir, &nothing);
+}
+
 int persistence_open_empty(struct persistence *persistence)
 {
 	int error = persistence_open(persistence);
-	if (error || faccessat(persistence->dir, MANIFEST_NAME, F_OK, 0) != 0)
+	if (error)
 		return error;
-	log_write(LOG_WARNING, "In " DATA_DIR " are data now that weren't there at start: they "
-			       "are another server's, and are not replaced");
+	error = claim_empty(persistence->dir);
+	if (!error)
+		return 0;
+	if (error == -EEXIST)
+		log_write(LOG_WARNING, "In " DATA_DIR " are data now that weren't there at start: "
+				       "they are another server's, and are not replaced");
 	close(persistence->lock);
 	close(persistence->dir);
 	persistence->lock = persistence->dir = -1;
-	return -EEXIST;
+	return error;
 }
 
 /* The path leads to the directory that is open. */
@@ -235,9 +278,8 @@ static int open_another(struct persistence *persistence)
 	int error = persistence_open(&another);
 	if (error)
 		return error;
-	if (faccessat(another.dir, MANIFEST_NAME, F_OK, 0) == 0)
-		error = -EEXIST;
-	else if (dup3(another.dir, persistence->dir, O_CLOEXEC) < 0)
+	error = claim_empty(another.dir);
+	if (!error && dup3(another.dir, persistence->dir, O_CLOEXEC) < 0)
 		error = -errno;
 	close(another.dir);
 	close(error ? another.lock : persistence->lock);
@@ -259,14 +301,28 @@ int persistence_replace(struct persistence *persistence)
 	return 0;
 }
 
+/* Whether there are data of our own, or something that only opening it can tell. */
+static bool finds_data(void)
+{
+	int dir = open(DATA_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno != ENOENT;
+	bool found = recovery_finds_data(dir);
+	close(dir);
+	return found;
+}
+
 int persistence_start(struct persistence *persistence, struct server *server)
 {
 	persistence->server = server;
 	persistence->dir = persistence->lock = -1;
-	bool own = access(DATA_DIR "/" MANIFEST_NAME, F_OK) == 0;
+	bool own = finds_data();
 	enum import_kind import = import_find(&server->config);
-	if (!own && import == IMPORT_NOTHING && !config_int(&server->config.appendonly))
+	if (!own && import == IMPORT_NOTHING && !config_int(&server->config.appendonly)) {
+		import_tell_unused(&server->config, IMPORT_NOTHING, false);
+		server_ready(server);
 		return 0;
+	}
 	int error = persistence_open(persistence);
 	if (!error)
 		error = open_manifest(persistence);
@@ -274,13 +330,16 @@ int persistence_start(struct persistence *persistence, struct server *server)
 		return error;
 	if (persistence->manifest.count == 0) {
 		persistence->import = import;
-		if (own) /* an import that was interrupted: its snapshot isn't the data yet */
+		if (faccessat(persistence->dir, MANIFEST_NAME, F_OK, 0) == 0)
+			/* a first snapshot that was interrupted isn't the data yet */
 			manifest_tidy(persistence->dir, &persistence->manifest);
 	}
 	if (!recovery_begin(&persistence->recovery, persistence->dir, &persistence->manifest)) {
 		say_recovery_error(persistence);
 		return -EIO;
 	}
+	import_tell_unused(&server->config, persistence->manifest.count ? IMPORT_NOTHING : import,
+			   persistence->manifest.count > 0);
 	atomic_store(&persistence->loading_since, clock_now(&server->clock));
 	atomic_store(&persistence->loading, true);
 	persistence->started = true;

@@ -28,9 +28,8 @@ void server_stop(struct server *server)
 
 static void stop(struct server *server)
 {
-	if (server->stopping)
+	if (atomic_exchange(&server->stopping, true))
 		return;
-	server->stopping = true;
 	snapshotter_cancel_all(&server->snapshotter);
 	acceptor_stop(&server->acceptor);
 	for (uint32_t i = 0; i < server->worker_count; i++)
@@ -173,13 +172,18 @@ static void close_all(struct server *server)
 	mem_free(server->workers, server->worker_count * sizeof(*server->workers));
 }
 
-static void say_ready(struct server *server)
+static void say_start(const struct server *server)
 {
 	const char *file = server->config.file;
-	log_write(LOG_NOTICE,
-		  "Ready to accept connections: port %lld, sherd %s, %u workers, configuration file %s",
-		  (long long)config_int(&server->config.port), SHERD_VERSION, server->worker_count,
-		  file ? file : "none");
+	log_write(LOG_NOTICE, "Sherd %s starts: %u workers, process %d, configuration file %s",
+		  SHERD_VERSION, server->worker_count, (int)getpid(), file ? file : "none");
+}
+
+void server_ready(struct server *server)
+{
+	if (!atomic_load(&server->stopping))
+		log_write(LOG_NOTICE, "Ready to accept connections: port %lld",
+			  (long long)config_int(&server->config.port));
 }
 
 /* What the start does with files can be made to fail, too, where DEBUG is enabled. */
@@ -204,6 +208,7 @@ int server_run(struct server *server)
 	server->start_ms = clock_now(&server->clock);
 	server->next_conn_id = 1;
 	server->worker_count = wanted_workers(server);
+	say_start(server);
 	fit_clients(&server->config);
 	server->ks = keyspace_new(server->worker_count,
 				  (uint32_t)config_int(&server->config.databases), &seed);
@@ -224,7 +229,6 @@ int server_run(struct server *server)
 	}
 	mem_purge_in_background();
 	sample_start(server);
-	say_ready(server);
 	write_pid(server);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	close_all(server);

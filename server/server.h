@@ -48,10 +48,14 @@ struct server {
 	/* any thread */
 	_Atomic uint64_t next_slowlog_id;
 	_Atomic uint64_t rejected; /* connections refused for maxclients; the acceptor stores */
-	_Atomic uint32_t pause_mode; /* of enum pause_mode, all that hold; stored after pause_until */
+	_Atomic uint32_t
+		pause_mode; /* of enum pause_mode, all that hold; stored after pause_until */
 	_Atomic int64_t pause_until; /* ms */
+	_Atomic bool memory_above; /* more than maxmemory is used (memory.h) */
+	_Atomic int64_t memory_looked; /* ... as of then, ms */
 	_Atomic bool warned_of_http; /* the log has its line about it */
-	_Atomic uint32_t quiet; /* workers that have stopped and wait for the others */
+	_Atomic bool stopping;       /* the main thread stores */
+	_Atomic uint32_t quiet;      /* workers that have stopped and wait for the others */
 	struct reclaimer reclaimer;
 	struct flusher flusher;
 	struct persistence persistence;
@@ -64,7 +68,6 @@ struct server {
 	uv_signal_t signals[2];
 	uv_timer_t cron;
 	struct acceptor acceptor;
-	bool stopping;
 };
 
 /*
@@ -72,6 +75,9 @@ struct server {
  * status; what failed has been logged. Main thread.
  */
 int server_run(struct server *server);
+
+/* The data are there: says so, unless the server stops already. Any thread. */
+void server_ready(struct server *server);
 
 /* Asks the server to stop. Any thread. */
 void server_stop(struct server *server);

@@ -576,7 +576,7 @@ static bool memory_reached(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
 	int64_t percent = config_int(&server->config.save_on_memory);
-	uint64_t maxmemory = config_maxmemory(&server->config);
+	uint64_t maxmemory = (uint64_t)config_int(&server->config.maxmemory);
 	if (percent == 0 || maxmemory == 0) {
 		snapshotter->memory_above = false;
 		return false;

@@ -10,6 +10,7 @@
 #include "proto/mem.h"
 #include "server/blocked.h"
 #include "server/log.h"
+#include "server/memory.h"
 #include "server/multi.h"
 #include "server/post.h"
 #include "server/run.h"
@@ -267,6 +268,7 @@ static void worker_tick(struct worker *worker)
 	worker->shard->hurried = false;
 	worker->writes_wait = retire_waiting_bytes(&worker->shard->retire) >= RETIRED_BYTES_MAX;
 	worker->now = clock_tick(&worker->server->clock);
+	memory_follow(worker->server, worker->now);
 	stat_add(&worker->stats.ticks, 1);
 	urcu_qsbr_thread_online();
 	gate_open(worker);

@@ -111,14 +111,15 @@ static struct entry *decode_payload(struct ctx *ctx, int64_t expire)
 	size_t string_max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
 	struct rdb_in in;
 	struct entry *e = NULL;
-	uint8_t type;
+	uint16_t version;
+	uint8_t number;
 
-	if (!rdb_open_payload(ctx->argv[3], string_max, &in)) {
+	if (!rdb_open_payload(ctx->argv[3], string_max, &in, &version)) {
 		reply_error(ctx->reply, "ERR DUMP payload version or checksum are wrong");
 		return NULL;
 	}
-	if (rdb_read_byte(&in, &type))
-		e = rdb_decode(ctx, 0, type, expire, &in);
+	if (rdb_read_byte(&in, &number))
+		e = rdb_decode(ctx, 0, rdb_type_read(version, number), expire, &in);
 	if (!e)
 		reply_error(ctx->reply, "ERR Bad data format");
 	return e;

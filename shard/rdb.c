@@ -475,6 +475,25 @@ bool rdb_skip(struct rdb_in *in, const char *parts)
 	return true;
 }
 
+/* --- types --- */
+
+/* Valkey's number of hashes with expiries of fields, the first that means something else in Redis. */
+#define VALKEY_HASH_FIELDS 22
+
+bool rdb_version_known(uint32_t version)
+{
+	return version <= RDB_VERSION_READ_MAX || version == RDB_VERSION_VALKEY;
+}
+
+uint8_t rdb_type_read(uint32_t version, uint8_t number)
+{
+	if (version != RDB_VERSION_VALKEY)
+		return number < RDB_HASH_VALKEY ? number : RDB_TYPE_COUNT;
+	if (number < VALKEY_HASH_FIELDS)
+		return number;
+	return number == VALKEY_HASH_FIELDS ? RDB_HASH_VALKEY : RDB_TYPE_COUNT;
+}
+
 bool rdb_skip_value(struct rdb_in *in, uint8_t type)
 {
 	/* A stream: its listpacks; length and ids; groups, each with what waits and consumers. */
@@ -503,6 +522,7 @@ bool rdb_skip_value(struct rdb_in *in, uint8_t type)
 		[RDB_HASH_LISTPACKEX_OLD] = "s",
 		[RDB_HASH_FIELDS] = "8*(lss)",
 		[RDB_HASH_LISTPACKEX] = "8s",
+		[RDB_HASH_VALKEY] = "*(ss8)",
 	};
 
 	if (type >= RDB_TYPE_COUNT || !parts[type])

@@ -31,11 +31,12 @@
 
 /*
  * What we write where nothing newer is needed; what added fields with a time to live; what is
- * read.
+ * read: Redis' up to this, and that with which Valkey (9.0) began to count and to number types on its own.
  */
 #define RDB_VERSION          10
 #define RDB_VERSION_FIELDS   12
 #define RDB_VERSION_READ_MAX 12
+#define RDB_VERSION_VALKEY   80
 
 /* The types of values. */
 enum rdb_type {
@@ -64,6 +65,7 @@ enum rdb_type {
 	RDB_HASH_LISTPACKEX_OLD,
 	RDB_HASH_FIELDS, /* fields with expiries */
 	RDB_HASH_LISTPACKEX,
+	RDB_HASH_VALKEY, /* fields with expiries, which Valkey numbers otherwise: rdb_type_read() */
 	RDB_TYPE_COUNT
 };
 
@@ -141,6 +143,10 @@ struct rdb_string {
 
 bool rdb_read_string(struct rdb_in *in, struct rdb_string *string);
 void rdb_string_deinit(struct rdb_string *string);
+
+bool rdb_version_known(uint32_t version);
+/* The type that has this number in a version that is known; RDB_TYPE_COUNT: none. */
+uint8_t rdb_type_read(uint32_t version, uint8_t number);
 
 /*
  * Steps over a value of a type, streams and values of modules included. No further than to see

@@ -29,6 +29,7 @@ static const char error_twice[] = "an element that is there already";
 enum extra {
 	EXTRA_NONE,
 	EXTRA_TTL_THIRD,    /* the third of three elements: unix ms */
+	EXTRA_TTL_BEHIND,   /* 64 bits behind the value: unix ms, -1 for none */
 	EXTRA_TTL_ABSOLUTE, /* a length before the field: unix ms */
 	EXTRA_TTL_RELATIVE, /* the same, one more than what lies between it and the earliest */
 	EXTRA_SCORE_ELEMENT,
@@ -199,6 +200,25 @@ static bool expire_third(struct load *l, int64_t *expire)
 	return field_expire(l, at, expire);
 }
 
+/* What is later than any field of Redis' can be is so late that it makes no difference. */
+static bool expire_behind(struct load *l, int64_t *expire)
+{
+	uint64_t bits;
+
+	if (l->extra != EXTRA_TTL_BEHIND)
+		return true;
+	if (!rdb_read_u64(l->in, &bits))
+		return false;
+	int64_t at = (int64_t)bits;
+	if (at == -1)
+		*expire = EXPIRE_NEVER;
+	else
+		*expire = at < 1                            ? 1
+			  : at > (int64_t)FIELD_EXPIRE_LAST ? (int64_t)FIELD_EXPIRE_LAST
+							    : at;
+	return true;
+}
+
 static bool set_all(struct load *l, struct hash_edit *edit)
 {
 	struct rdb_source *s = &l->source;
@@ -207,7 +227,8 @@ static bool set_all(struct load *l, struct hash_edit *edit)
 
 	while (s->left > 0) {
 		if (!expire_before(l, &expire) || !rdb_source_text(s, 0, &name) ||
-		    !rdb_source_text(s, 1, &value) || !expire_third(l, &expire))
+		    !rdb_source_text(s, 1, &value) || !expire_third(l, &expire) ||
+		    !expire_behind(l, &expire))
 			return false;
 		if (!hash_edit_set(edit, name, value, expire))
 			return rdb_fail(l->in, error_twice);
@@ -337,6 +358,7 @@ static const struct {
 	[RDB_HASH_LISTPACKEX_OLD] = {load_hash, RDB_FORM_LISTPACK, EXTRA_TTL_THIRD},
 	[RDB_HASH_FIELDS] = {load_hash_earliest, RDB_FORM_STRINGS, EXTRA_TTL_RELATIVE},
 	[RDB_HASH_LISTPACKEX] = {load_hash_earliest, RDB_FORM_LISTPACK, EXTRA_TTL_THIRD},
+	[RDB_HASH_VALKEY] = {load_hash, RDB_FORM_STRINGS, EXTRA_TTL_BEHIND},
 };
 
 struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expire,
@@ -366,18 +388,16 @@ struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expi
 
 #define PAYLOAD_END 10 /* version and sum */
 
-bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in)
+bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in, uint16_t *version)
 {
-	uint16_t version;
 	uint64_t sum;
 
 	if (payload.len < PAYLOAD_END)
 		return false;
 	const char *end = payload.ptr + payload.len - PAYLOAD_END;
-	memcpy(&version, end, sizeof(version));
-	memcpy(&sum, end + sizeof(version), sizeof(sum));
-	if (version > RDB_VERSION_READ_MAX ||
-	    crc64(0, payload.ptr, payload.len - sizeof(sum)) != sum)
+	memcpy(version, end, sizeof(*version));
+	memcpy(&sum, end + sizeof(*version), sizeof(sum));
+	if (!rdb_version_known(*version) || crc64(0, payload.ptr, payload.len - sizeof(sum)) != sum)
 		return false;
 	*in = rdb_in_of((struct slice){payload.ptr, payload.len - PAYLOAD_END}, string_max);
 	return true;

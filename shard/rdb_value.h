@@ -5,7 +5,7 @@
  * field has a time to live need version 12. Small collections are written in Redis' packed
  * formats where Redis would have them so, whatever form they have here.
  *
- * Read is whatever Redis and Valkey write up to version 12. A value is built anew, element by
+ * Read is whatever Redis and Valkey write up to version 12, and version 80 of Valkey 9. A value is built anew, element by
  * element, so what comes out is as valid as if commands had made it, called as the limits of
  * encodings want it here.
  */
@@ -56,7 +56,8 @@ struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expi
 /* --- payloads: a type, a value, the version (16 bits), the CRC-64 of all before --- */
 
 void rdb_write_payload(struct rdb_out *out, const struct entry *e);
-/* Checks version and sum; `in` then begins with the type. */
-bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in);
+/* Checks version and sum; `in` then begins with the number of the type in that version. */
+bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in,
+		      uint16_t *version);
 
 #endif

@@ -83,14 +83,57 @@ static enum tool_status status_of(const struct recovery *recovery)
 	return status;
 }
 
-static const char *const conclusions[] = {
-	[TOOL_FINE] = "All is fine.",
-	[TOOL_WILL_CUT] =
-		"All is fine but for what a start will cut off: nobody was promised that.",
-	[TOOL_DAMAGED] =
-		"There is damage. \"sherd check DIR --fix\" cuts journals at it, and keeps what it "
-		"cuts off.",
-};
+/* --- what it comes to, and what to do --- */
+
+/* Whether one of the files that a start loads is bad, of this kind or (`journals` false) any other. */
+static bool bad_data(const struct recovery *recovery, bool journals)
+{
+	for (uint32_t i = 0; i < recovery->file_count; i++) {
+		const struct recovery_file *file = &recovery->files[i];
+		bool journal = recovery->manifest->items[file->item].kind == MANIFEST_STRETCH;
+		if (file->item >= recovery->first && journal == journals &&
+		    (file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE))
+			return true;
+	}
+	return false;
+}
+
+static void conclude_damage(const struct tool *tool)
+{
+	const struct recovery *recovery = &tool->recovery;
+	const char *path = tool->path;
+	bool snapshots = bad_data(recovery, false);
+	if (!snapshots && !bad_data(recovery, true)) {
+		printf("What a start loads is fine. What is damaged belongs to an older generation: only "
+		       "going back to that one fails.\n");
+		return;
+	}
+	puts("There is damage: a server doesn't start with these data.");
+	if (snapshots && !fix_has_way_round(recovery))
+		printf("--fix can't help: what is before the damaged snapshot doesn't have the same data. "
+		       "Go back to a backup;\nor to an older state, if there is one: \"sherd restore %s "
+		       "--until TIME --to NEWDIR\".\n",
+		       path);
+	else if (snapshots)
+		printf("\"sherd check %s --fix\" puts the damaged snapshot aside: with its journals, what "
+		       "is before it has the same data.\n",
+		       path);
+	else
+		printf("\"sherd check %s --fix\" cuts journals at it. What was written later is not "
+		       "loaded then; it is kept in\nfiles beside. Make a copy of the directory first.\n",
+		       path);
+}
+
+static void conclude(const struct tool *tool, enum tool_status status)
+{
+	if (status == TOOL_FINE)
+		puts("All is fine.");
+	else if (status == TOOL_WILL_CUT)
+		puts("All is fine but for what was just being written: a start cuts that off, and nobody "
+		     "had been promised it.\nThere is nothing to do.");
+	else
+		conclude_damage(tool);
+}
 
 /* Looks; with --load also whether what looks right can be loaded. */
 static enum tool_status examine(struct tool *tool, const char *what)
@@ -108,13 +151,17 @@ static enum tool_status examine(struct tool *tool, const char *what)
 int check_run(struct tool *tool)
 {
 	if (tool->manifest_damaged) {
-		printf(MANIFEST_NAME ": damaged at line %" PRIu32 "\n", tool->manifest_line);
+		printf(MANIFEST_NAME
+		       ": damaged at line %" PRIu32 "\n"
+		       "Without it nobody can tell which files are the data: go back to a "
+		       "backup.\n",
+		       tool->manifest_line);
 		return TOOL_DAMAGED;
 	}
 	enum tool_status status = examine(tool, "reading");
 	print_all(tool);
 	if (!tool->fix || status == TOOL_FINE) {
-		puts(conclusions[status]);
+		conclude(tool, status);
 		return status;
 	}
 	if (!fix(tool))
@@ -123,6 +170,7 @@ int check_run(struct tool *tool)
 	if (status != TOOL_FINE) {
 		puts("There is damage left:");
 		print_all(tool);
+		conclude(tool, status);
 		return status;
 	}
 	puts("All is fine now.");

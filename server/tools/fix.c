@@ -93,13 +93,24 @@ static bool cut(const struct tool *tool, const struct recovery_file *file, uint6
 
 /* --- snapshots --- */
 
-/* Of all files of items in front of it none is bad, and there is one: the same data by another way. */
-static bool whole_before(const struct recovery *recovery, uint32_t item)
+/* The run that wrote journals up to a snapshot, and from it on: what it holds is in the journals, too. */
+static bool journaled(const struct manifest *manifest, uint32_t item)
+{
+	if (item == 0 || item + 1 >= manifest->count)
+		return false;
+	const struct manifest_item *before = &manifest->items[item - 1];
+	const struct manifest_item *after = &manifest->items[item + 1];
+	return before->kind == MANIFEST_STRETCH && after->kind == MANIFEST_STRETCH &&
+	       before->run == after->run;
+}
+
+/* The same data by another way: journals up to a snapshot, and nothing bad in front of it. */
+static bool way_round(const struct recovery *recovery, uint32_t item)
 {
 	for (uint32_t i = 0; i < recovery->file_count; i++)
 		if (recovery->files[i].item < item && bad(&recovery->files[i]))
 			return false;
-	return item > 0;
+	return journaled(recovery->manifest, item);
 }
 
 /* Takes a snapshot out of the manifest, and its files out of the way. */
@@ -125,7 +136,7 @@ static bool put_aside(struct tool *tool, uint32_t item)
 		return false;
 	}
 	printf("Left out the snapshot of epoch %" PRIu64
-	       ": the generation before it has the same data\n",
+	       ": with its journals, the one before it has the same data\n",
 	       snapshot.cut);
 	tool->recovery.first = manifest_start(manifest);
 	return true;
@@ -139,8 +150,8 @@ static bool fix_snapshots(struct tool *tool)
 	for (uint32_t i = recovery->file_count; i-- > 0;) {
 		const struct recovery_file *file = &recovery->files[i];
 		if (file->item == last || !bad(file) ||
-		    tool->manifest.items[file->item].kind != MANIFEST_SNAPSHOT ||
-		    !whole_before(recovery, file->item))
+		    tool->manifest.items[file->item].kind == MANIFEST_STRETCH ||
+		    !way_round(recovery, file->item))
 			continue;
 		last = file->item;
 		if (!put_aside(tool, last))
@@ -178,21 +189,23 @@ static bool fix_journals(const struct tool *tool)
 	return true;
 }
 
-/* The data's own snapshot is bad, and what is before it is no way round: anything cut would be for nothing. */
-static bool hopeless(const struct recovery *recovery)
+bool fix_has_way_round(const struct recovery *recovery)
 {
 	const struct manifest *manifest = recovery->manifest;
-	return recovery->first < manifest->count &&
-	       manifest->items[recovery->first].kind == MANIFEST_SNAPSHOT &&
-	       item_bad(recovery, recovery->first) && !whole_before(recovery, recovery->first);
+	for (uint32_t i = recovery->first; i < manifest->count; i++)
+		if (manifest->items[i].kind != MANIFEST_STRETCH && item_bad(recovery, i))
+			return way_round(recovery, i);
+	return true;
 }
 
 bool fix(struct tool *tool)
 {
-	if (hopeless(&tool->recovery)) {
-		tool_fail(tool,
-			  "The snapshot is damaged, and there is no whole generation before it: "
-			  "nothing was changed");
+	/* anything cut would be for nothing */
+	if (!fix_has_way_round(&tool->recovery)) {
+		tool_fail(
+			tool,
+			"A snapshot is damaged, and what is before it doesn't have the same data: "
+			"nothing was changed");
 		return false;
 	}
 	undo_hold_signals();

@@ -23,6 +23,7 @@
 int tool_fail(const struct tool *tool, const char *format, ...)
 {
 	va_list list;
+	fflush(stdout); /* in the order that it was said in */
 	va_start(list, format);
 	fprintf(stderr, "sherd %s: ", tool->name);
 	vfprintf(stderr, format, list);
@@ -147,6 +148,20 @@ void tool_close(struct tool *tool)
 
 /* --- loading --- */
 
+/* What is damaged, where nothing later is known: there may have been more. */
+static void warn_of_damage(const struct tool *tool)
+{
+	const struct recovery *recovery = &tool->recovery;
+	for (uint32_t i = 0; i < recovery->file_count; i++) {
+		const struct recovery_file *file = &recovery->files[i];
+		if (file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE)
+			tool_fail(tool,
+				  "%s is damaged at byte %" PRIu64
+				  ", %s: what was written after that is not in this state",
+				  file->name, file->good, file->why);
+	}
+}
+
 static bool go_back(struct tool *tool)
 {
 	struct progress progress;
@@ -166,6 +181,8 @@ static bool go_back(struct tool *tool)
 		fprintf(stderr, "; the next one began at %s",
 			recovery_time_text(tool->point.next_ms, next));
 	fputc('\n', stderr);
+	if (tool->point.next == EPOCH_NONE)
+		warn_of_damage(tool);
 	return true;
 }
 

@@ -205,11 +205,31 @@ def wait_for_log(server, pattern):
 @pytest.mark.one_kind
 def test_the_log_says_where_the_server_listens(kind, start):
     server = start(kind, config="timeout 0\n")
-    for line in ("Listening on 127.0.0.1, port %d" % server.port,
+    for line in ("Sherd .* starts: 2 workers, process %d, configuration file %s/conf" %
+                 (server.process.pid, server.directory),
+                 "Listening on 127.0.0.1, port %d" % server.port,
                  "Listening on the Unix socket " + server.path,
-                 "Ready to accept connections: port %d, .* 2 workers, configuration file %s/conf" %
-                 (server.port, server.directory)):
-        assert re.search(line, server.log()), (line, server.log())
+                 "Ready to accept connections: port %d" % server.port):
+        wait_for_log(server, line)
+
+
+@pytest.mark.one_kind
+def test_the_log_says_ready_when_the_data_are_there(kind, start, tmp_path):
+    """Not before; and a server that can't load its data never says it."""
+    server = start(kind, ("dir", str(tmp_path)))
+    with server.connect() as client:
+        client("SET k v")
+        client("SAVE")
+    server.stop()
+    server = start(kind, ("dir", str(tmp_path)), wait=False)
+    wait_for_log(server, "Ready to accept connections")
+    assert re.search("(?s)DB loaded.*Ready to accept connections", server.log()), server.log()
+    server.stop()
+    for part in tmp_path.rglob("*.rdb"):
+        part.write_bytes(part.read_bytes()[:-9])
+    server = start(kind, ("dir", str(tmp_path)), wait=False)
+    assert server.process.wait(TIMEOUT_S) == 1
+    assert "Ready to accept connections" not in server.log(), server.log()
 
 
 @pytest.mark.one_kind

@@ -218,6 +218,12 @@ BY_HAND = {
     "listpackex": (rdb.LISTPACKEX, struct.pack("<Q", 4102444800000) +
                    string(listpack(b"b", b"2", 4102444800000, b"a", 1, 0)),
                    ("hash", {b"a": b"1", b"b": b"2"}), 12),
+    "valkey-fields": (rdb.VALKEY_FIELDS, b"\4" + string(b"a") + string(b"1") + struct.pack("<q", -1) +
+                      string(b"b") + string(b"2") + struct.pack("<q", 4102444800000) +
+                      string(b"c") + string(b"3") + struct.pack("<q", (1 << 63) - 1) +
+                      string(b"d") + string(b"4") + struct.pack("<q", 0),
+                      ("hash", {b"a": b"1", b"b": b"2", b"c": b"3"}), 80),
+    "valkey-others": (rdb.LIST, strings(b"a", b"", b"7"), ("list", [b"a", b"", b"7"]), 80),
     # none of these is a value
     "no-elements": (rdb.LIST, b"\0", None, 6),
     "no-members": (rdb.SET, b"\0", None, 6),
@@ -234,6 +240,9 @@ BY_HAND = {
     "intset-out-of-order": (rdb.INTSET, string(rdb.intset(2, 7, 0)), None, 6),
     "unknown-container": (rdb.QUICKLIST_2, b"\1\3" + string(b"a"), None, 10),
     "unknown-type": (200, b"\1a", None, 6),
+    "valkey-fields-of-redis": (rdb.FIELDS, struct.pack("<Q", 1) + b"\1\0" + string(b"a") + string(b"1"), None, 80),
+    "fields-of-valkey": (rdb.VALKEY_FIELDS, b"\1" + string(b"a") + string(b"1") + struct.pack("<q", -1), None, 12),
+    "beyond-redis": (26, b"\1" + string(b"a") + string(b"1") + struct.pack("<q", -1), None, 12),
     "stream": (rdb.STREAM_2, b"\0" + b"\0" * 8 + b"\0", None, 10),
     "module": (rdb.MODULE_2, b"\x81" + b"\1" * 8 + b"\0", None, 10),
 }
@@ -256,8 +265,10 @@ def test_by_hand(server, client, name):
         assert read(client) == expected
 
 
-@pytest.mark.parametrize("version,refused", [(1, False), (10, False), (13, True), (80, True), (65535, True)])
-def test_versions(client, version, refused):
+@pytest.mark.parametrize("version,refused", [(1, False), (10, False), (13, True), (79, True), (80, False), (81, True), (65535, True)])
+def test_versions(server, client, version, refused):
+    if not server.is_sherd and version == 80:
+        return
     reply = client.command("RESTORE", "k", "0", rdb.payload(rdb.STRING, string(b"x"), version))
     assert (reply == Error("ERR DUMP payload version or checksum are wrong")) == refused
 

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import time
 
 import pytest
@@ -244,6 +245,80 @@ def test_interrupted(kind, start, tmp_path):
         assert client.command("KEYS", "*") == [b"k"]
 
 
+NOT_LOADED = [
+    # name, files, appendonly, how many keys are loaded, warnings
+    ("newer append-only files", ["dump.rdb", "appendonly.aof"], "no", 1,
+     ["appendonly.aof is not loaded, for appendonly is no: it may be newer than what is. "
+      "To import it, start with appendonly yes, and without sherd-data"]),
+    ("append-only files alone", [AOF_DIR + "/appendonly.aof.manifest"], "no", 0,
+     [AOF_DIR + "/appendonly.aof.manifest is not loaded, for appendonly is no: it may be newer than what is. "
+      "To import it, start with appendonly yes\n"]),
+    ("what is older", ["dump.rdb", "appendonly.aof"], "yes", 2,
+     ["dump.rdb is not loaded: appendonly.aof is instead"]),
+    ("what was there before", ["dump.rdb", "sherd-data"], "no", 3,
+     ["dump.rdb is not loaded: the data are those of sherd-data. To import it, move sherd-data away and start again\n"]),
+    ("the same with journals", ["appendonly.aof", "sherd-data"], "yes", 3,
+     ["appendonly.aof is not loaded: the data are those of sherd-data. To import it, move sherd-data away and "
+      "start again with appendonly yes"]),
+]
+
+
+@pytest.mark.one_kind
+@pytest.mark.parametrize("files,appendonly,keys,warnings", [x[1:] for x in NOT_LOADED],
+                         ids=[x[0] for x in NOT_LOADED])
+def test_not_loaded(kind, start, tmp_path, files, appendonly, keys, warnings):
+    """The log says which of the files that are there have not been looked at, and why."""
+    set_command = b"*3\r\n$3\r\nSET\r\n$1\r\n%s\r\n$1\r\nv\r\n"
+    if "sherd-data" in files:
+        server = begin(start, kind, tmp_path, ("appendonly", "yes"))
+        with server.connect() as client:
+            client("MSET a 1 b 2 c 3")
+        server.stop()
+    for name, content in (("dump.rdb", FIRST + b"\0\1k\1v" + LAST),
+                          ("appendonly.aof", set_command % b"k" + set_command % b"l"),
+                          (AOF_DIR + "/appendonly.aof.manifest", b"")):
+        if name in files:
+            os.makedirs((tmp_path / name).parent, exist_ok=True)
+            (tmp_path / name).write_bytes(content)
+    server = begin(start, kind, tmp_path, ("appendonly", appendonly))
+    with server.connect() as client:
+        assert client("DBSIZE") == keys
+    log = server.log()
+    assert log.count("is not loaded") == len(warnings) and all(x in log for x in warnings), log
+    beside = "appendonly is no: the journals have been loaded, but what is written from now on is kept by snapshots only"
+    assert (beside in log) == ("sherd-data" in files and appendonly == "no")
+
+
+@pytest.mark.one_kind
+def test_without_manifest(kind, start, tmp_path):
+    """Data of our own are never taken for nothing, whatever appendonly says: a first snapshot would replace them."""
+    server = begin(start, kind, tmp_path, ("appendonly", "yes"))
+    with server.connect() as client:
+        client("SET k v")
+    server.stop()
+    os.remove(tmp_path / "sherd-data" / "MANIFEST")
+    for appendonly in "yes", "no":
+        log = refused(start, kind, tmp_path, ("appendonly", appendonly))
+        assert "There is no MANIFEST, but a file with data: journal-" in log
+
+
+@pytest.mark.one_kind
+def test_killed_before_the_first_snapshot(kind, start, tmp_path):
+    """Files that are not listed yet are no data: the next start begins anew, or with all of the snapshot."""
+    server = begin(start, kind, tmp_path)
+    with server.connect() as client:
+        client("DEBUG POPULATE 200000 key 500")
+        client.send(b"CONFIG SET appendonly yes\r\nSET k v\r\n")
+        deadline = time.monotonic() + TIMEOUT_S
+        while not list((tmp_path / "sherd-data").glob("*.tmp")) and time.monotonic() < deadline:
+            pass
+        server.process.kill()
+        server.process.wait()
+    server = begin(start, kind, tmp_path, ("appendonly", "yes"))
+    with server.connect() as client:
+        assert client("DBSIZE") in (0, 200000, 200001)
+
+
 # --- what can't be held ---
 
 STREAM = bytes([rdb.STREAM_2]) + b"\x01s" + bytes(10)
@@ -277,6 +352,12 @@ def test_unknown_command(kind, start, tmp_path):
 
 
 REFUSED = [
+    ("a version of Redis to come", "dump.rdb", b"REDIS0013\xff" + bytes(8),
+     "dump.rdb at byte 0: RDB version 13 of Redis, which is not known here"),
+    ("a version of Valkey to come", "dump.rdb", b"VALKEY081\xff" + bytes(8),
+     "dump.rdb at byte 0: RDB version 81 of Valkey, which is not known here"),
+    ("... in an append-only file", "appendonly.aof", b"VALKEY081\xff" + bytes(8),
+     "appendonly.aof at byte 0: RDB version 81 of Valkey, which is not known here"),
     ("the sum is another", "dump.rdb", FIRST + b"\0\1k\1v\xff12345678",
      "dump.rdb at byte 14: the checksum is another: bytes have changed"),
     ("no end", "dump.rdb", FIRST + b"\0\1k", "dump.rdb at byte 9: the bytes end too early"),
@@ -319,6 +400,26 @@ def test_refused(kind, start, tmp_path, name, content, message):
                   ("aof-load-truncated", "no"))
     assert message in log
     assert not os.path.exists(tmp_path / "sherd-data" / "MANIFEST")
+
+
+# --- Valkey 9, whose versions and types are its own ---
+
+VALKEY = (b"VALKEY080" + b"\xfa\x0avalkey-ver\x059.0.0" + b"\xfe\0" + b"\0\1k\1v" +
+          bytes([rdb.VALKEY_FIELDS]) + b"\1h\2" + rdb.string(b"a") + rdb.string(b"1") + struct.pack("<q", -1) +
+          rdb.string(b"b") + rdb.string(b"2") + struct.pack("<q", 4102444800123) + LAST)
+
+
+@pytest.mark.one_kind
+@pytest.mark.parametrize("name", ["dump.rdb", "appendonly.aof"])
+def test_valkey(kind, start, tmp_path, name):
+    """Its RDB file, and an append-only file that begins with one."""
+    aof = name == "appendonly.aof"
+    (tmp_path / name).write_bytes(VALKEY + (b"*3\r\n$3\r\nSET\r\n$1\r\nn\r\n$1\r\n1\r\n" if aof else b""))
+    server = start(kind, ("dir", str(tmp_path)), ("appendonly", "yes" if aof else "no"))
+    wait_until_loaded(server)
+    with server.connect() as client:
+        assert client.pipeline(["GET k", "HMGET h a b", "HPEXPIRETIME h FIELDS 2 a b", "EXISTS n"]) == [
+            b"v", [b"1", b"2"], [-1, 4102444800123], int(aof)]
 
 
 # --- torn and damaged append-only files ---

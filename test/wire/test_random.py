@@ -9,6 +9,7 @@ A disagreement is reduced to a short sequence that still shows it before it is r
 
 import os
 import random
+import subprocess
 import time
 
 import pytest
@@ -127,12 +128,21 @@ def reduced(reference, ours, protocol, commands):
 
 def shown(reply):
     return reply if isinstance(reply, str) else (
-        repr(reply) if isinstance(reply, Exception) else
+        repr(reply) if isinstance(reply, (Closed, OSError)) else
         notation.shorten(notation.render(reply)))
 
 
 def words(args):
     return " ".join(notation.quote(arg, 60) for arg in args)
+
+
+def has_ended(server):
+    """After its connection has closed. Who crashes may take a moment to be gone."""
+    try:
+        server.wait_exit()
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def report(reference, ours, protocol, commands, found):
@@ -143,7 +153,7 @@ def report(reference, ours, protocol, commands, found):
         lines.extend(["    command:   " + words(args),
                       "    reference: " + shown(one), "    %s:   %s" % (ours.name, shown(two))])
     add(commands[index], one, two)
-    if isinstance(two, Exception) and ours.process.poll() is not None:
+    if isinstance(two, (Closed, OSError)) and has_ended(ours):
         return "\n".join(lines + ["%s ended with status %s" % (ours.name, ours.process.returncode)])
     few = reduced(reference, ours, protocol, commands[:index + 1])
     if few is None:

@@ -55,7 +55,7 @@ def write(kind, start, directory, lines, *options, how=signal.SIGTERM):
     with server.connect() as one, server.connect() as other:
         for i, line in enumerate(lines):
             reply = (one, other)[i % 2].command(*line)
-            assert not isinstance(reply, Exception), (line, reply)
+            assert not isinstance(reply, Error), (line, reply)
     stop(server, how)
 
 
@@ -346,7 +346,8 @@ def test_missing_journal(kind, start, tmp_path):
 def test_missing_manifest(kind, start, tmp_path):
     write(kind, start, tmp_path, sets(0, 20), ("workers", "1"))
     (tmp_path / DATA / "MANIFEST").unlink()
-    message = "There is no MANIFEST, but a file with data: journal-1-0-0.aof"
+    message = ("There is no MANIFEST, but a file with data: journal-1-0-0.aof. Without it nobody can tell which files "
+               "are the data: go back to a backup")
     assert sherd("check", tmp_path).err == "sherd check: %s\n" % message
     server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert server.wait_exit() == 1 and message in server.log()
@@ -357,7 +358,8 @@ def test_damaged_manifest(kind, start, tmp_path):
     path = tmp_path / DATA / "MANIFEST"
     path.write_bytes(path.read_bytes().replace(b"stretch 1", b"stretch 2"))
     result = sherd("check", tmp_path, "--fix")
-    assert (result.status, result.out) == (DAMAGED, "MANIFEST: damaged at line 4\n")
+    assert (result.status, result.out) == (
+        DAMAGED, "MANIFEST: damaged at line 4\nWithout it nobody can tell which files are the data: go back to a backup.\n")
     result = sherd("export", tmp_path, "--rdb", tmp_path / "f")
     assert (result.status, result.err) == (FAILED, "sherd export: MANIFEST is damaged at line 4\n")
 
@@ -412,7 +414,7 @@ def test_damaged_snapshot(kind, start, tmp_path):
     shutil.copytree(tmp_path / DATA, copy)
     result = sherd("check", tmp_path, "--fix")
     assert result.status == FINE, result
-    assert "the generation before it has the same data" in result.out
+    assert "with its journals, the one before it has the same data" in result.out
     assert (tmp_path / DATA / (last.name + ".cut-1")).exists() and not last.exists()
     assert sherd("export", tmp_path, "--rdb", tmp_path / "f.rdb").out.endswith(": 35 keys\n")
     for path in copy.glob("snapshot-*-0.rdb"):
@@ -420,9 +422,105 @@ def test_damaged_snapshot(kind, start, tmp_path):
     before = files(copy)
     result = sherd("check", copy, "--fix")
     assert result.status == DAMAGED, result
-    assert result.err == ("sherd check: The snapshot is damaged, and there is no whole generation before it: "
+    assert result.err == ("sherd check: A snapshot is damaged, and what is before it doesn't have the same data: "
                           "nothing was changed\n")
     assert files(copy) == before
+
+
+def damaged_parts(directory, pattern):
+    """One part of the last snapshot or increment is damaged."""
+    path = max((directory / DATA).glob(pattern), key=lambda p: (int(p.name.split("-")[1]), p.stat().st_size))
+    path.write_bytes(path.read_bytes()[:-1])
+    return path.name
+
+
+def test_damaged_snapshot_without_journals(kind, start, tmp_path):
+    """What is before it is older, so --fix doesn't take that; restore does, where one asks for it."""
+    server = start(kind, ("dir", str(tmp_path)), ("generations-to-keep", "2"))
+    with server.connect() as client:
+        for i in range(2):
+            client.pipeline(sets(10 * i, 10 * i + 10))
+            between = int(time.time() * 1000) - 5
+            time.sleep(.01)
+            assert client.command("SAVE") == Status("OK")
+            time.sleep(.01)
+    stop(server)
+    name = damaged_parts(tmp_path, "snapshot-*")
+    before = files(tmp_path / DATA)
+    result = sherd("check", tmp_path)
+    assert result.status == DAMAGED
+    assert ("--fix can't help: what is before the damaged snapshot doesn't have the same data. Go back to a backup;\n"
+            "or to an older state, if there is one: \"sherd restore %s --until TIME --to NEWDIR\".\n" % tmp_path) in result.out
+    result = sherd("check", tmp_path, "--fix")
+    assert result.status == DAMAGED and "doesn't have the same data: nothing was changed" in result.err
+    assert files(tmp_path / DATA) == before and name in before
+    result = sherd("restore", tmp_path, "--until", between, "--to", tmp_path / "new")
+    assert (result.status, result.out) == (FINE, "%s: 10 keys\n" % (tmp_path / "new")), result
+
+
+def test_damaged_increment(kind, start, tmp_path):
+    """With journals it can be done without."""
+    server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)))
+    wait_until_loaded(server)
+    with server.connect() as client:
+        for i in range(3):
+            client.pipeline(sets(10 * i, 10 * i + 10))
+            client("BGSAVE INCREMENTAL")
+            deadline = time.monotonic() + 10
+            while b"rdb_bgsave_in_progress:1" in client("INFO persistence"):
+                assert time.monotonic() < deadline
+                time.sleep(.005)
+        client.pipeline(sets(30, 35))
+    stop(server)
+    damaged_parts(tmp_path, "increment-*")
+    result = sherd("check", tmp_path)
+    assert result.status == DAMAGED
+    assert "with its journals, what is before it has the same data" in result.out, result
+    result = sherd("check", tmp_path, "--fix")
+    assert result.status == FINE, result
+    assert sherd("export", tmp_path, "--rdb", tmp_path / "f.rdb").out.endswith(": 35 keys\n")
+
+
+def test_what_to_do(kind, start, tmp_path):
+    """The end of what check says: what a start will do, and what to do."""
+    with_snapshots(kind, start, tmp_path)
+
+    def end_of_check(prepare):
+        copy = tmp_path / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(tmp_path / DATA, copy)
+        prepare(copy)
+        return sherd("check", copy).out.split("keys\n")[-1].split("records\n")[-1].replace(str(copy), "DIR")
+
+    def last_journal(copy):
+        return max(copy.glob("journal-*"), key=lambda p: (int(p.name.split("-")[2]), p.stat().st_size))
+
+    def tear(copy):
+        path = last_journal(copy)
+        path.write_bytes(path.read_bytes()[:-1])
+
+    def spoil(copy):
+        path = last_journal(copy)
+        path.write_bytes(b"x" + path.read_bytes()[1:])
+
+    def spoil_older(copy):
+        path = min(copy.glob("snapshot-*-0.rdb"), key=lambda p: int(p.name.split("-")[1]))
+        path.write_bytes(path.read_bytes()[:-1])
+    assert end_of_check(lambda copy: None) == "All is fine.\n"
+    assert end_of_check(tear).endswith(
+        "All is fine but for what was just being written: a start cuts that off, and nobody had been promised it.\n"
+        "There is nothing to do.\n")
+    assert end_of_check(spoil).endswith(
+        "There is damage: a server doesn't start with these data.\n"
+        "\"sherd check DIR --fix\" cuts journals at it. What was written later is not loaded then; it is kept in\n"
+        "files beside. Make a copy of the directory first.\n")
+    assert end_of_check(spoil_older).endswith(
+        "What a start loads is fine. What is damaged belongs to an older generation: only going back to that one "
+        "fails.\n")
+    spoil(tmp_path / DATA)
+    result = sherd("restore", tmp_path, "--until", "2100-01-01T00:00:00", "--to", tmp_path / "new")
+    assert re.search(r"sherd restore: journal-\S+ is damaged at byte 0, .*: what was written after that is not in "
+                     "this state\n", result.err), result
 
 
 def test_snapshot_of_another_name(kind, start, tmp_path):
