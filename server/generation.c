@@ -87,17 +87,27 @@ static int cut_journals(struct server *server, bool note, uint64_t *cut)
  * Where somebody has taken the data directory away, another is made. Nothing that the manifest lists is there, so the
  * journals are listed with the snapshot to come.
  */
-static int find_dir(struct server *server)
+static int replace_dir(struct server *server)
 {
-	struct persistence *persistence = &server->persistence;
-	if (persistence->dir < 0)
-		return persistence_open_empty(persistence);
-	if (!persistence_missing(persistence, persistence->manifest.count > 0))
-		return 0;
-	int error = persistence_replace(persistence);
+	int error = persistence_replace(&server->persistence);
 	if (!error && !flusher_off(&server->flusher))
 		flusher_unlist(&server->flusher);
 	return error;
+}
+
+/* The data directory, where there is one; a new one begins with a manifest that lists nothing. */
+static int find_dir(struct server *server)
+{
+	struct persistence *persistence = &server->persistence;
+	struct manifest empty = {0};
+	int error = 0;
+	if (persistence->dir < 0)
+		error = persistence_open_empty(persistence);
+	else if (persistence_missing(persistence, manifest_exists(&persistence->manifest)))
+		error = replace_dir(server);
+	if (error || manifest_exists(&persistence->manifest))
+		return error;
+	return replace_manifest(persistence, &empty);
 }
 
 /* The threads, for journals of a new run. They stay, whether anything is journaled or not. */

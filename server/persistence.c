@@ -269,11 +269,8 @@ int persistence_start(struct persistence *persistence, struct server *server)
 		error = open_manifest(persistence);
 	if (error)
 		return error;
-	if (persistence->manifest.count == 0) {
+	if (persistence->manifest.count == 0)
 		persistence->import = import;
-		if (own) /* an import that was interrupted: its snapshot isn't the data yet */
-			manifest_tidy(persistence->dir, &persistence->manifest);
-	}
 	if (!recovery_begin(&persistence->recovery, persistence->dir, &persistence->manifest)) {
 		say_recovery_error(persistence);
 		return -EIO;

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from resp import Closed, Error, Status, encode
+from resp import NIL_BULK, Closed, Error, Status, encode
 from table import table
 
 DATA = "sherd-data"
@@ -472,6 +472,52 @@ def test_each_call_fails_in_turn(start, tmp_path, appendonly):
         server.stop()
         good += reply == Status("OK")
     assert good < CALLS - 10        # most of them are the snapshot's
+
+
+def until_killed(client, words):
+    """Whether the server lived to tell how it went."""
+    try:
+        reply = client.command(*words)
+        assert reply in (Status("OK"), Status("Background saving started")), reply
+        wait_idle(client)
+        return client.command("DEBUG", "IO-FAULT", "OFF") == Status("OK")
+    except (Closed, OSError):
+        return False
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("words", ["SAVE", "BGSAVE INCREMENTAL"])
+@pytest.mark.parametrize("snapshots", [0, 1, 2])
+@pytest.mark.parametrize("appendonly", ["no", "yes"])
+def test_killed_at_each_call(start, tmp_path, appendonly, snapshots, words):
+    """However far a snapshot has come, the first one, too: the next start finds what was there before, or after."""
+    for nth in range(10 * CALLS):
+        options = ("appendonly", appendonly), ("dir", str(tmp_path / str(nth)))
+        (tmp_path / str(nth)).mkdir()
+        server = start("sherd-2", *options)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            for i in range(snapshots):
+                client.pipeline([["SET", "before", str(i)], ["SET", "gone", "1"],
+                                 ["BGSAVE", "INCREMENTAL"]])
+                wait_idle(client)
+            client.pipeline(["MSET before now a 1 b 2", "DEL gone"])
+            client.command("DEBUG", "IO-FAULT", "any", "KILL", str(nth))
+            done = until_killed(client, words.split())
+        server.process.kill()
+        server.process.wait()
+        server = start("sherd-3", *options)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            found = client.command("MGET", "before", "a", "b", "gone")
+            old = [NIL_BULK] * 4 if snapshots == 0 else [b"%d" % (snapshots - 1), NIL_BULK, NIL_BULK, b"1"]
+            new = [b"now", b"1", b"2", NIL_BULK]
+            assert found == new or found == old and appendonly == "no" and not done
+            assert client.command("SAVE") == Status("OK")
+        server.stop()
+        if done:
+            break
+    assert nth > 12
 
 
 @pytest.mark.sherd_only
