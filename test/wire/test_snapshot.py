@@ -492,9 +492,9 @@ def until_killed(client, words):
 def test_killed_at_each_call(start, tmp_path, appendonly, snapshots, words):
     """However far a snapshot has come, the first one, too: the next start finds what was there before, or after."""
     for nth in range(10 * CALLS):
-        options = ("appendonly", appendonly), ("dir", str(tmp_path / str(nth)))
+        place = "dir", str(tmp_path / str(nth))
         (tmp_path / str(nth)).mkdir()
-        server = start("sherd-2", *options)
+        server = start("sherd-2", ("appendonly", appendonly), place)
         with server.connect_unix() as client:
             wait_loaded(client)
             for i in range(snapshots):
@@ -506,7 +506,7 @@ def test_killed_at_each_call(start, tmp_path, appendonly, snapshots, words):
             done = until_killed(client, words.split())
         server.process.kill()
         server.process.wait()
-        server = start("sherd-3", *options)
+        server = start("sherd-3", ("appendonly", "yes"), place)
         with server.connect_unix() as client:
             wait_loaded(client)
             found = client.command("MGET", "before", "a", "b", "gone")
