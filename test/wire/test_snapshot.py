@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -141,6 +142,39 @@ def test_terminated(kind, start, points, saved):
     server.process.terminate()
     assert server.wait_exit() == 0
     assert bool(saved_files(server)) == saved
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("how", ["TERM", "INT", "SHUTDOWN", "SHUTDOWN SAVE", "SHUTDOWN NOSAVE"])
+def test_ended_while_it_loads(kind, start, tmp_path, how):
+    """At once, without a snapshot: here it would load for ever, for nobody writes to the pipe that it reads."""
+    options = ("save", "3600 1"), ("dir", str(tmp_path)), ("pidfile", str(tmp_path / "pid"))
+    server = start(kind, *options)
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        assert client.command("SAVE") == Status("OK")
+    server.process.kill()
+    server.process.wait()
+    part = tmp_path / DATA / "snapshot-1-0.rdb"
+    part.rename(tmp_path / "kept")
+    os.mkfifo(part)
+    server = start(kind, *options)
+    with server.connect_unix() as client:
+        assert b"loading:1\r\n" in client.command("INFO", "persistence")
+        files = sorted(os.listdir(tmp_path / DATA))
+        if how in ("TERM", "INT"):
+            server.process.send_signal(getattr(signal, "SIG" + how))
+        else:
+            client.send(encode(how.split()))
+        assert server.wait_exit() == 0
+    assert "bye bye" in server.log()
+    assert not os.path.exists(server.path) and not (tmp_path / "pid").exists()
+    assert sorted(os.listdir(tmp_path / DATA)) == files
+    os.replace(tmp_path / "kept", part)
+    server = start(kind, *options)
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        assert client.command("GET", "k") == b"v"
 
 
 # What the files say
