@@ -18,6 +18,7 @@ CHECK = "redis-check-rdb"
 WRITERS = 4
 SCALE = int(os.environ.get("SCALE", "1"))
 BUSY = b"rdb_bgsave_in_progress:1", b"aof_rewrite_in_progress:1", b"aof_rewrite_scheduled:1"
+BUSY_ERROR = Error("ERR Background save already in progress")
 
 test_replies = table("""
 ## save
@@ -430,6 +431,54 @@ def test_a_shutdown_that_fails(kind, start):
         with pytest.raises(Closed):
             client.command("SHUTDOWN", "FORCE")
     assert server.wait_exit() == 0
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("rewrite", [False, True])
+def test_a_shutdown_that_is_called_off(kind, start, tmp_path, rewrite):
+    """Who wanted it is told; another one that comes at once is another one."""
+    server = start(kind, ("dir", str(tmp_path)))
+    with server.connect_unix() as first, server.connect_unix() as client:
+        client.command("DEBUG", "POPULATE", "300000")
+        assert client.command("SHUTDOWN", "ABORT") == Error("ERR No shutdown in progress.")
+        if rewrite:                     # it is given up
+            assert client.command("BGREWRITEAOF") == \
+                Status("Background append only file rewriting started")
+        first.send(encode(["SHUTDOWN", "SAVE"]))
+        while "before exiting: started" not in server.log():
+            pass
+        client.send(encode(["SHUTDOWN", "ABORT"]) + encode(["SHUTDOWN", "SAVE"]))
+        try:
+            aborted = client.read()
+        except Closed:                  # nobody could call it off any more
+            aborted = None
+        if aborted:
+            assert aborted == Status("OK")
+            assert first.read() == Error("ERR Errors trying to SHUTDOWN. Check logs.")
+            with pytest.raises(Closed):
+                client.read()
+    assert server.wait_exit() == 0
+    assert list((tmp_path / DATA).glob("snapshot-*.rdb"))
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+def test_saves_that_race(kind, start):
+    """One of them is made, the others are told that it is."""
+    server = start(kind)
+    replies = set()
+
+    def ask(words):
+        with server.connect_unix() as client:
+            for _ in range(100 * SCALE):
+                replies.add(str(client.command(*words)))
+    threads = [threading.Thread(target=ask, args=(words,))
+               for words in (["SAVE"], ["SAVE"], ["SAVE"], ["BGSAVE"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {"OK"} < replies <= {"OK", "Background saving started", str(BUSY_ERROR)}
 
 
 # Trouble
