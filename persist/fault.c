@@ -4,6 +4,7 @@
 #include "proto/number.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -12,12 +13,15 @@ static const char *const call_names[IO_CALL_COUNT] = {
 	[IO_RENAME] = "rename", [IO_TRUNCATE] = "truncate", [IO_UNLINK] = "unlink",
 };
 
+/* Instead of an error: the process doesn't live on. No errno is so large. */
+#define KILL 4096
+
 static const struct {
 	const char *name;
 	int number;
 } errors[] = {
-	{"eio", EIO},       {"enospc", ENOSPC}, {"edquot", EDQUOT},
-	{"enoent", ENOENT}, {"erofs", EROFS},   {"emfile", EMFILE},
+	{"eio", EIO},     {"enospc", ENOSPC}, {"edquot", EDQUOT}, {"enoent", ENOENT},
+	{"erofs", EROFS}, {"emfile", EMFILE}, {"kill", KILL},
 };
 
 /* The rule in force. A call that comes while it is being changed may go by the old one in part. */
@@ -40,6 +44,8 @@ static int strike(enum io_call call, size_t *len)
 		return 0;
 	if (len)
 		*len = atomic_load(&rule.part) ? *len / 2 : 0;
+	if (atomic_load(&rule.error) == -KILL)
+		raise(SIGKILL);
 	return atomic_load(&rule.error);
 }
 

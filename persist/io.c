@@ -27,6 +27,17 @@ static int fault(enum io_call call)
 	return fault_of(call, NULL);
 }
 
+/* Makes the name of a directory last. */
+static int sync_parent(int dir)
+{
+	int parent = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0)
+		return -errno;
+	int error = io_sync(parent);
+	close(parent);
+	return error;
+}
+
 int io_open_dir(const char *path, int *dir)
 {
 	int error = fault(IO_OPEN);
@@ -35,7 +46,14 @@ int io_open_dir(const char *path, int *dir)
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *dir < 0 ? -errno : 0;
+	if (*dir < 0)
+		return -errno;
+	error = sync_parent(*dir);
+	if (error) {
+		close(*dir);
+		*dir = -1;
+	}
+	return error;
 }
 
 int io_lock(int dir, const char *name, bool alone, int *fd)

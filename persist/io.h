@@ -24,7 +24,7 @@ enum io_call { IO_OPEN, IO_WRITE, IO_SYNC, IO_RENAME, IO_TRUNCATE, IO_UNLINK, IO
 typedef int (*io_fault_fn)(enum io_call call, size_t *len);
 extern _Atomic(io_fault_fn) io_fault;
 
-/* Opens the directory, making it (0700) when it isn't there. */
+/* Opens the directory, making it (0700) when it isn't there. From then on a power loss leaves it there. */
 int io_open_dir(const char *path, int *dir);
 
 /*

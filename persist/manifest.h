@@ -13,7 +13,9 @@
  * it, in that order; what stands before it are older generations, kept for who wants to go back.
  *
  * A snapshot gets its line when its files are complete: before the first stretch of its cut, which is
- * there since the cut was made. So one that fails, or is never finished, changes nothing.
+ * there since the cut was made. So one that fails, or is never finished, changes nothing. A manifest that lists
+ * nothing is there before the first file with data: files that no line names are no data, and without a
+ * manifest nobody knows.
  *
  * A closed stretch is whole: all of it is synced, and if its run ended badly, recovery has cut it. Only
  * stretches of the last run are open.
@@ -65,6 +67,12 @@ void manifest_boot(char out[MANIFEST_BOOT_MAX]);
 int manifest_read(int dir, struct manifest *manifest, uint32_t *line);
 int manifest_write(int dir, const struct manifest *manifest);
 void manifest_free(struct manifest *manifest);
+
+/* It was read, or written; otherwise there is none, and it lists nothing. */
+static inline bool manifest_exists(const struct manifest *manifest)
+{
+	return manifest->boot[0] != '\0';
+}
 
 /* At the end. */
 void manifest_add(struct manifest *manifest, const struct manifest_item *item);

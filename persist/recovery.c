@@ -61,7 +61,7 @@ bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *m
 	int error = commits_last(dir, &recovery->committed);
 	if (error)
 		return recovery_fail(recovery, "Can't read " COMMITS_NAME ": %s", strerror(-error));
-	if (manifest->count == 0 && find_data(dir, name))
+	if (!manifest_exists(manifest) && find_data(dir, name))
 		return recovery_fail(recovery,
 				     "There is no " MANIFEST_NAME ", but a file with data: %s. "
 				     "Without it nobody can tell which files are the data: go back "

@@ -91,7 +91,7 @@ bool recovery_finds_data(int dir);
 
 /*
  * Reads COMMITS. The manifest stays the caller's, unchanged until the end; an empty one where there is none. False:
- * error says why: also when there are files with data, and no manifest that names them.
+ * error says why: also when there are files with data, and no manifest to say which of them count.
  */
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest);
 void recovery_end(struct recovery *recovery);

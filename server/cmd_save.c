@@ -14,17 +14,10 @@ static struct save_waiter *wait_for_save(struct conn *conn, const char *error)
 	return waiter;
 }
 
-static const char error_busy[] = "ERR Background save already in progress";
-
+/* With a rewrite going on it waits for its turn, as everybody would if the server saved by itself. */
 void cmd_save(struct conn *conn, struct ctx *ctx)
 {
-	struct snapshotter *snapshotter = &conn->worker->server->snapshotter;
-	if (atomic_load(&snapshotter->kind) == SAVE_RDB) {
-		reply_error(ctx->reply, error_busy);
-		return;
-	}
-	/* with a rewrite going on it waits for its turn, as everybody would if the server saved by itself */
-	snapshotter_save(snapshotter, wait_for_save(conn, "ERR"));
+	snapshotter_save(&conn->worker->server->snapshotter, wait_for_save(conn, "ERR"));
 }
 
 /* --- in the background --- */
@@ -65,7 +58,7 @@ void cmd_bgsave(struct conn *conn, struct ctx *ctx)
 		reply_status(ctx->reply, "Background saving scheduled");
 		break;
 	case SAVE_BUSY:
-		reply_error(ctx->reply, error_busy);
+		reply_error(ctx->reply, save_error_busy);
 		break;
 	case SAVE_BUSY_OTHER:
 		reply_error(

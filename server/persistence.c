@@ -330,7 +330,7 @@ int persistence_start(struct persistence *persistence, struct server *server)
 		return error;
 	if (persistence->manifest.count == 0) {
 		persistence->import = import;
-		if (faccessat(persistence->dir, MANIFEST_NAME, F_OK, 0) == 0)
+		if (manifest_exists(&persistence->manifest))
 			/* a first snapshot that was interrupted isn't the data yet */
 			manifest_tidy(persistence->dir, &persistence->manifest);
 	}

@@ -8,7 +8,7 @@
  * Start: a thread of its own brings the data back (persist/recovery.h) while the workers answer -LOADING. Then, in this order: open journals are cut where
  * the good part ends, and synced; a new run is added to the manifest, with its segments; the journals
  * are switched on; `loading` becomes false. Damage that isn't just a tail ends the server with a message that
- * says where.
+ * says where. Who ends the server meanwhile doesn't wait, and nothing is saved.
  */
 #ifndef SERVER_PERSISTENCE_H
 #define SERVER_PERSISTENCE_H

@@ -78,6 +78,8 @@ bool reload(struct server *server, const _Atomic bool *cancelled)
 	uint32_t line;
 	int error =
 		persistence->dir < 0 ? -ENOENT : manifest_read(persistence->dir, &manifest, &line);
+	if (!error && manifest.count == 0)
+		error = -ENODATA; /* a first snapshot has failed */
 	bool done = !error && write_journals(server, cancelled);
 	if (error)
 		log_write(LOG_WARNING, "Can't load " DATA_DIR " again: %s", strerror(-error));

@@ -21,9 +21,39 @@ uint32_t server_conn_count(const struct server *server)
 	return sum;
 }
 
+/* The process' number, for whoever started us; false: none is wanted. */
+static bool pid_path(struct server *server, char *path)
+{
+	config_string_copy(&server->config, &server->config.pidfile, path, PATH_MAX);
+	return *path;
+}
+
+static void remove_pid(struct server *server)
+{
+	char path[PATH_MAX];
+	if (pid_path(server, path))
+		unlink(path);
+}
+
 void server_stop(struct server *server)
 {
 	uv_async_send(&server->stop);
+}
+
+static void say_bye(void)
+{
+	log_write(LOG_NOTICE, "Sherd is now ready to exit, bye bye...");
+}
+
+/*
+ * At once: nothing is in memory yet that isn't in files, and loading may take long. What it does to these may stop
+ * anywhere, as if the process had been killed.
+ */
+static void leave(struct server *server)
+{
+	remove_pid(server);
+	say_bye();
+	_exit(0);
 }
 
 static void stop(struct server *server)
@@ -32,6 +62,8 @@ static void stop(struct server *server)
 		return;
 	snapshotter_cancel_all(&server->snapshotter);
 	acceptor_stop(&server->acceptor);
+	if (persistence_loading(&server->persistence) && !atomic_load(&server->persistence.failed))
+		leave(server);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	uv_stop(&server->loop);
@@ -79,13 +111,6 @@ static void make_run_id(struct server *server)
 		snprintf(server->run_id + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* The process' number, for whoever started us; false: none is wanted. */
-static bool pid_path(struct server *server, char *path)
-{
-	config_string_copy(&server->config, &server->config.pidfile, path, PATH_MAX);
-	return *path;
-}
-
 static void write_pid(struct server *server)
 {
 	char path[PATH_MAX];
@@ -96,13 +121,6 @@ static void write_pid(struct server *server)
 		fprintf(file, "%d\n", (int)getpid());
 	if (!file || fclose(file))
 		log_write(LOG_WARNING, "Failed to write PID file: %s", strerror(errno));
-}
-
-static void remove_pid(struct server *server)
-{
-	char path[PATH_MAX];
-	if (pid_path(server, path))
-		unlink(path);
 }
 
 static uint32_t wanted_workers(struct server *server)
@@ -233,6 +251,6 @@ int server_run(struct server *server)
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	close_all(server);
 	remove_pid(server);
-	log_write(LOG_NOTICE, "Sherd is now ready to exit, bye bye...");
+	say_bye();
 	return atomic_load(&server->persistence.failed) ? 1 : 0;
 }

@@ -209,6 +209,8 @@ static bool run(struct snapshotter *snapshotter, enum save_kind kind, bool incre
 
 /* --- who waits --- */
 
+const char save_error_busy[] = "ERR Background save already in progress";
+
 /* The waiter is its worker's again. */
 static void mail(struct snapshotter *snapshotter, struct save_waiter *waiter)
 {
@@ -294,9 +296,13 @@ static void save(struct snapshotter *snapshotter)
 static void leave(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
+	uint64_t stays = snapshotter->stays;
 	bool done = run_unlocked(snapshotter, SAVE_SHUTDOWN);
-	bool stays = !atomic_load(&snapshotter->leaving);
-	if (!stays && (done || snapshotter->force)) {
+	if (snapshotter->stays != stays) { /* `leaving` and who waits are another shutdown's */
+		atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
+		return;
+	}
+	if (done || snapshotter->force) {
 		server_stop(server);
 		done = true;
 	} else {
@@ -304,7 +310,6 @@ static void leave(struct snapshotter *snapshotter)
 		log_write(LOG_WARNING,
 			  "Errors trying to shut down the server. Check the logs for more "
 			  "information.");
-		done = false;
 	}
 	atomic_store(&snapshotter->leaving, false);
 	answer_all(snapshotter, take_waiters(&snapshotter->leavers), done);
@@ -466,8 +471,8 @@ void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waite
 	pthread_mutex_lock(&snapshotter->mutex);
 	enum save_kind now = (enum save_kind)atomic_load(&snapshotter->kind);
 	if (now == SAVE_RDB || snapshotter->stop || atomic_load(&snapshotter->leaving)) {
-		waiter->ok = false;
-		mail(snapshotter, waiter);
+		waiter->error = save_error_busy;
+		answer_all(snapshotter, waiter, false);
 	} else {
 		bool begun = now == SAVE_AOF && snapshotter->wish != SAVE_AOF;
 		snapshotter->scheduled_rdb = false;
@@ -533,8 +538,12 @@ bool snapshotter_stay(struct snapshotter *snapshotter)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
 	bool leaving = atomic_exchange(&snapshotter->leaving, false);
-	if (leaving)
+	if (leaving) {
+		log_write(LOG_WARNING, "Shutdown manually aborted.");
+		snapshotter->stays++;
 		atomic_store(&snapshotter->snapshot.cancelled, true);
+		answer_all(snapshotter, take_waiters(&snapshotter->leavers), false);
+	}
 	pthread_mutex_unlock(&snapshotter->mutex);
 	return leaving;
 }

@@ -57,6 +57,9 @@ struct save_waiter {
 	bool ok;           /* the snapshotter stores it before the mail */
 };
 
+/* What is heard of a save that isn't begun, for another one is being made. */
+extern const char save_error_busy[];
+
 /* What is known of the snapshots of one kind. The snapshotter stores, any thread reads. */
 struct save_results {
 	_Atomic uint64_t count;  /* complete ones */
@@ -76,7 +79,8 @@ struct snapshotter {
 	_Atomic bool scheduled_rdb, scheduled_aof; /* any thread reads */
 	bool increment;                            /* ... as an increment, if that can be */
 	bool force;                                /* of SAVE_SHUTDOWN */
-	bool follow;                  /* CONFIG SET appendonly */
+	uint64_t stays;                            /* so often a shutdown was called off */
+	bool follow;                               /* CONFIG SET appendonly */
 	bool stop;
 	struct save_waiter *waiters; /* for what is wished or being made */
 	struct save_waiter *leavers; /* ... for the shutdown */
@@ -126,8 +130,8 @@ enum save_answer {
 enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind kind,
 				 bool increment, bool schedule, bool later);
 /*
- * SAVE: the waiter gets mail when it has ended; a rewrite that is going on ends first. At once, with `ok` false, when
- * one is being made or the server stops.
+ * SAVE: the waiter gets mail when it has ended; a rewrite that is going on ends first. At once, with save_error_busy,
+ * when one is being made or the server stops.
  */
 void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter);
 /* BGSAVE CANCEL. */

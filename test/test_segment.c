@@ -30,6 +30,19 @@ static int setup(void **state)
 	return io_open_dir(directory, &dir);
 }
 
+static void test_directory_lasts(void **state)
+{
+	(void)state;
+	int another = -1;
+	assert_true(fault_set_text("sync EIO"));
+	assert_int_equal(io_open_dir(directory, &another), -EIO);
+	assert_int_equal(another, -1);
+	assert_int_equal(fault_calls(IO_SYNC), 1);
+	assert_int_equal(io_open_dir(directory, &another), 0);
+	fault_clear();
+	close(another);
+}
+
 static void remove_segments(void)
 {
 	for (uint64_t cut = 0; cut < RECORDS / GENERATION_RECORDS; cut++) {
@@ -252,6 +265,7 @@ static const struct {
 	{"open EIO x", false},
 	{"open EIO 1 -1", false},
 	{"rename EROFS 0 2", true},
+	{"any KILL 3", true},
 };
 
 static void test_rules(void **state)
@@ -268,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_segment_each_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_commits_each_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace_each_call, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_directory_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rules, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

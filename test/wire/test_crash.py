@@ -1,9 +1,13 @@
 """Killed servers: what was told is there after the next start, whole and in order.
 
-Each writer numbers its requests 1, 2, 3, ... and waits for each reply. Request n writes n: to one key, to
-three keys in different slots by MSET, or to three by MULTI, in turns. So what is found after a start
-must be the state after exactly N requests of each writer, with N at least the last that was acknowledged
-and at most the last that was sent; and no reader may have seen more.
+Each writer numbers its requests 1, 2, 3, ... and waits for each reply, or sends some at once. Request n writes
+n: to one key, to three keys in different slots by MSET, to three by MULTI, or to four collections by MULTI, in
+turns. So what is found after a start must be the state after exactly N requests of each writer, with N at
+least the last that was acknowledged and at most the last that was sent; and no reader may have seen more.
+
+For a longer run by hand, with other numbers and more rounds, each of which kills a server (50 take a minute or so):
+
+    SEED=7 SCALE=20 pytest test/wire/test_crash.py -k test_killed --servers sherd-2 -rP
 """
 
 import os
@@ -15,54 +19,111 @@ import threading
 
 import pytest
 
-from resp import Closed, Status
+from resp import Closed, Error, Status, encode
 
 WRITERS = 4
 ROUNDS = 3
 SCALE = int(os.environ.get("SCALE", "1"))
 DATA = "sherd-data"
+LAST = 20           # numbers that a collection has
+TURNS = 4
 
 
 def keys_of(writer, n):
     """What request n of a writer writes to."""
-    if n % 3 == 1:
-        return ["w%d:single" % writer]
-    return ["w%d:%s:%s" % (writer, "mset" if n % 3 == 2 else "multi", x) for x in "abc"]
+    kind = ("collection", "single", "mset", "multi")[n % TURNS]
+    parts = {"collection": "lhsz", "single": " "}.get(kind, "abc")
+    return ["w%d:%s:%s" % (writer, kind, x) for x in parts]
+
+
+def change_collections(writer, n):
+    """List and set have the last numbers, hash and sorted set the last one of each name."""
+    of_list, of_hash, of_set, of_zset = keys_of(writer, n)
+    name = "n%d" % (n // TURNS % LAST)
+    return [["RPUSH", of_list, str(n)], ["LTRIM", of_list, str(-LAST), "-1"],
+            ["HSET", of_hash, name, str(n)], ["ZADD", of_zset, str(n), name],
+            ["SADD", of_set, str(n)], ["SREM", of_set, str(n - TURNS * LAST)]]
+
+
+def request(writer, n):
+    """The lines of a request; the last one's reply tells how it went."""
+    keys = keys_of(writer, n)
+    if n % TURNS in (1, 2):
+        return [["MSET"] + [word for key in keys for word in (key, str(n))]]
+    changes = change_collections(writer, n) if n % TURNS == 0 else [["SET", key, str(n)] for key in keys]
+    return [["MULTI"]] + changes + [["EXEC"]]
 
 
 def state_after(writer, count):
     """{key: value} after so many requests."""
     state = {}
-    for n in range(max(1, count - 2), count + 1):
-        state.update({key: b"%d" % n for key in keys_of(writer, n)})
+    for n in range(max(1, count - TURNS + 1), count + 1):
+        if n % TURNS:
+            state.update({key: b"%d" % n for key in keys_of(writer, n)})
+            continue
+        last = [m for m in range(TURNS, n + 1, TURNS)][-LAST:]
+        named = {b"n%d" % (m // TURNS % LAST): b"%d" % m for m in last}
+        numbers = [b"%d" % m for m in last]
+        state.update(zip(keys_of(writer, n), (numbers, named, set(numbers), named)))
     return state
 
 
+def state_found(client, writer):
+    """The same, as the server has it."""
+    strings = [key for n in (1, 2, 3) for key in keys_of(writer, n)]
+    state = dict(zip(strings, client.command("MGET", *strings)))
+    of_list, of_hash, of_set, of_zset = keys_of(writer, 0)
+    replies = client.pipeline([["LRANGE", of_list, "0", "-1"], ["HGETALL", of_hash], ["SMEMBERS", of_set],
+                               ["ZRANGE", of_zset, "0", "-1", "WITHSCORES"]])
+    state[of_list], state[of_set] = replies[0], set(replies[2])
+    state[of_hash], state[of_zset] = (dict(zip(x[::2], x[1::2])) for x in (replies[1], replies[3]))
+    return {key: value for key, value in state.items() if value}
+
+
+def latest(value):
+    """The largest number in a value."""
+    numbers = value.values() if isinstance(value, dict) else [value] if isinstance(value, bytes) else value
+    return max(map(int, numbers))
+
+
 class Writer(threading.Thread):
-    def __init__(self, server, number, first):
+    """
+    With several connections the requests are done by several workers. Up to `depth` of them are sent at once,
+    by one connection, and waited for.
+    """
+
+    def __init__(self, server, number, first, connections=1, depth=1):
         super().__init__(daemon=True)
         self.server, self.number = server, number
+        self.connections, self.depth = connections, depth
+        self.rng = random.Random("%d %d" % (number, first))
         self.sent = self.acknowledged = first
         self.problem = None
 
-    def write(self, client, n):
-        words = [word for key in keys_of(self.number, n) for word in (key, str(n))]
-        if n % 3 != 0:
-            return client.command("MSET", *words) == Status("OK")
-        lines = [["MULTI"]] + [["SET", key, str(n)] for key in words[::2]] + [["EXEC"]]
-        return client.pipeline(lines)[-1] == [Status("OK")] * 3
+    def write(self, client, n, count=1):
+        """False: one of them was refused."""
+        requests = [request(self.number, m) for m in range(n, n + count)]
+        self.sent = n + count - 1
+        client.send(b"".join(encode(line) for lines in requests for line in lines))
+        for lines in requests:
+            replies = [client.read() for _ in lines]
+            if any(isinstance(x, Error) for x in replies):
+                return False
+            self.acknowledged += 1
+        return True
 
     def run(self):
+        clients = []
         try:
-            with self.server.connect() as client:
-                while True:
-                    self.sent += 1
-                    if not self.write(client, self.sent):
-                        self.problem = "refused"
-                        return
-                    self.acknowledged = self.sent
+            clients = [self.server.connect() for _ in range(self.connections)]
+            while not self.problem:
+                count = self.rng.randrange(1, self.depth + 1)
+                if not self.write(self.rng.choice(clients), self.acknowledged + 1, count):
+                    self.problem = "refused"
         except (OSError, Closed):
             pass
+        for client in clients:
+            client.close()
 
 
 class Reader(threading.Thread):
@@ -83,16 +144,27 @@ class Reader(threading.Thread):
             pass
 
     def look(self, client, writer):
-        three = client.command("MGET", *keys_of(writer, self.rng.choice([2, 3])))
-        if len(set(map(repr, three))) != 1:
-            self.problem = "half of a write was seen: %r" % three
-        elif isinstance(three[0], bytes):
-            self.seen[writer] = max(self.seen[writer], int(three[0]))
+        if self.rng.random() < .3:
+            values = self.collections(client, *keys_of(writer, 0))
+        else:
+            values = client.command("MGET", *keys_of(writer, self.rng.choice([2, 3])))
+        if len(set(map(repr, values))) != 1:
+            self.problem = "half of a write was seen: %r" % values
+        elif isinstance(values[0], bytes):
+            self.seen[writer] = max(self.seen[writer], int(values[0]))
+
+    def collections(self, client, of_list, _, of_set, of_zset):
+        """The last number of each."""
+        found = client.pipeline([["MULTI"], ["LINDEX", of_list, "-1"], ["SMEMBERS", of_set],
+                                 ["ZRANGE", of_zset, "-1", "-1", "WITHSCORES"], ["EXEC"]])[-1]
+        if not isinstance(found, list) or not isinstance(found[0], bytes):
+            return [found]
+        return [found[0], max(found[1], key=int), found[2][1]]
 
 
-def load(server, rng, counts, stop_at):
+def load(server, rng, counts, stop_at, connections=1, depth=1):
     """Writers and readers until `stop_at` requests have been acknowledged; then the server is killed."""
-    writers = [Writer(server, i, counts[i]) for i in range(WRITERS)]
+    writers = [Writer(server, i, counts[i], connections, depth) for i in range(WRITERS)]
     readers = [Reader(server, rng) for _ in range(2)]
     for thread in writers + readers:
         thread.start()
@@ -110,10 +182,8 @@ def load(server, rng, counts, stop_at):
 def found(server, writer):
     """How many requests of the writer are there; fails when that isn't the state after any number."""
     with server.connect() as client:
-        keys = sorted({key for n in (1, 2, 3) for key in keys_of(writer, n)})
-        values = client.command("MGET", *keys)
-    state = {key: value for key, value in zip(keys, values) if isinstance(value, bytes)}
-    count = max(map(int, state.values()), default=0)
+        state = state_found(client, writer)
+    count = max(map(latest, state.values()), default=0)
     assert state == state_after(writer, count), "writer %d: not the state after %d requests: %r" % (
         writer, count, state)
     return count
@@ -161,8 +231,9 @@ class Saver(threading.Thread):
         try:
             with self.server.connect() as client:
                 while True:
-                    client.command(*self.rng.choice(["BGSAVE", "BGSAVE", "BGREWRITEAOF", "SAVE",
-                                                     "BGSAVE CANCEL"]).split())
+                    client.command(*self.rng.choice(
+                        ["BGSAVE", "BGSAVE INCREMENTAL", "BGSAVE INCREMENTAL", "BGSAVE INCREMENTAL",
+                         "BGREWRITEAOF", "SAVE", "BGSAVE CANCEL"]).split())
                     self.rng.random() < .3 and client.command("DEBUG", "SLEEP", "0.01")
         except (OSError, Closed):
             pass
@@ -175,16 +246,19 @@ class Saver(threading.Thread):
 def test_killed(kind, start, tmp_path, policy, saving):
     rng = seeded()
     counts = [0] * WRITERS
-    for _ in range(ROUNDS * SCALE):
+    rounds = ROUNDS * SCALE
+    for _ in range(rounds):
         server = begin(start, kind, tmp_path, policy)
         assert [found(server, i) for i in range(WRITERS)] == counts
         if saving:
             Saver(server, rng).start()
-        writers, readers = load(server, rng, counts, rng.randrange(1, 1500))
-        server = begin(start, kind, tmp_path, policy)
+        writers, readers = load(server, rng, counts, rng.randrange(1, 1500), rng.choice([1, 3]),
+                                rng.choice([1, 20]))
+        server = begin(start, rng.choice([kind, kind, "sherd-%d" % rng.randrange(1, 7)]), tmp_path, policy)
         counts = check(server, writers, readers)
         server.process.send_signal(rng.choice([signal.SIGTERM, signal.SIGKILL]))
         server.process.wait()
+    print("%d rounds, %d requests" % (rounds, sum(counts)))
 
 
 # Waiters

@@ -3,13 +3,14 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import threading
 import time
 
 import pytest
 
-from resp import Closed, Error, Status, encode
+from resp import NIL_BULK, Closed, Error, Status, encode
 from table import table
 
 DATA = "sherd-data"
@@ -17,6 +18,7 @@ CHECK = "redis-check-rdb"
 WRITERS = 4
 SCALE = int(os.environ.get("SCALE", "1"))
 BUSY = b"rdb_bgsave_in_progress:1", b"aof_rewrite_in_progress:1", b"aof_rewrite_scheduled:1"
+BUSY_ERROR = Error("ERR Background save already in progress")
 
 test_replies = table("""
 ## save
@@ -141,6 +143,39 @@ def test_terminated(kind, start, points, saved):
     server.process.terminate()
     assert server.wait_exit() == 0
     assert bool(saved_files(server)) == saved
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("how", ["TERM", "INT", "SHUTDOWN", "SHUTDOWN SAVE", "SHUTDOWN NOSAVE"])
+def test_ended_while_it_loads(kind, start, tmp_path, how):
+    """At once, without a snapshot: here it would load for ever, for nobody writes to the pipe that it reads."""
+    options = ("save", "3600 1"), ("dir", str(tmp_path)), ("pidfile", str(tmp_path / "pid"))
+    server = start(kind, *options)
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        assert client.command("SAVE") == Status("OK")
+    server.process.kill()
+    server.process.wait()
+    part = tmp_path / DATA / "snapshot-1-0.rdb"
+    part.rename(tmp_path / "kept")
+    os.mkfifo(part)
+    server = start(kind, *options)
+    with server.connect_unix() as client:
+        assert b"loading:1\r\n" in client.command("INFO", "persistence")
+        files = sorted(os.listdir(tmp_path / DATA))
+        if how in ("TERM", "INT"):
+            server.process.send_signal(getattr(signal, "SIG" + how))
+        else:
+            client.send(encode(how.split()))
+        assert server.wait_exit() == 0
+    assert "bye bye" in server.log()
+    assert not os.path.exists(server.path) and not (tmp_path / "pid").exists()
+    assert sorted(os.listdir(tmp_path / DATA)) == files
+    os.replace(tmp_path / "kept", part)
+    server = start(kind, *options)
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        assert client.command("GET", "k") == b"v"
 
 
 # What the files say
@@ -398,6 +433,58 @@ def test_a_shutdown_that_fails(kind, start):
     assert server.wait_exit() == 0
 
 
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("rewrite", [False, True])
+def test_a_shutdown_that_is_called_off(kind, start, tmp_path, rewrite):
+    """Who wanted it is told; another one that comes at once is another one."""
+    server = start(kind, ("dir", str(tmp_path)))
+    with server.connect_unix() as first, server.connect_unix() as client:
+        client.command("DEBUG", "POPULATE", "300000")
+        assert client.command("SHUTDOWN", "ABORT") == Error("ERR No shutdown in progress.")
+        if rewrite:                     # it is given up
+            assert client.command("BGREWRITEAOF") == \
+                Status("Background append only file rewriting started")
+        first.send(encode(["SHUTDOWN", "SAVE"]))
+        while "before exiting: started" not in server.log():
+            pass
+        client.send(encode(["SHUTDOWN", "ABORT"]) + encode(["SHUTDOWN", "SAVE"]))
+        try:
+            aborted = client.read()
+        except Closed:                  # nobody could call it off any more
+            aborted = None
+        if aborted:
+            assert aborted == Status("OK")
+            assert first.read() == Error("ERR Errors trying to SHUTDOWN. Check logs.")
+            with pytest.raises(Closed):
+                client.read()
+    assert server.wait_exit() == 0
+    assert list((tmp_path / DATA).glob("snapshot-*.rdb"))
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+def test_saves_that_race(kind, start):
+    """One of them is made, the others are told that it is."""
+    server = start(kind)
+    replies = []
+
+    def ask(words):
+        with server.connect_unix() as client:
+            for _ in range(5 * SCALE):
+                reply = BUSY_ERROR
+                while reply == BUSY_ERROR:
+                    reply = client.command(*words)
+                replies.append(reply)
+    threads = [threading.Thread(target=ask, args=(words,))
+               for words in (["SAVE"], ["SAVE"], ["SAVE"], ["BGSAVE"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(replies) <= {Status("OK"), Status("Background saving started")}, replies
+    assert len(replies) == 20 * SCALE
+
+
 # Trouble
 
 CALLS = 34          # on files, about, that a snapshot in two parts makes, with journals
@@ -472,6 +559,52 @@ def test_each_call_fails_in_turn(start, tmp_path, appendonly):
         server.stop()
         good += reply == Status("OK")
     assert good < CALLS - 10        # most of them are the snapshot's
+
+
+def until_killed(client, words):
+    """Whether the server lived to tell how it went."""
+    try:
+        reply = client.command(*words)
+        assert reply in (Status("OK"), Status("Background saving started")), reply
+        wait_idle(client)
+        return client.command("DEBUG", "IO-FAULT", "OFF") == Status("OK")
+    except (Closed, OSError):
+        return False
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("words", ["SAVE", "BGSAVE INCREMENTAL"])
+@pytest.mark.parametrize("snapshots", [0, 1, 2])
+@pytest.mark.parametrize("appendonly", ["no", "yes"])
+def test_killed_at_each_call(start, tmp_path, appendonly, snapshots, words):
+    """However far a snapshot has come, the first one, too: the next start finds what was there before, or after."""
+    for nth in range(10 * CALLS):
+        place = "dir", str(tmp_path / str(nth))
+        (tmp_path / str(nth)).mkdir()
+        server = start("sherd-2", ("appendonly", appendonly), place)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            for i in range(snapshots):
+                client.pipeline([["SET", "before", str(i)], ["SET", "gone", "1"],
+                                 ["BGSAVE", "INCREMENTAL"]])
+                wait_idle(client)
+            client.pipeline(["MSET before now a 1 b 2", "DEL gone"])
+            client.command("DEBUG", "IO-FAULT", "any", "KILL", str(nth))
+            done = until_killed(client, words.split())
+        server.process.kill()
+        server.process.wait()
+        server = start("sherd-3", ("appendonly", "yes"), place)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            found = client.command("MGET", "before", "a", "b", "gone")
+            old = [NIL_BULK] * 4 if snapshots == 0 else [b"%d" % (snapshots - 1), NIL_BULK, NIL_BULK, b"1"]
+            new = [b"now", b"1", b"2", NIL_BULK]
+            assert found == new or found == old and appendonly == "no" and not done
+            assert client.command("SAVE") == Status("OK")
+        server.stop()
+        if done:
+            break
+    assert nth > 12
 
 
 @pytest.mark.sherd_only
