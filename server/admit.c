@@ -67,7 +67,7 @@ static const char error_memory[] = "OOM command not allowed when used memory > '
 /* What is refused while too much memory is used. What is queued needs some, too. */
 static bool needs_memory(const struct conn *conn, const struct command *cmd)
 {
-	return (multi_flags(conn, cmd) & CMD_DENYOOM) || multi_takes(conn, cmd);
+	return (multi_flags(conn, cmd) & CMD_DENYOOM) || (conn->multi && multi_takes(cmd));
 }
 
 bool admit(struct worker *worker, struct conn *conn, const struct request *request,
