@@ -115,6 +115,12 @@ void recovery_look(struct recovery *recovery);
 #define RECOVERY_TIME_MAX 64
 const char *recovery_time_text(int64_t ms, char text[RECOVERY_TIME_MAX]);
 
+/* A start fails with it. */
+static inline bool recovery_file_bad(const struct recovery_file *file)
+{
+	return file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE;
+}
+
 /* What stands behind the good part of a journal that a start cuts: "of a record that is not whole". */
 const char *recovery_cut_words(const struct recovery_file *file);
 

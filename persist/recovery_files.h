@@ -23,11 +23,6 @@ bool recovery_fail_file(struct recovery *recovery, const struct recovery_file *f
 struct recovery_file *recovery_open_file(struct recovery *recovery, uint32_t item, uint32_t number,
 					 struct io_map *map);
 
-static inline bool recovery_file_bad(const struct recovery_file *file)
-{
-	return file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE;
-}
-
 /* Begins anew: no file yet, and how much there is to read from this item on. */
 void recovery_begin_files(struct recovery *recovery, uint32_t first);
 void recovery_forget_files(struct recovery *recovery);

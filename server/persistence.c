@@ -203,6 +203,15 @@ static int open_manifest(struct persistence *persistence)
 	return error;
 }
 
+static void close_dir(struct persistence *persistence)
+{
+	if (persistence->lock >= 0)
+		close(persistence->lock);
+	if (persistence->dir >= 0)
+		close(persistence->dir);
+	persistence->lock = persistence->dir = -1;
+}
+
 int persistence_open(struct persistence *persistence)
 {
 	int error = io_open_dir(DATA_DIR, &persistence->dir);
@@ -218,10 +227,8 @@ int persistence_open(struct persistence *persistence)
 	else if (error)
 		log_write(LOG_WARNING, "Can't lock the directory " DATA_DIR ": %s",
 			  strerror(-error));
-	if (error) {
-		close(persistence->dir);
-		persistence->dir = -1;
-	}
+	if (error)
+		close_dir(persistence);
 	return error;
 }
 
@@ -249,9 +256,7 @@ int persistence_open_empty(struct persistence *persistence)
 	if (error == -EEXIST)
 		log_write(LOG_WARNING, "In " DATA_DIR " are data now that weren't there at start: "
 				       "they are another server's, and are not replaced");
-	close(persistence->lock);
-	close(persistence->dir);
-	persistence->lock = persistence->dir = -1;
+	close_dir(persistence);
 	return error;
 }
 
@@ -353,8 +358,5 @@ void persistence_stop(struct persistence *persistence)
 	flusher_stop(&persistence->server->flusher);
 	recovery_end(&persistence->recovery);
 	manifest_free(&persistence->manifest);
-	if (persistence->lock >= 0)
-		close(persistence->lock);
-	if (persistence->dir >= 0)
-		close(persistence->dir);
+	close_dir(persistence);
 }

@@ -74,10 +74,9 @@ static enum tool_status status_of(const struct recovery *recovery)
 {
 	enum tool_status status = TOOL_FINE;
 	for (uint32_t i = 0; i < recovery->file_count; i++) {
-		enum file_state state = recovery->files[i].state;
-		if (state == FILE_DAMAGED || state == FILE_UNREADABLE)
+		if (recovery_file_bad(&recovery->files[i]))
 			return TOOL_DAMAGED;
-		if (state == FILE_CUT)
+		if (recovery->files[i].state == FILE_CUT)
 			status = TOOL_WILL_CUT;
 	}
 	return status;
@@ -91,8 +90,7 @@ static bool bad_data(const struct recovery *recovery, bool journals)
 	for (uint32_t i = 0; i < recovery->file_count; i++) {
 		const struct recovery_file *file = &recovery->files[i];
 		bool journal = recovery->manifest->items[file->item].kind == MANIFEST_STRETCH;
-		if (file->item >= recovery->first && journal == journals &&
-		    (file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE))
+		if (file->item >= recovery->first && journal == journals && recovery_file_bad(file))
 			return true;
 	}
 	return false;

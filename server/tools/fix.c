@@ -15,11 +15,6 @@
 /* For ".cut-<n>" behind a name. */
 #define SIDE_NAME_MAX (MANIFEST_FILE_MAX + 16)
 
-static bool bad(const struct recovery_file *file)
-{
-	return file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE;
-}
-
 /* The first <file>.cut-<n> that isn't there yet. */
 static void side_name(int dir, const char *name, char out[SIDE_NAME_MAX])
 {
@@ -108,7 +103,7 @@ static bool journaled(const struct manifest *manifest, uint32_t item)
 static bool way_round(const struct recovery *recovery, uint32_t item)
 {
 	for (uint32_t i = 0; i < recovery->file_count; i++)
-		if (recovery->files[i].item < item && bad(&recovery->files[i]))
+		if (recovery->files[i].item < item && recovery_file_bad(&recovery->files[i]))
 			return false;
 	return journaled(recovery->manifest, item);
 }
@@ -149,7 +144,7 @@ static bool fix_snapshots(struct tool *tool)
 	uint32_t last = UINT32_MAX;
 	for (uint32_t i = recovery->file_count; i-- > 0;) {
 		const struct recovery_file *file = &recovery->files[i];
-		if (file->item == last || !bad(file) ||
+		if (file->item == last || !recovery_file_bad(file) ||
 		    tool->manifest.items[file->item].kind == MANIFEST_STRETCH ||
 		    !way_round(recovery, file->item))
 			continue;
@@ -166,7 +161,7 @@ static bool fix_snapshots(struct tool *tool)
 static bool item_bad(const struct recovery *recovery, uint32_t item)
 {
 	for (uint32_t i = 0; i < recovery->file_count; i++)
-		if (recovery->files[i].item == item && bad(&recovery->files[i]))
+		if (recovery->files[i].item == item && recovery_file_bad(&recovery->files[i]))
 			return true;
 	return false;
 }

@@ -154,7 +154,7 @@ static void warn_of_damage(const struct tool *tool)
 	const struct recovery *recovery = &tool->recovery;
 	for (uint32_t i = 0; i < recovery->file_count; i++) {
 		const struct recovery_file *file = &recovery->files[i];
-		if (file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE)
+		if (recovery_file_bad(file))
 			tool_fail(tool,
 				  "%s is damaged at byte %" PRIu64
 				  ", %s: what was written after that is not in this state",
