@@ -242,7 +242,10 @@ static int claim_empty(int dir)
 	if (recovery_finds_data(dir))
 		return -EEXIST;
 	manifest_boot(nothing.boot);
-	return manifest_write(dir, &nothing);
+	int error = manifest_write(dir, &nothing);
+	if (error)
+		io_unlink(dir, MANIFEST_NAME); /* who tries again must not find it */
+	return error;
 }
 
 int persistence_open_empty(struct persistence *persistence)

@@ -27,6 +27,7 @@ SCALE = int(os.environ.get("SCALE", "1"))
 DATA = "sherd-data"
 LAST = 20           # numbers that a collection has
 TURNS = 4
+SECTOR = 512        # a disk writes it as a whole, or not at all
 
 
 def keys_of(writer, n):
@@ -354,24 +355,31 @@ def journals(directory):
     return {path: path.stat().st_size for path in (directory / DATA).glob("journal-*.aof")}
 
 
+def lose_tail(data, rng, least):
+    """What is left of a file: it ends somewhere behind `least`, or some sectors there were never written."""
+    sectors = [least] + list(range(least // SECTOR * SECTOR + SECTOR, len(data), SECTOR)) + [len(data)]
+    if rng.random() < .5:
+        return data[:rng.randrange(least, len(data) + 1)]
+    first, end = sorted(rng.choices(sectors, k=2))
+    return data[:first] + b"\0" * (end - first) + data[end:]
+
+
 def lose_tails(directory, rng, synced):
-    """Cuts journals anywhere behind what was synced, or leaves holes there."""
-    for path, size in journals(directory).items():
-        keep = rng.randrange(synced.get(path, 0), size + 1)
-        with open(path, "r+b") as file:
-            if rng.random() < .5:
-                file.truncate(keep)
-            else:
-                file.seek(keep)
-                file.write(b"\0" * rng.randrange(0, size - keep + 1))
+    """Nothing was synced any more: neither journals nor what COMMITS says of them."""
+    for path in journals(directory):
+        path.write_bytes(lose_tail(path.read_bytes(), rng, synced.get(path, 0)))
+    commits = directory / DATA / "COMMITS"
+    commits.write_bytes(commits.read_bytes()[:synced[commits]])
 
 
 def quiet_lengths(server, directory):
-    """Nobody writes: waits until all is durable; how long the journals are then."""
+    """Nobody writes: waits until all is durable; how long the files are then."""
     with server.connect() as client:
         while b"journal_lag_bytes:0\r\n" not in client.command("INFO", "persistence"):
             pass
-    return journals(directory)
+    lengths = {path: len(path.read_bytes().rstrip(b"\0")) for path in journals(directory)}
+    lengths[directory / DATA / "COMMITS"] = (directory / DATA / "COMMITS").stat().st_size
+    return lengths
 
 
 @pytest.mark.sherd_only
@@ -427,6 +435,25 @@ def test_damaged_manifest(kind, start, tmp_path):
     server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
     assert server.wait_exit() == 1
     assert "MANIFEST is damaged at line" in server.log()
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("appendonly", ["no", "yes"])
+def test_lost_manifest(kind, start, tmp_path, appendonly):
+    """Nobody knows which files count: no start as if there were none, to write over them."""
+    server = start(kind, ("dir", str(tmp_path)), ("save", "3600 1"))
+    with server.connect() as client:
+        client.command("SET", "k", "v")
+    server.process.terminate()
+    assert server.process.wait() == 0
+    (tmp_path / DATA / "MANIFEST").rename(tmp_path / "kept")
+    server = start(kind, ("appendonly", appendonly), ("dir", str(tmp_path)), wait=False)
+    assert server.wait_exit() == 1
+    assert "There is no MANIFEST, but a file with data: snapshot-1-" in server.log()
+    (tmp_path / "kept").rename(tmp_path / DATA / "MANIFEST")
+    server = begin(start, kind, tmp_path, "everysec")
+    with server.connect() as client:
+        assert client.command("GET", "k") == b"v"
 
 
 @pytest.mark.sherd_only

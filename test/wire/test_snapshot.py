@@ -573,6 +573,31 @@ def until_killed(client, words):
 
 
 @pytest.mark.sherd_only
+def test_each_call_of_the_first_fails(start, tmp_path):
+    """What fails in a directory that isn't there yet can be tried again."""
+    for nth in range(10 * CALLS):
+        place = "dir", str(tmp_path / str(nth))
+        (tmp_path / str(nth)).mkdir()
+        server = start("sherd-2", place)
+        with server.connect_unix() as client:
+            client.command("SET", "k", "v")
+            client.command("DEBUG", "IO-FAULT", "any", "EIO", str(nth), "1")
+            made = client.command("SAVE") == Status("OK")
+            client.command("DEBUG", "IO-FAULT", "OFF")
+            assert client.command("SAVE") == Status("OK")
+        server.process.kill()
+        server.process.wait()
+        server = start("sherd-2", place)
+        with server.connect_unix() as client:
+            wait_loaded(client)
+            assert client.command("GET", "k") == b"v"
+        server.stop()
+        if made:
+            break
+    assert nth > 12
+
+
+@pytest.mark.sherd_only
 @pytest.mark.parametrize("words", ["SAVE", "BGSAVE INCREMENTAL"])
 @pytest.mark.parametrize("snapshots", [0, 1, 2])
 @pytest.mark.parametrize("appendonly", ["no", "yes"])

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from resp import NIL_BULK, TIMEOUT_S, Closed, Error, Status
-from test_crash import (DATA, WRITERS, Reader, Writer, begin, check, found, journals, other_boot, seeded,
-                        wait_until_loaded)
+from test_crash import (DATA, WRITERS, Reader, Writer, begin, check, found, journals, lose_tail, other_boot,
+                        seeded, wait_until_loaded)
 
 SCALE = int(os.environ.get("SCALE", "1"))
 ENOSPC = "MISCONF Errors writing to the AOF file: No space left on device"
@@ -275,14 +275,7 @@ def durable_lengths(directory, run, durable):
 def lose(directory, rng, durable):
     """Each journal keeps what is durable, and of the rest some beginning, with or without holes."""
     for path, least in durable.items():
-        data = bytearray(path.read_bytes())
-        keep = rng.randrange(least, len(data) + 1)
-        hole = rng.randrange(keep, len(data) + 1)
-        if rng.random() < .5:
-            del data[keep:]
-        else:                   # a page that was not written before one that was
-            data[keep:hole] = b"\0" * (hole - keep)
-        path.write_bytes(data)
+        path.write_bytes(lose_tail(path.read_bytes(), rng, least))
 
 
 def commits_say_always(directory):
