@@ -24,13 +24,26 @@ static uint64_t load(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* A sync has failed: nobody knows any longer what the file holds. */
+/* Who waits for this syncer looks again. */
+static void tell_progress(struct syncer *syncer)
+{
+	pthread_mutex_lock(&syncer->mutex);
+	pthread_cond_broadcast(&syncer->progress);
+	pthread_mutex_unlock(&syncer->mutex);
+}
+
+/*
+ * A sync has failed: nobody knows any longer what the file holds. The other syncers begin nothing any more, so who
+ * waits for one of them is told here.
+ */
 static void doubt(struct flusher *flusher, int error)
 {
 	int none = 0;
 	atomic_store(&flusher->doubt_epoch, load(&flusher->server->ks->epochs.now));
 	if (!atomic_compare_exchange_strong(&flusher->sync_error, &none, error))
 		return;
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		tell_progress(&flusher->syncers[i]);
 	log_write(
 		LOG_WARNING,
 		"The journals can't be synced: %s. Writes are refused until a new snapshot is complete.",
@@ -84,9 +97,7 @@ static void sync_written(struct syncer *syncer)
 		doubt(flusher, error);
 	else
 		atomic_store(&syncer->durable, written);
-	pthread_mutex_lock(&syncer->mutex);
-	pthread_cond_broadcast(&syncer->progress);
-	pthread_mutex_unlock(&syncer->mutex);
+	tell_progress(syncer);
 	if (load(&syncer->wanted) > before && atomic_load(&flusher->always))
 		wake_workers(flusher);
 }
@@ -377,7 +388,8 @@ static void renew(struct flusher *flusher)
 		return;
 	flusher->renew_ms = now;
 	bool in_doubt = atomic_load(&flusher->sync_error);
-	for (uint32_t i = 0; in_doubt && i < flusher->server->worker_count; i++) { /* no sync helps */
+	for (uint32_t i = 0; in_doubt && i < flusher->server->worker_count;
+	     i++) { /* no sync helps */
 		struct syncer *syncer = &flusher->syncers[i];
 		pthread_mutex_lock(&syncer->turn);
 		segment_forget(&syncer->segment, EPOCH_NONE);
