@@ -75,10 +75,10 @@ static inline uint32_t changes_db(uint64_t key)
 	return (uint32_t)((key & CHANGES_DB_MASK) >> CHANGES_DB_SHIFT);
 }
 
-/* Whether anything is to be noted: looked at once a store. */
+/* Whether anything is to be noted: looked at once a store. Then `logs` is there, too. */
 static inline bool changes_noted(const struct change_log *log)
 {
-	return atomic_load_explicit(&log->since, memory_order_relaxed) != EPOCH_NONE;
+	return atomic_load_explicit(&log->since, memory_order_acquire) != EPOCH_NONE;
 }
 
 /* --- the executing worker, within a unit of work: before a key is stored, removed or opened --- */
