@@ -330,7 +330,7 @@ static int write_part(struct snapshot *snapshot, uint32_t number)
 	part.sized = mem_zalloc(ks->databases * sizeof(*part.sized));
 	error = write_slots(&part);
 	mem_free(part.sized, ks->databases * sizeof(*part.sized));
-	close(part.fd);
+	io_close(part.fd);
 	return error;
 }
 
