@@ -28,13 +28,13 @@ SEED = int(os.environ.get("SEED") or time.time_ns() % 10 ** 9)
 SCALE = float(os.environ.get("SCALE", "1"))
 PHASES = 2
 BOOKS = 2
-ENTRIES = 40            # of a book, in each phase; times SCALE
+ENTRIES = 20            # of a book, in each phase; times SCALE
 RANDOM = 2              # clients that do anything
-COMMANDS = 400          # of each of them, in each phase; times SCALE
-SHOTS_MAX = 2           # are looked at, of those of a phase; times SCALE
+COMMANDS = 150          # of each of them, in each phase; times SCALE
+SHOTS_MAX = 1           # are looked at, of those of a phase; times SCALE
 POPULATED = 3000        # keys beside, so that a snapshot takes a while
 BOOKS_DB, SWAPPED_DB, POPULATED_DB = 7, 9, 14
-SHAKES = 12             # FLUSHALL, SWAPDB of the books' database; in each phase
+SHAKES = 6              # FLUSHALL, SWAPDB of the books' database; in each phase
 OPTIONS = ("enable-debug-command", "yes"), ("stop-writes-on-bgsave-error", "no")
 
 pytestmark = [pytest.mark.stress, pytest.mark.sherd_only]
