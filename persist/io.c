@@ -105,6 +105,11 @@ int io_open_new(int dir, const char *name, int *fd)
 	return *fd < 0 ? -errno : 0;
 }
 
+void io_close(int fd)
+{
+	close(fd);
+}
+
 int io_open_end(int dir, const char *name, int *fd, uint64_t *len)
 {
 	int error = fault(IO_OPEN);

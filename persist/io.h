@@ -42,6 +42,7 @@ int io_write(int fd, const char *bytes, size_t len, size_t *written);
 
 /* The same for a new file that is not only appended to, and a write anywhere in it. */
 int io_open_new(int dir, const char *name, int *fd);
+void io_close(int fd);
 int io_write_at(int fd, const char *bytes, size_t len, uint64_t offset);
 
 /* Opens for writing behind what stands in the file, *len bytes; makes it when it isn't there. */

@@ -359,7 +359,7 @@ static int part_end(struct part *part)
 		error = io_sync(part->fd);
 	if (!error)
 		io_drop(part->fd, 0, 0);
-	close(part->fd);
+	io_close(part->fd);
 	part->fd = -1;
 	return error;
 }
@@ -369,7 +369,7 @@ static void part_drop(struct part *part)
 	if (part->fd < 0)
 		return;
 	rdb_file_drop(&part->file);
-	close(part->fd);
+	io_close(part->fd);
 }
 
 static struct part *parts_new(struct snapshot *snapshot)

@@ -354,10 +354,14 @@ int persistence_start(struct persistence *persistence, struct server *server)
 	return -pthread_create(&persistence->loader, NULL, loader_main, persistence);
 }
 
-void persistence_stop(struct persistence *persistence)
+void persistence_join(struct persistence *persistence)
 {
 	if (persistence->started)
 		pthread_join(persistence->loader, NULL);
+}
+
+void persistence_stop(struct persistence *persistence)
+{
 	flusher_stop(&persistence->server->flusher);
 	recovery_end(&persistence->recovery);
 	manifest_free(&persistence->manifest);

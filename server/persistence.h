@@ -63,7 +63,9 @@ int persistence_missing(const struct persistence *persistence, bool manifest);
  */
 int persistence_replace(struct persistence *persistence);
 
-/* Waits for the loader, closes. The workers have ended. */
+/* Waits for the thread that loads. Before the snapshotter is stopped, which it tells in the end; once. */
+void persistence_join(struct persistence *persistence);
+/* Closes. The loader and the workers have ended. */
 void persistence_stop(struct persistence *persistence);
 
 /* Keys can't be used yet. Any thread. */

@@ -181,6 +181,7 @@ static void close_all(struct server *server)
 {
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		pthread_join(server->workers[i].thread, NULL);
+	persistence_join(&server->persistence);
 	snapshotter_stop(&server->snapshotter);
 	persistence_stop(&server->persistence);
 	reclaimer_stop(&server->reclaimer);

@@ -219,6 +219,10 @@ KINDS = {
     "sort_pattern": lambda rng: rng.choice([b"#", b"weight:*", b"weights:*->f", b"nosuch:*", b"x"]),
     "sparse_bytes": lambda rng: rng.choice([b"3000", b"3000", b"0", b"100", b"12000"]),
     "element": element, "element_value": element_value,
+    # large strings, and where to write in them
+    "big": typed_key(b"big"), "far": lambda rng: b"%d" % rng.randrange(300_000),
+    "huge": lambda rng: b"%x" % rng.getrandbits(1000) * rng.choice([200, 600, 1500]),
+    "long": lambda rng: b"e" * rng.choice([300, 5000, 20000]),
     "list": typed_key(b"l"), "list_index": list_index, "few_elements": few_elements,
     "many_pairs": many_pairs, "many_elements": many_elements,
     "key": key, "value": value, "integer": integer, "small": small, "offset": offset,
