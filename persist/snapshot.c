@@ -20,7 +20,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 /* What files say of who wrote them: their format is that version's. */
 #define REDIS_VERSION_AUX "7.2.0"
