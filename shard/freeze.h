@@ -26,7 +26,9 @@
  * What is kept. What a unit after the cut retires may be what the snapshot still has to read. So it isn't given to
  * the grace periods but kept until the snapshotter has passed the last of the unit's slots (retire.h).
  * `passed` only rises: all slots before it are in the snapshot. Slots are taken in rising order.
- * What was made after the cut the snapshot can't reach; where that is easily told it isn't kept.
+ * What was made after the cut the snapshot can't reach; where that is easily told it isn't kept. Small entries,
+ * most of what is overwritten, aren't kept so long either: they are handed over, and written ahead of their
+ * slot's turn (handover.h).
  *
  * A structure must not get from one slot to another that is passed earlier, or it would be changed in place
  * under the snapshotter's eyes: RENAME to another slot copies structures while a snapshot goes on.
