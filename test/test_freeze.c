@@ -648,6 +648,28 @@ static void test_handed_too_many(void **state)
 	store_deinit(&s);
 }
 
+/* What was handed over is served after its slot was passed: its table, a large one, may be gone then. */
+static void test_handed_and_passed(void **state)
+{
+	enum { KEYS = 2000 }; /* a directory */
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	for (int i = 0; i < KEYS; i++)
+		store_runf(&s, "SET {a}%d x", i);
+	freeze_begin(s.ks, 1);
+	for (int i = 0; i < KEYS; i++)
+		store_runf(&s, "SET {a}%d y", i);
+	freeze_pass(s.ks, SLOT_COUNT);
+	release_kept(&s);
+	freeze_serve(s.ks, serve_nobody, NULL);
+	release_kept(&s);
+	assert_int_equal(kept_bytes(&s), 0);
+	freeze_end(s.ks);
+	store_deinit(&s);
+}
+
 /* What the note in a dict leads to is gone when its slot is passed, though the unit isn't yet. */
 static void test_passed_dict(void **state)
 {
@@ -732,7 +754,7 @@ int main(void)
 		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
 		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
 		cmocka_unit_test(test_handed_over), cmocka_unit_test(test_handed_while_scanned),
-		cmocka_unit_test(test_handed_too_many),
+		cmocka_unit_test(test_handed_too_many), cmocka_unit_test(test_handed_and_passed),
 		cmocka_unit_test(test_never_put),   cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_model),
 	};
