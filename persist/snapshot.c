@@ -174,7 +174,7 @@ static int write_table(struct part *part, uint64_t root, uint32_t db)
 	if (root)
 		select_database(part, db);
 	for (uint64_t at = root ? 0 : TABLE_END; at != TABLE_END && !error;) {
-		at = table_scan(&table, at, take_entry, part);
+		at = table_scan_unstruck(&table, at, take_entry, part);
 		error = trouble(part);
 	}
 	if (!error)

@@ -13,9 +13,9 @@
  *
  * Order of memory. tail: release by the worker after the item, and after the note of the root that the entry is
  * in; acquire by the snapshotter. served: release by the snapshotter after its last look at an entry and
- * after striking it out; acquire by the worker. Readers under RCU may still be in the frozen table, and find a word
- * that is struck out to be empty: their slot's seq has changed since they came there, so they look again
- * (keyspace.h). The entry itself waits for a grace period after that.
+ * after striking it out; acquire by the worker. Readers under RCU may still be in the frozen table, and find the
+ * entry there although it is struck out (a walk looks at no seq, and must not miss a key that is there all the
+ * time): it waits for a grace period after that. Nobody else looks at a word that is struck out.
  */
 #ifndef SHARD_HANDOVER_H
 #define SHARD_HANDOVER_H

@@ -130,15 +130,35 @@ struct entry *table_find(const struct table *t, uint64_t hash, struct slice key)
 	return NULL;
 }
 
+/* The word of an entry in this block; by its address, for what was struck out beside it may be gone. NULL: none. */
+static _Atomic uint64_t *word_of(uint64_t block_word, uint64_t hash, const struct entry *e)
+{
+	struct block *block = word_ptr(block_word);
+	uint64_t word = word_make(hash_tag(hash), e);
+	uint32_t home = tag_home(hash_tag(hash), word_top(block_word));
+	uint32_t reach = meta_reach(word_load(&block->bucket[home].meta));
+
+	for (uint32_t i = 0; i <= reach; i++) {
+		struct bucket *b = &block->bucket[bucket_after(home, i, word_top(block_word))];
+		for (uint32_t mask = bucket_match(b, hash_tag(hash)); mask; mask &= mask - 1)
+			if (word_load(&b->words[__builtin_ctz(mask)]) == word)
+				return &b->words[__builtin_ctz(mask)];
+	}
+	return NULL;
+}
+
+bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e)
+{
+	return !(e->flags & ENTRY_STRUCTURE) && !(root && word_of(root_block(root, hash), hash, e));
+}
+
 void table_strike(uint64_t root, uint64_t hash, const struct entry *e)
 {
 	uint64_t block_word = root_block(root, hash);
-	const _Atomic uint64_t *word = NULL;
+	_Atomic uint64_t *word = word_of(block_word, hash, e);
 
-	if (!bucket_find(block_home(block_word, hash), hash_tag(hash), entry_key(e), &word))
-		overflow_find(block_word, hash, entry_key(e), &word);
-	assert(word && word_ptr(word_load(word)) == e);
-	word_store((_Atomic uint64_t *)word, 0);
+	assert(word);
+	word_store(word, word_load(word) | WORD_STRUCK);
 	struct block *block = word_ptr(block_word);
 	atomic_store_explicit(&block->count, block_count(block) - 1, memory_order_relaxed);
 	if (root_is_directory(root)) {

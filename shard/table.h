@@ -101,6 +101,9 @@ size_t table_count_expired(const struct table *t, uint32_t *from, int64_t now);
 #define TABLE_END           UINT64_MAX
 uint64_t table_scan(const struct table *t, uint64_t position,
 		    void (*visit)(void *arg, struct entry *e), void *arg);
+/* The same without what was struck out of the table (table_strike), which may have been freed. */
+uint64_t table_scan_unstruck(const struct table *t, uint64_t position,
+			     void (*visit)(void *arg, struct entry *e), void *arg);
 
 /* A visitor that counts for another: table_visit_counted() with one of these. */
 struct table_visits {
@@ -174,8 +177,9 @@ bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_
 bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e);
 
 /*
- * Takes an entry that is there, of that hash, out of a table that this root word led to once and that nobody changes any more:
- * a snapshot's (handover.h). Readers may still be in it.
+ * Strikes an entry that is there, of that hash, out of a table that this root word led to once and that nobody changes
+ * any more: a snapshot's (handover.h). Readers who are in it still find the entry: its key may be there all the time,
+ * in newer versions, and who walks the table must not miss it. table_scan_unstruck() and table_is_later() don't.
  */
 void table_strike(uint64_t root, uint64_t hash, const struct entry *e);
 

@@ -9,6 +9,7 @@
 #include "test/store.h"
 
 #include "shard/hold.h"
+#include "shard/scan.h"
 #include "shard/sweep.h"
 #include "shard/zset.h"
 
@@ -73,7 +74,7 @@ static void view_table(struct view *view, uint64_t root)
 	struct table table = {root};
 
 	for (uint64_t at = 0; at != TABLE_END;)
-		at = table_scan(&table, at, view_entry, view);
+		at = table_scan_unstruck(&table, at, view_entry, view);
 	assert_int_equal(view->count, table_count(&table));
 }
 
@@ -577,6 +578,46 @@ static void test_handed_over(void **state)
 	store_deinit(&s);
 }
 
+struct overtaken {
+	struct store *s;
+	uint32_t keys, seen;
+};
+
+/* While the first key is shown all are replaced, and what they were is served. */
+static void overtake(void *arg, struct entry *e)
+{
+	struct overtaken *o = arg;
+	struct served served = {0};
+
+	(void)e;
+	if (o->seen++ > 0)
+		return;
+	for (uint32_t i = 0; i < o->keys; i++)
+		store_runf(o->s, "SET {a}%u second", i);
+	freeze_serve(o->s->ks, serve, &served);
+	assert_int_equal(served.count, o->keys);
+	freeze_serve(o->s->ks, serve_nobody, NULL);
+}
+
+/* A walk that began in the table of the cut finds all keys there, though they are struck out meanwhile. */
+static void test_handed_while_scanned(void **state)
+{
+	enum { KEYS = 7 }; /* one bucket */
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	for (uint32_t i = 0; i < KEYS; i++)
+		store_runf(&s, "SET {a}%u first", i);
+	struct overtaken o = {.s = &s, .keys = KEYS};
+	freeze_begin(s.ks, 1);
+	keyspace_scan(s.ks, 0, 0, KEYS, SLOT_COUNT * 2, overtake, &o);
+	assert_int_equal(o.seen, KEYS);
+	freeze_end(s.ks);
+	release_kept(&s);
+	store_deinit(&s);
+}
+
 /* More than there is room for is kept till the slot is passed; the end sets all of it free. */
 static void test_handed_too_many(void **state)
 {
@@ -604,6 +645,28 @@ static void test_handed_too_many(void **state)
 		release_kept(&s);
 		assert_int_equal(kept_bytes(&s), 0);
 	}
+	store_deinit(&s);
+}
+
+/* What was handed over is served after its slot was passed: its table, a large one, may be gone then. */
+static void test_handed_and_passed(void **state)
+{
+	enum { KEYS = 2000 }; /* a directory */
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	for (int i = 0; i < KEYS; i++)
+		store_runf(&s, "SET {a}%d x", i);
+	freeze_begin(s.ks, 1);
+	for (int i = 0; i < KEYS; i++)
+		store_runf(&s, "SET {a}%d y", i);
+	freeze_pass(s.ks, SLOT_COUNT);
+	release_kept(&s);
+	freeze_serve(s.ks, serve_nobody, NULL);
+	release_kept(&s);
+	assert_int_equal(kept_bytes(&s), 0);
+	freeze_end(s.ks);
 	store_deinit(&s);
 }
 
@@ -690,7 +753,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
 		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
-		cmocka_unit_test(test_handed_over), cmocka_unit_test(test_handed_too_many),
+		cmocka_unit_test(test_handed_over), cmocka_unit_test(test_handed_while_scanned),
+		cmocka_unit_test(test_handed_too_many), cmocka_unit_test(test_handed_and_passed),
 		cmocka_unit_test(test_never_put),   cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_model),
 	};

@@ -305,7 +305,7 @@ static void snapshot(struct seen *seen)
 			sched_yield();
 		struct table table = {freeze_root(ks, &ks->slots[i], 0)};
 		for (uint64_t at = 0; at != TABLE_END;)
-			at = table_scan(&table, at, see_entry, seen);
+			at = table_scan_unstruck(&table, at, see_entry, seen);
 		freeze_pass(ks, i + 1);
 		freeze_serve(ks, see_handed, seen);
 	}
