@@ -8,14 +8,20 @@
 
 #include "persist/segment.h"
 #include "proto/crc16.h"
+#include "proto/crc64.h"
 #include "proto/mem.h"
 #include "proto/number.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* An argument count or length beyond this is no effect of ours. */
 #define COUNT_MAX (1ll << 32)
+
+/* Of a CRC-64 in hexadecimal. */
+#define SUM_DIGITS 16
 
 struct need {
 	uint64_t what; /* a slot, or a worker */
@@ -29,6 +35,7 @@ struct head {
 	size_t end;        /* of the record in the source */
 	uint64_t all_seen; /* units on all slots that its journal had seen */
 	uint64_t all;      /* it is the n-th such unit itself; 0: it isn't one */
+	const char *sum;   /* the digits of its sum; NULL: it has none */
 	struct need *needs;
 	uint32_t need_count, need_cap;
 };
@@ -209,6 +216,10 @@ static bool read_mark(struct merger *merger, struct cursor *cursor, const char *
 		return read_number(&at, stop, ':', &head->all) &&
 		       read_needs(head, at, stop, SHARDS_MAX);
 	}
+	if (starts_with(at, stop, "#SUM:")) {
+		head->sum = at + strlen("#SUM:");
+		return stop - head->sum == SUM_DIGITS;
+	}
 	return false;
 }
 
@@ -277,6 +288,17 @@ static enum merge_end read_effects(struct cursor *cursor, size_t *at)
 	}
 }
 
+/* The record, which ends here, is the one that its sum was made of, if it has one. */
+static bool sum_is_right(const struct head *head, const char *end)
+{
+	char digits[SUM_DIGITS + 1];
+	if (!head->sum)
+		return true;
+	const char *at = head->sum + SUM_DIGITS + strlen("\r\n");
+	snprintf(digits, sizeof(digits), "%016" PRIx64, crc64(0, at, (size_t)(end - at)));
+	return memcmp(head->sum, digits, SUM_DIGITS) == 0;
+}
+
 /* Looks at the next record. MERGE_WHOLE: it is there, or the source is at its end. */
 static enum merge_end read_head(struct merger *merger, struct cursor *cursor)
 {
@@ -286,12 +308,15 @@ static enum merge_end read_head(struct merger *merger, struct cursor *cursor)
 		return MERGE_WHOLE;
 	head->need_count = 0;
 	head->all = 0;
+	head->sum = NULL;
 	head->all_seen = cursor->all_seen;
 	head->record = (struct merge_record){
 		.db = cursor->db, .at = at, .epoch = cursor->epoch, .ms = cursor->ms};
 	enum merge_end end = read_marks(merger, cursor, &at);
 	if (end == MERGE_WHOLE)
 		end = head->need_count > 0 ? read_effects(cursor, &at) : MERGE_DAMAGED;
+	if (end == MERGE_WHOLE && !sum_is_right(head, cursor->source->bytes + at))
+		end = MERGE_DAMAGED;
 	if (end != MERGE_WHOLE)
 		return end;
 	head->record.source = (uint32_t)(cursor - merger->cursors);
@@ -346,7 +371,7 @@ static void took(struct merger *merger, struct cursor *cursor)
 	head->known = false;
 }
 
-/* A committed epoch begins behind this place: what stands here was synced, and is damaged. */
+/* A committed epoch begins behind this place. */
 static bool synced_behind(const struct merger *merger, const struct cursor *cursor)
 {
 	const struct merge_source *source = cursor->source;
@@ -361,10 +386,23 @@ static bool synced_behind(const struct merger *merger, const struct cursor *curs
 	return false;
 }
 
+/*
+ * What stands here was synced: its own epoch was committed (of a record that doesn't just end, with marks up to its
+ * slots), or one that begins behind it.
+ */
+static bool was_synced(const struct merger *merger, const struct cursor *cursor, enum merge_end end)
+{
+	const struct head *head = &cursor->head;
+	if (end == MERGE_DAMAGED && head->need_count > 0 &&
+	    head->record.epoch <= merger->committed->epoch)
+		return true;
+	return synced_behind(merger, cursor);
+}
+
 static void end_source(struct merger *merger, struct cursor *cursor, enum merge_end end)
 {
 	if (merger->committed && (end == MERGE_TORN || end == MERGE_DAMAGED))
-		end = synced_behind(merger, cursor) ? MERGE_DAMAGED : MERGE_BEYOND;
+		end = was_synced(merger, cursor, end) ? MERGE_DAMAGED : MERGE_BEYOND;
 	cursor->source->end = end;
 	cursor->ended = true;
 }

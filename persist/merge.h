@@ -9,11 +9,11 @@
  * them.
  *
  * Of a source's bytes three kinds are not taken: of epochs that don't count, a torn last record, and what waits for
- * ever. Anything else that isn't a record is damage.
+ * ever. Anything else that isn't a record, or not the one that its sum was made of, is damage.
  *
  * A power loss leaves what was synced, and of what came later anything. Epochs that COMMITS has were synced; those
  * beyond it don't count, unless COMMITS says "always", or (as earlier versions of Sherd did) their own marks do.
- * Where the bytes of epochs that weren't synced make no record they end.
+ * Where the bytes of epochs that weren't synced make no record, or one with a wrong sum, they end.
  *
  * One thread. Sources' bytes are the caller's, and stay until the end.
  */
@@ -35,7 +35,7 @@ enum merge_end {
 	MERGE_BEYOND,  /* the rest belongs to epochs that were not committed, or aren't wanted */
 	MERGE_TORN,    /* the last record is not whole */
 	MERGE_ORPHAN,  /* the rest follows on what was never written */
-	MERGE_DAMAGED, /* what stands there is no record */
+	MERGE_DAMAGED, /* what stands there is no record, or its sum is wrong */
 };
 
 /* A record that is being taken. */

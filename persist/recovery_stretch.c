@@ -59,7 +59,7 @@ static const struct {
 	[MERGE_TORN] = {"of a record that is not whole", "the record is not whole"},
 	[MERGE_ORPHAN] = {"that follow on what was never written",
 			  "the record follows on one that isn't there"},
-	[MERGE_DAMAGED] = {"", "this is no record"},
+	[MERGE_DAMAGED] = {"", "this is no record as it was written"},
 };
 
 const char *recovery_cut_words(const struct recovery_file *file)

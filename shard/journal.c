@@ -6,6 +6,7 @@
  */
 #include "shard/journal.h"
 
+#include "proto/crc64.h"
 #include "proto/mem.h"
 #include "proto/number.h"
 #include "shard/keyspace.h"
@@ -13,6 +14,8 @@
 #include "shard/string.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BUF_FIRST_BYTES 4096
@@ -26,6 +29,8 @@
 #define COUNT_MAX (1 + NUMBER_TEXT_MAX + 2)
 /* "#V:" or ",", a slot and its number with a colon between, perhaps the line's end. */
 #define SLOT_TEXT_MAX (3 + NUMBER_TEXT_MAX + 1 + NUMBER_TEXT_MAX + 2)
+/* "#SUM:0123456789abcdef", the line's end, and snprintf's zero. */
+#define SUM_LINE_SIZE (5 + 16 + 2 + 1)
 /* journaled: which generation (the low bits of its cut), and the number. */
 #define NUMBER_BITS 40
 #define NUMBER_MASK ((1ull << NUMBER_BITS) - 1)
@@ -95,6 +100,7 @@ static void put_command(struct effects *unit, const struct slice *argv, uint32_t
 		at = put_count(at, '$', argv[i].len);
 		at = mempcpy(at, argv[i].ptr, argv[i].len);
 		unit->len = (char *)mempcpy(at, "\r\n", 2) - unit->buf;
+		unit->large |= argv[i].len >= JOURNAL_SUM_MIN;
 	}
 }
 
@@ -327,10 +333,24 @@ static void put_effects(struct journal *journal)
 	journal->db = journal->unit.db;
 }
 
+/* The same behind the line with their sum, whose place is kept until they are there. */
+static void put_summed_effects(struct journal *journal)
+{
+	char line[SUM_LINE_SIZE] = {0};
+	size_t line_at = journal->len;
+	put(journal, line, sizeof(line) - 1);
+	size_t at = journal->len;
+	put_effects(journal);
+	uint64_t sum = crc64(0, journal->buf + at, journal->len - at);
+	snprintf(line, sizeof(line), "#SUM:%016" PRIx64 "\r\n", sum);
+	memcpy(journal->buf + line_at, line, sizeof(line) - 1);
+}
+
 static void unit_reset(struct journal *journal)
 {
 	journal->unit.len = 0;
 	journal->unit.count = 0;
+	journal->unit.large = false;
 	if (journal->unit.cap <= BUF_KEEP_BYTES)
 		return;
 	mem_free(journal->unit.buf, journal->unit.cap);
@@ -390,7 +410,10 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	} else {
 		put_all(shard, cut);
 	}
-	put_effects(journal);
+	if (journal->unit.large)
+		put_summed_effects(journal);
+	else
+		put_effects(journal);
 	unit_reset(journal);
 	uint64_t end = end_of(journal, len_before);
 	rest_on(shard, slots, count);

@@ -12,9 +12,16 @@
  *	#V:<slot>:<n>[,...]       the slots written; it is the n-th unit on that slot in this generation
  *	  or #ALL:<n>:<worker>:<records>[,...]
  *	                          the n-th unit on all slots; how many records of each journal come before it
+ *	#SUM:<16 hex digits>      when an argument has JOURNAL_SUM_MIN bytes or more: the CRC-64 (proto/crc64.h)
+ *	                          of all bytes of the record behind this line
+ *	SELECT, when the database isn't that of the record before
  *	the effect, or MULTI, effects, EXEC
  *
  * Lines that begin with '#' are comments to Redis' tools.
+ *
+ * Sums. A power loss may take sectors out of the middle of what wasn't synced: zeros stand there then. Those that
+ * meet a line, a length or an argument's end make no record. They go unseen only within one argument, which is
+ * then no shorter than a sector: a record with such a one has a sum, small ones need none.
  *
  * Order. The records of one slot are in whatever journals, for each write is done by the worker that
  * got it; their numbers say in which order they go. The number is taken while the slot is held, so it
@@ -65,6 +72,9 @@ struct slot;
 /* More shards than this nobody runs; a shard's number fits a byte. */
 #define SHARDS_MAX 256
 
+/* An argument of so many bytes makes a record have a sum: a disk's sector, the least that a power loss takes. */
+#define JOURNAL_SUM_MIN 512
+
 /* No epoch. The first is 1. */
 #define EPOCH_NONE 0
 
@@ -88,6 +98,7 @@ struct effects {
 	size_t len, cap;
 	uint32_t count;
 	uint32_t db_first, db; /* the databases that the first and the last are in */
+	bool large;            /* an argument has JOURNAL_SUM_MIN bytes or more */
 };
 
 /*

@@ -100,8 +100,8 @@ static inline const char *store_run_args(struct store *s, const struct slice *ar
 	return s->reply.buf;
 }
 
-/* The same for words with a space between. */
-static inline const char *store_run(struct store *s, const char *request)
+/* The same for words with a space between; a word "%" is the value. */
+static inline const char *store_run_value(struct store *s, const char *request, struct slice value)
 {
 	struct slice argv[STORE_ARGS_MAX];
 	uint32_t argc = 0;
@@ -109,10 +109,15 @@ static inline const char *store_run(struct store *s, const char *request)
 	for (const char *word = request; *word != '\0';) {
 		size_t len = strcspn(word, " ");
 		assert_true(argc < STORE_ARGS_MAX);
-		argv[argc++] = (struct slice){word, len};
+		argv[argc++] = len == 1 && *word == '%' ? value : (struct slice){word, len};
 		word += len + strspn(word + len, " ");
 	}
 	return store_run_args(s, argv, argc);
+}
+
+static inline const char *store_run(struct store *s, const char *request)
+{
+	return store_run_value(s, request, SLICE("%"));
 }
 
 static inline const char *store_runf(struct store *s, const char *format, ...)

@@ -3,7 +3,10 @@
 #define STORE_ARGS_MAX  256 /* an MSET of more slots than fit a line */
 #include "test/store.h"
 
+#include "proto/crc64.h"
 #include "shard/sweep.h"
+
+#include <inttypes.h>
 
 #define RECORD_MAX 8192
 
@@ -168,6 +171,62 @@ static void test_large(void **state)
 	free(request);
 }
 
+/* Requests with a value of so many bytes: the last comment is the sum of what follows, or there is none. */
+static void test_sums(void **state)
+{
+	static const struct {
+		const char *label;
+		const char *request;
+		size_t bytes;
+		uint32_t db;
+		bool summed;
+		const char *effects; /* how they begin */
+	} rows[] = {
+		{"shorter than a sector", "SET b %", JOURNAL_SUM_MIN - 1, 0, false,
+		 "*2\r\n$6\r\nSELECT"},
+		{"a sector", "SET b %", JOURNAL_SUM_MIN, 0, true, "*3\r\n$3\r\nSET"},
+		{"that is in the effect as it is done", "SETEX b 10 %", JOURNAL_SUM_MIN, 0, true,
+		 "*5\r\n$3\r\nSET"},
+		{"the record after it has none", "SET b 1", 0, 0, false, "*3\r\n$3\r\nSET"},
+		{"a key", "SET % 1", 20000, 0, true, "*3\r\n$3\r\nSET"},
+		{"one of several effects", "MSET a 1 b % c 1", 20000, 0, true, "*1\r\n$5\r\nMULTI"},
+		{"many small arguments", "RPUSH l 1 2 3 4 5 6 7 8 9", 0, 0, false,
+		 "*11\r\n$5\r\nRPUSH"},
+		{"with its database", "SET b %", 600, 3, true, "*2\r\n$6\r\nSELECT"},
+		{"a large value that is passed on", "COPY b a", 0, 3, true, "*3\r\n$3\r\nSET"},
+		{"a large argument of a write that changes nothing", "SET b % NX", 600, 3, false,
+		 ""},
+		{"leaves nothing behind", "SET b 1", 0, 3, false, "*3\r\n$3\r\nSET"},
+	};
+	static char large[20000];
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	journals_on(&s);
+	struct journal *journal = journal_of(&s, 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char line[32];
+
+		print_message("# %s\n", rows[i].label);
+		memset(large, 'a' + (int)i, sizeof(large));
+		s.db = rows[i].db;
+		store_run_value(&s, rows[i].request, (struct slice){large, rows[i].bytes});
+		const char *stop = journal->buf + journal->len;
+		const char *effects = journal->len ? memchr(journal->buf, '*', journal->len) : stop;
+		assert_true((size_t)(stop - effects) >= strlen(rows[i].effects));
+		assert_memory_equal(effects, rows[i].effects, strlen(rows[i].effects));
+		int len = sprintf(line, "\r\n#SUM:%016" PRIx64 "\r\n",
+				  crc64(0, effects, (size_t)(stop - effects)));
+		if (rows[i].summed)
+			assert_memory_equal(effects - len, line, (size_t)len);
+		else if (journal->len)
+			assert_null(memmem(journal->buf, journal->len, "#SUM", 4));
+		journal_wrote(journal, journal->len);
+	}
+	store_deinit(&s);
+}
+
 static void test_databases(void **state)
 {
 	struct store s;
@@ -317,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_cut),        cmocka_unit_test(test_all_at_cut),
 		cmocka_unit_test(test_saw),        cmocka_unit_test(test_rests_on),
 		cmocka_unit_test(test_many_slots), cmocka_unit_test(test_large),
+		cmocka_unit_test(test_sums),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -325,6 +325,153 @@ static void test_always(void **state)
 	}
 }
 
+#define LARGE_BYTES 10000
+#define SECTOR      512
+#define PAGE        4096
+
+/*
+ * Three epochs in one journal: an old value of "b", a large one, and a record behind that. `large` begins and ends
+ * its record.
+ */
+static void write_large(struct store *s, struct journals *j, const char *request, uint32_t db,
+			size_t large[2])
+{
+	static char value[LARGE_BYTES];
+	const struct journal *journal;
+
+	store_init(s, WORKERS);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		s->ks->shards[i]->journal.on = true;
+	journal = &s->ks->shards[0]->journal;
+	memset(value, 'v', sizeof(value));
+	store_run(s, "SET b old");
+	atomic_store(&s->ks->epochs.now, 2);
+	large[0] = journal->len;
+	s->requests = 0;
+	s->db = db;
+	store_run_value(s, request, (struct slice){value, sizeof(value)});
+	large[1] = journal->len;
+	atomic_store(&s->ks->epochs.now, 3);
+	s->requests = 0;
+	s->db = 0;
+	store_run(s, "SET d new");
+	journals_take(s, j);
+}
+
+/* What is there when the large record isn't: "b" as it was, and nothing behind it. */
+static void check_before_large(const struct journals *j, const struct commit *committed,
+			       size_t good, enum merge_end end)
+{
+	struct store again;
+	struct merge_source sources[WORKERS];
+
+	recover(&again, j, committed, sources);
+	assert_string_equal(store_run(&again, "GET b"), "$3\r\nold\r\n");
+	assert_int_equal(keyspace_keys(again.ks, 0), 1);
+	assert_int_equal(keyspace_keys(again.ks, 1), 0);
+	assert_int_equal(sources[0].end, end);
+	assert_int_equal(sources[0].taken, good);
+	store_deinit(&again);
+}
+
+static const struct {
+	const char *label;
+	const char *request;
+	uint32_t db;
+} large_rows[] = {
+	{"one effect", "SET b %", 0},
+	{"several", "MSET a 1 b % c 1", 0},
+	{"several, two large ones", "MSET a % b %", 0},
+	{"another database", "SET b %", 1},
+};
+
+/* Sectors and pages of what wasn't synced are lost: it ends there. Where all was synced that is damage. */
+static void test_holes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(large_rows) / sizeof(large_rows[0]); i++) {
+		struct store s;
+		struct journals j;
+		size_t large[2], len;
+
+		print_message("# %s\n", large_rows[i].label);
+		write_large(&s, &j, large_rows[i].request, large_rows[i].db, large);
+		len = j.len[0];
+		char *whole = mem_alloc(len);
+		memcpy(whole, j.bytes[0], len);
+		for (size_t size = SECTOR; size <= PAGE; size += PAGE - SECTOR) {
+			for (size_t at = 0; at < large[1]; at += size) {
+				size_t first = at > large[0] ? at : large[0];
+				size_t end = at + size < len ? at + size : len;
+				memset(j.bytes[0] + first, 0, end - first);
+				check_before_large(&j, &(struct commit){.epoch = 1, .always = true},
+						   large[0], MERGE_BEYOND);
+				if (end < len) {
+					check_before_large(&j,
+							   &(struct commit){.epoch = 3,
+									    .always = true},
+							   large[0], MERGE_DAMAGED);
+					check_before_large(&j, NULL, large[0], MERGE_DAMAGED);
+				}
+				memcpy(j.bytes[0], whole, len);
+			}
+		}
+		mem_free_unsized(whole);
+		journals_free(&j);
+		store_deinit(&s);
+	}
+}
+
+/* A byte within a large value, or of its sum, has changed: that is damage, but where it may be what a power loss left. */
+static void test_changed_value(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(large_rows) / sizeof(large_rows[0]); i++) {
+		struct store s;
+		struct journals j;
+		size_t large[2];
+
+		print_message("# %s\n", large_rows[i].label);
+		write_large(&s, &j, large_rows[i].request, large_rows[i].db, large);
+		const char *sum = memmem(j.bytes[0], j.len[0], "#SUM:", 5);
+		assert_non_null(sum);
+		for (size_t at = (size_t)(sum + 5 - j.bytes[0]); at < large[1]; at += 331) {
+			j.bytes[0][at] ^= 1;
+			check_before_large(&j, NULL, large[0], MERGE_DAMAGED);
+			check_before_large(&j, &(struct commit){.epoch = 2}, large[0],
+					   MERGE_DAMAGED);
+			check_before_large(&j, &(struct commit){.epoch = 1, .always = true},
+					   large[0], MERGE_BEYOND);
+			j.bytes[0][at] ^= 1;
+		}
+		journals_free(&j);
+		store_deinit(&s);
+	}
+}
+
+/* Journals of earlier versions have none. */
+static void test_no_sums(void **state)
+{
+	struct store s, again;
+	struct journals j;
+	struct merge_source sources[WORKERS];
+	size_t large[2], line = strlen("#SUM:0123456789abcdef\r\n");
+
+	(void)state;
+	write_large(&s, &j, "SET b %", 0, large);
+	char *sum = memmem(j.bytes[0], j.len[0], "#SUM:", 5);
+	assert_non_null(sum);
+	j.len[0] -= line;
+	memmove(sum, sum + line, (size_t)(j.bytes[0] + j.len[0] - sum));
+	recover(&again, &j, NULL, sources);
+	assert_string_equal(store_run(&again, "STRLEN b"), ":10000\r\n");
+	assert_string_equal(store_run(&again, "GET d"), "$3\r\nnew\r\n");
+	assert_int_equal(sources[0].end, MERGE_WHOLE);
+	store_deinit(&again);
+	journals_free(&j);
+	store_deinit(&s);
+}
+
 /* Journals of earlier versions said it themselves, each epoch for itself. */
 static void test_marked_epochs(void **state)
 {
@@ -385,11 +532,10 @@ static void test_any_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),
-		cmocka_unit_test(test_cut_anywhere),
-		cmocka_unit_test(test_epoch_limit),
-		cmocka_unit_test(test_always),
-		cmocka_unit_test(test_marked_epochs),
+		cmocka_unit_test(test_whole),       cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_epoch_limit), cmocka_unit_test(test_always),
+		cmocka_unit_test(test_holes),       cmocka_unit_test(test_changed_value),
+		cmocka_unit_test(test_no_sums),     cmocka_unit_test(test_marked_epochs),
 		cmocka_unit_test(test_any_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
