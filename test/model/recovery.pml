@@ -11,8 +11,10 @@
  * and recovery takes record after record whose predecessors on its slots it has taken; after a power
  * loss only epochs in COMMITS, unless its last line says that appendfsync was always.
  *
- * Abstracted: memory is sequentially consistent. A journal's bytes are its records, none is torn. All-slot units
- * are units on both slots. Slots are locks (hold.pml). A reader's look is one step (seq.pml).
+ * Abstracted: memory is sequentially consistent. A journal's bytes are its records, and a record is whole or isn't
+ * there: one that lost its end doesn't parse, nor one that lost a sector of its lines or lengths; within a large
+ * argument its sum shows that (journal.h). So the journal ends there, as if what follows were lost, too. All-slot
+ * units are units on both slots. Slots are locks (hold.pml). A reader's look is one step (seq.pml).
  *
  * Invariant. After a kill all that was told is there. After a power loss all that stands in a committed epoch
  * is there, and with always in force all that was told. Of whatever is there, all that its maker had been

@@ -28,6 +28,8 @@ DATA = "sherd-data"
 LAST = 20           # numbers that a collection has
 TURNS = 4
 SECTOR = 512        # a disk writes it as a whole, or not at all
+PAGE = 4096         # so does often the system
+LARGE = 20000       # bytes of a value that has pages of its own
 
 
 def keys_of(writer, n):
@@ -360,7 +362,9 @@ def lose_tail(data, rng, least):
     sectors = [least] + list(range(least // SECTOR * SECTOR + SECTOR, len(data), SECTOR)) + [len(data)]
     if rng.random() < .5:
         return data[:rng.randrange(least, len(data) + 1)]
-    first, end = sorted(rng.choices(sectors, k=2))
+    first = rng.randrange(len(sectors))
+    end = rng.choice([first + 1, first + PAGE // SECTOR, rng.randrange(first, len(sectors))])
+    first, end = sectors[first], sectors[min(end, len(sectors) - 1)]
     return data[:first] + b"\0" * (end - first) + data[end:]
 
 
@@ -406,18 +410,54 @@ def test_power_loss(kind, start, tmp_path, policy):
         server.process.wait()
 
 
+def large(n):
+    return b"%d %s" % (n, bytes([ord("a") + n % 26]) * LARGE)
+
+
 @pytest.mark.sherd_only
-def test_damage_in_the_middle(kind, start, tmp_path):
+def test_power_loss_within_values(kind, start, tmp_path):
+    """Values of several pages: of what wasn't durable the first few requests are there, whole, and nothing else."""
+    rng = seeded()
+    count = 0
+    for _ in range(ROUNDS * SCALE):
+        server = begin(start, kind, tmp_path, "always")
+        with server.connect() as first, server.connect() as second:
+            def write(n):
+                rng.choice([first, second]).command(*rng.choice(
+                    [["MSET", "a", large(n), "b", str(n), "c", large(n)],
+                     ["MSET", "a", large(n), "b", str(n), "c", large(n), "{a}", large(n)]]))
+            write(count)
+            synced = quiet_lengths(server, tmp_path)
+            last = count + rng.randrange(1, 4)
+            for n in range(count + 1, last + 1):
+                write(n)
+            server.process.kill()
+            server.process.wait()
+        lose_tails(tmp_path, rng, synced)
+        other_boot(tmp_path)
+        server = begin(start, kind, tmp_path, "always")
+        with server.connect() as client:
+            found = client.command("MGET", "a", "b", "c")
+        assert count <= int(found[1]) <= last
+        count = int(found[1])
+        assert found == [large(count), b"%d" % count, large(count)]
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("size,place", [(50, b"$50"), (1000, b"vvv")])
+def test_damage_in_the_middle(kind, start, tmp_path, size, place):
     """A journal that was whole, and isn't any more: no start, and a reason with the place."""
     server = begin(start, kind, tmp_path, "everysec")
     with server.connect() as client:
         for i in range(50):
-            client.command("SET", "k%d" % i, "v" * 50)
+            client.command("SET", "k%d" % i, "v" * size)
     server.process.terminate()
     assert server.process.wait() == 0
     path = max((tmp_path / DATA).glob("journal-1-*.aof"), key=lambda p: p.stat().st_size)
     data = bytearray(path.read_bytes())
-    at = data.index(b"$50", len(data) // 2)
+    at = data.index(place, len(data) // 2)
     data[at] = ord("x")
     path.write_bytes(data)
     server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), wait=False)
@@ -480,7 +520,8 @@ def test_redis_check_aof_accepts_the_journals(kind, start, tmp_path):
     server = begin(start, kind, tmp_path, "everysec")
     with server.connect() as client:
         client.pipeline(["SET a 1", "MSET a 1 b 2 c 3", "SELECT 3", "RENAME a b", "SET x y EX 100",
-                         "FLUSHALL", "HSET h f v"])
+                         "FLUSHALL", "HSET h f v",
+                         ["SET", "a", large(1)], ["MSET", "a", large(2), "b", large(3)]])
     server.process.terminate()
     assert server.process.wait() == 0
     for path in journals(tmp_path):
