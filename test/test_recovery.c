@@ -330,11 +330,11 @@ static void test_always(void **state)
 #define PAGE        4096
 
 /*
- * Three epochs in one journal: an old value of "b", a large one, and a record behind that. `large` begins and ends
- * its record.
+ * Three epochs in one journal: an old value of "b", a large one of so many bytes, and a record behind that. `large`
+ * begins and ends its record.
  */
-static void write_large(struct store *s, struct journals *j, const char *request, uint32_t db,
-			size_t large[2])
+static void write_large(struct store *s, struct journals *j, const char *request, size_t bytes,
+			uint32_t db, size_t large[2])
 {
 	static char value[LARGE_BYTES];
 	const struct journal *journal;
@@ -349,7 +349,7 @@ static void write_large(struct store *s, struct journals *j, const char *request
 	large[0] = journal->len;
 	s->requests = 0;
 	s->db = db;
-	store_run_value(s, request, (struct slice){value, sizeof(value)});
+	store_run_value(s, request, (struct slice){value, bytes});
 	large[1] = journal->len;
 	atomic_store(&s->ks->epochs.now, 3);
 	s->requests = 0;
@@ -395,7 +395,7 @@ static void test_holes(void **state)
 		size_t large[2], len;
 
 		print_message("# %s\n", large_rows[i].label);
-		write_large(&s, &j, large_rows[i].request, large_rows[i].db, large);
+		write_large(&s, &j, large_rows[i].request, LARGE_BYTES, large_rows[i].db, large);
 		len = j.len[0];
 		char *whole = mem_alloc(len);
 		memcpy(whole, j.bytes[0], len);
@@ -422,6 +422,28 @@ static void test_holes(void **state)
 	}
 }
 
+/* Without a large argument a hole shows wherever it is. */
+static void test_small_holes(void **state)
+{
+	struct store s;
+	struct journals j;
+	size_t large[2];
+	char kept[SECTOR];
+
+	(void)state;
+	write_large(&s, &j, "MSET a % b % c %", JOURNAL_SUM_MIN - 1, 0, large);
+	assert_null(memmem(j.bytes[0], j.len[0], "#SUM", 4));
+	for (size_t at = large[0]; at < large[1] - SECTOR; at += 7 * ANY_BYTE_STEP) {
+		memcpy(kept, j.bytes[0] + at, SECTOR);
+		memset(j.bytes[0] + at, 0, SECTOR);
+		check_before_large(&j, &(struct commit){.epoch = 1, .always = true}, large[0],
+				   MERGE_BEYOND);
+		memcpy(j.bytes[0] + at, kept, SECTOR);
+	}
+	journals_free(&j);
+	store_deinit(&s);
+}
+
 /* A byte within a large value, or of its sum, has changed: that is damage, but where it may be what a power loss left. */
 static void test_changed_value(void **state)
 {
@@ -432,7 +454,7 @@ static void test_changed_value(void **state)
 		size_t large[2];
 
 		print_message("# %s\n", large_rows[i].label);
-		write_large(&s, &j, large_rows[i].request, large_rows[i].db, large);
+		write_large(&s, &j, large_rows[i].request, LARGE_BYTES, large_rows[i].db, large);
 		const char *sum = memmem(j.bytes[0], j.len[0], "#SUM:", 5);
 		assert_non_null(sum);
 		for (size_t at = (size_t)(sum + 5 - j.bytes[0]); at < large[1]; at += 331) {
@@ -458,7 +480,7 @@ static void test_no_sums(void **state)
 	size_t large[2], line = strlen("#SUM:0123456789abcdef\r\n");
 
 	(void)state;
-	write_large(&s, &j, "SET b %", 0, large);
+	write_large(&s, &j, "SET b %", LARGE_BYTES, 0, large);
 	char *sum = memmem(j.bytes[0], j.len[0], "#SUM:", 5);
 	assert_non_null(sum);
 	j.len[0] -= line;
@@ -532,11 +554,11 @@ static void test_any_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),       cmocka_unit_test(test_cut_anywhere),
-		cmocka_unit_test(test_epoch_limit), cmocka_unit_test(test_always),
-		cmocka_unit_test(test_holes),       cmocka_unit_test(test_changed_value),
-		cmocka_unit_test(test_no_sums),     cmocka_unit_test(test_marked_epochs),
-		cmocka_unit_test(test_any_byte),
+		cmocka_unit_test(test_whole),         cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_epoch_limit),   cmocka_unit_test(test_always),
+		cmocka_unit_test(test_holes),         cmocka_unit_test(test_small_holes),
+		cmocka_unit_test(test_changed_value), cmocka_unit_test(test_no_sums),
+		cmocka_unit_test(test_marked_epochs), cmocka_unit_test(test_any_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
