@@ -147,7 +147,9 @@ static void end_journals(struct server *server)
 	struct persistence *persistence = &server->persistence;
 	struct manifest manifest;
 	if (!flusher_switch_off(&server->flusher)) {
-		log_write(LOG_WARNING, "The end of the journals could not be made durable");
+		log_write(LOG_WARNING,
+			  "The end of the journals could not be synced: a power loss may take what "
+			  "was written last. A snapshot makes up for that");
 		return;
 	}
 	manifest_copy(&persistence->manifest, &manifest);

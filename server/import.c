@@ -197,11 +197,13 @@ static bool load(struct importing *importing, enum import_kind kind)
 			  "Import: left out the last %" PRIu64 " bytes of %s, which aren't whole",
 			  aof.torn, importing->files[importing->count - 1].name);
 	log_write(LOG_NOTICE,
-		  "Imported %s in %.3f seconds: %" PRIu64 " keys and %" PRIu64
+		  "Imported %s%s%s in %.3f seconds: %" PRIu64 " keys and %" PRIu64
 		  " commands; left out: %" PRIu64 " keys that had expired, %" PRIu64
 		  " empty, %" PRIu64 " not supported",
-		  importing->files[0].name, (double)(clock_wall_us() - start) / 1e6, aof.load.keys,
-		  aof.commands, aof.load.expired, aof.load.empty, aof.load.unknown);
+		  importing->files[0].name, importing->count > 1 ? " to " : "",
+		  importing->count > 1 ? importing->files[importing->count - 1].name : "",
+		  (double)(clock_wall_us() - start) / 1e6, aof.load.keys, aof.commands,
+		  aof.load.expired, aof.load.empty, aof.load.unknown);
 	return true;
 }
 

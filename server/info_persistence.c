@@ -71,7 +71,9 @@ static void rdb_lines(const struct info *info)
 	info_line(info, "rdb_changes_noted_bytes:%llu",
 		  (ull)atomic_load(&info->server->ks->changes.memory));
 	info_line(info, "rdb_last_cow_size:%llu", (ull)atomic_load(&rdb->kept));
-	info_text(info, "rdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\n");
+	info_text(info, "rdb_last_load_keys_expired:0\r\n");
+	info_line(info, "rdb_last_load_keys_loaded:%lld",
+		  (long long)atomic_load(&info->server->persistence.loaded_keys));
 }
 
 static void aof_lines(const struct info *info)

@@ -152,7 +152,11 @@ static bool go_on(struct persistence *persistence, uint64_t epoch)
 	atomic_store(&server->ks->epochs.now, epoch + 1);
 	uint32_t removed = manifest_tidy(persistence->dir, &persistence->manifest);
 	if (removed > 0)
-		log_write(LOG_NOTICE, "Removed %" PRIu32 " files that a crash has left", removed);
+		log_write(
+			LOG_NOTICE,
+			"Removed %" PRIu32
+			" files that aren't data: of snapshots and journals that failed, or older ones",
+			removed);
 	if (!config_int(&server->config.appendonly))
 		return true;
 	if (!begin_run(persistence, epoch))
@@ -179,6 +183,7 @@ static void *loader_main(void *arg)
 	int64_t keys = 0;
 	for (uint32_t db = 0; db < server->ks->databases; db++)
 		keys += keyspace_keys(server->ks, db);
+	atomic_store(&persistence->loaded_keys, keys);
 	log_write(LOG_NOTICE, "DB loaded: %.3f seconds, %" PRId64 " keys",
 		  (double)(clock_wall_us() - start) / 1e6, keys);
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);

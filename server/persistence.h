@@ -37,6 +37,7 @@ struct persistence {
 	_Atomic bool loading;
 	_Atomic bool failed;             /* the data could not be loaded: the server ends with an error */
 	_Atomic int64_t loading_since;   /* unix ms */
+	_Atomic int64_t loaded_keys;     /* by the start */
 };
 
 /* Opens the data directory and begins to load. 0, or a negative errno after logging. Main thread. */

@@ -176,10 +176,11 @@ static void note(struct snapshotter *snapshotter, enum save_kind kind, int error
 	}
 	log_write(LOG_NOTICE,
 		  "%s: terminated with success: %" PRIu64 " keys, %" PRIu64
-		  " bytes in %u files, %.3f seconds",
+		  " bytes in %u files, %.3f seconds%s",
 		  names[kind], atomic_load(&snapshotter->snapshot.keys),
 		  atomic_load(&snapshotter->snapshot.bytes), snapshotter->snapshot.parts,
-		  (double)ms / 1000);
+		  (double)ms / 1000,
+		  snapshotter->snapshot.base ? ", incremental: what has changed" : "");
 }
 
 /* Begins, makes and ends one. True when it is complete. */

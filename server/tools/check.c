@@ -133,16 +133,25 @@ static void conclude(const struct tool *tool, enum tool_status status)
 		conclude_damage(tool);
 }
 
-/* Looks; with --load also whether what looks right can be loaded. */
 static enum tool_status examine(struct tool *tool, const char *what)
 {
-	struct recovery *recovery = &tool->recovery;
-	recovery->bad.known = false;
+	tool->recovery.bad.known = false;
 	look(tool, what);
-	enum tool_status status = status_of(recovery);
-	if (status == TOOL_DAMAGED || !tool->load || tool_load(tool))
+	return status_of(&tool->recovery);
+}
+
+/* With --load: whether what looks right can be loaded, too. Loading forgets what was counted. */
+static enum tool_status try_load(struct tool *tool, enum tool_status status)
+{
+	if (status == TOOL_DAMAGED || !tool->load)
 		return status;
-	look(tool, what);
+	if (tool_load(tool)) {
+		printf("Loaded: %" PRIu64 " keys\n", tool_keys(tool));
+		return status;
+	}
+	look(tool, "reading again");
+	puts("Loading fails:");
+	print_all(tool);
 	return TOOL_DAMAGED;
 }
 
@@ -158,13 +167,14 @@ int check_run(struct tool *tool)
 	}
 	enum tool_status status = examine(tool, "reading");
 	print_all(tool);
+	status = try_load(tool, status);
 	if (!tool->fix || status == TOOL_FINE) {
 		conclude(tool, status);
 		return status;
 	}
 	if (!fix(tool))
 		return status;
-	status = examine(tool, "reading again");
+	status = try_load(tool, examine(tool, "reading again"));
 	if (status != TOOL_FINE) {
 		puts("There is damage left:");
 		print_all(tool);

@@ -289,11 +289,11 @@ def commits_say_always(directory):
     return b"always" in last_commit(directory)
 
 
-def all_committed(directory):
-    """COMMITS has all epochs of the journals: it is not written again before something else is."""
+def all_committed(server, directory):
+    """COMMITS has all epochs of the journals, and is synced: it is left alone before something else is written."""
     journals = b"".join(path.read_bytes() for path in (directory / DATA).glob("journal-*.aof"))
     epochs = [int(epoch) for epoch in re.findall(rb"#EP:(\d+):", journals)]
-    return int((last_commit(directory) or [0])[0]) >= max(epochs)
+    return int(re.search(r"durable_epoch:(\d+)", info(server)).group(1)) >= max(epochs)
 
 
 @pytest.mark.sherd_only
@@ -370,7 +370,7 @@ def test_failed_sync(kind, start, tmp_path, policy):
     with server.connect() as admin, server.connect() as client:
         assert client.command("SET", "before", "1") == Status("OK")
         if policy != "no":              # else it would be COMMITS that can't be synced
-            until(lambda: all_committed(tmp_path))
+            until(lambda: all_committed(server, tmp_path))
         fault(admin, "sync", "EIO", "0", "0")
         client.send(b"SET during 2\r\n")
         if policy == "no":              # syncs come by themselves, but after half a minute
