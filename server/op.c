@@ -52,9 +52,16 @@ struct op *op_detach(struct conn *conn)
 	return op_begin(p);
 }
 
+/* What administrates the server says nothing of keys, and answers when the disk gives trouble. DEBUG does both. */
+static bool tells_of_keys(const struct command *cmd)
+{
+	return !(cmd->flags & CMD_ADMIN) || (cmd->flags & CMD_PROTECTED);
+}
+
 void op_answer(struct worker *worker, struct op *op)
 {
-	journal_saw_all(worker->shard); /* whoever has worked on it, and when */
+	if (tells_of_keys(op->request.cmd))
+		journal_saw_all(worker->shard); /* whoever has worked on it, and when */
 	slowlog_note(worker, op->conn, &op->request, op->cycles);
 	if (multi_running(op->conn))
 		multi_answered(op->conn);

@@ -107,6 +107,11 @@ def test_full_disk(kind, start, tmp_path, policy, rule):
         assert late.pipeline(["MULTI", "GET {a}old", "EXEC"])[-1] == [b"1"]
         assert late.pipeline(["MULTI", "SET {a}no 1", "EXEC"])[1:] == [
             Error(ENOSPC), Error("EXECABORT Transaction discarded because of previous errors.")]
+        with server.connect() as operator:      # what says nothing of keys waits for nothing
+            assert b"cmd=client|list" in operator.command("CLIENT", "LIST")
+            assert isinstance(operator.command("SLOWLOG", "GET"), list)
+            assert isinstance(operator.command("SAVE"), Error)
+            assert isinstance(operator.command("SHUTDOWN", "SAVE"), Error)
         mend(server)
         assert early.read() == Status("OK")
         assert insist(late, "SET", "{a}later", "3") == Status("OK")
