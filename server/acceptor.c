@@ -335,10 +335,11 @@ void acceptor_stop(struct acceptor *acceptor)
 		unlink(acceptor->unix_path);
 }
 
-int64_t acceptor_raise_fd_limit(int64_t clients)
+int64_t acceptor_raise_fd_limit(int64_t clients, uint32_t workers)
 {
 	struct rlimit limit;
-	rlim_t wanted = (rlim_t)clients + RESERVED_FDS;
+	rlim_t reserved = RESERVED_FDS + (rlim_t)workers * RESERVED_FDS_WORKER;
+	rlim_t wanted = (rlim_t)clients + reserved;
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
 		return clients;
 	struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
@@ -347,6 +348,6 @@ int64_t acceptor_raise_fd_limit(int64_t clients)
 	raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
 	setrlimit(RLIMIT_NOFILE, &raised);
 	getrlimit(RLIMIT_NOFILE, &limit);
-	int64_t enough = limit.rlim_cur > RESERVED_FDS ? (int64_t)limit.rlim_cur - RESERVED_FDS : 1;
+	int64_t enough = limit.rlim_cur > reserved ? (int64_t)(limit.rlim_cur - reserved) : 1;
 	return enough < clients ? enough : clients;
 }

@@ -31,8 +31,10 @@ struct acceptor;
 /* Who comes when all places are taken waits so long before it is refused, and so many may wait. */
 #define FULL_WAIT_MS 10
 #define FULL_WAIT_MAX 64
-/* Descriptors that are not for clients: listeners, loops, files. */
-#define RESERVED_FDS 64
+/* Descriptors that are not for clients: listeners, the log, the data directory and what is looked at there. */
+#define RESERVED_FDS 48
+/* ... and of each worker: its loop and mailbox (5), its journal, the ones before and after, its part of a snapshot. */
+#define RESERVED_FDS_WORKER 10
 
 struct listener {
 	uv_poll_t poll;
@@ -63,7 +65,7 @@ int acceptor_start(struct acceptor *acceptor, struct server *server);
 /* Closes all sockets; removes the Unix socket's file. The handles close with the loop. */
 void acceptor_stop(struct acceptor *acceptor);
 
-/* Raises the limit of file descriptors for so many clients; returns how many of them it is enough for. */
-int64_t acceptor_raise_fd_limit(int64_t clients);
+/* Raises the limit of file descriptors for so many clients and workers; returns how many clients it is enough for. */
+int64_t acceptor_raise_fd_limit(int64_t clients, uint32_t workers);
 
 #endif

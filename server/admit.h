@@ -3,7 +3,8 @@
  *
  * In this order, which clients see: HTTP ends the connection; DEBUG where it may not be run; a command that
  * there isn't, or with the wrong number of arguments; no password given (NOAUTH); not in a transaction;
- * writes while the disk gives trouble (MISCONF); a keyspace that is being loaded (LOADING).
+ * what may need memory while more than maxmemory is used (OOM); writes while the disk gives trouble
+ * (MISCONF); a keyspace that is being loaded (LOADING).
  *
  * The worker's thread.
  */

@@ -99,12 +99,12 @@ static void undo(struct config *config, struct change *changes, uint32_t count)
 
 /* Whether the system has what the new value asks it for. */
 static bool system_allows(struct config *config, const struct config_option *option,
-			  char error[CONFIG_ERROR_MAX])
+			  uint32_t workers, char error[CONFIG_ERROR_MAX])
 {
 	if (option != config_find(SLICE("maxclients")))
 		return true;
 	int64_t wanted = config_int(&config->maxclients);
-	int64_t enough = acceptor_raise_fd_limit(wanted);
+	int64_t enough = acceptor_raise_fd_limit(wanted, workers);
 	snprintf(error, CONFIG_ERROR_MAX,
 		 "The operating system is not able to handle the specified number of clients, try "
 		 "with %lld",
@@ -120,7 +120,7 @@ static bool make_changes(struct config *config, struct ctx *ctx, struct change *
 		const struct config_option *option = changes[i].option;
 		config_format(config, option, &changes[i].before);
 		if (config_set(config, option, ctx->argv[3 + 2 * i], error) &&
-		    system_allows(config, option, error))
+		    system_allows(config, option, ctx->ks->shard_count, error))
 			continue;
 		undo(config, changes, i + 1);
 		reply_failed(ctx, ctx->argv[2 + 2 * i], error);

@@ -132,10 +132,10 @@ static uint32_t wanted_workers(struct server *server)
 }
 
 /* As many clients as the system has file descriptors for. */
-static void fit_clients(struct config *config)
+static void fit_clients(struct config *config, uint32_t workers)
 {
 	int64_t wanted = config_int(&config->maxclients);
-	int64_t enough = acceptor_raise_fd_limit(wanted);
+	int64_t enough = acceptor_raise_fd_limit(wanted, workers);
 	if (enough == wanted)
 		return;
 	log_write(LOG_WARNING, "Too few open files are allowed: maxclients is %lld, not %lld",
@@ -228,7 +228,7 @@ int server_run(struct server *server)
 	server->next_conn_id = 1;
 	server->worker_count = wanted_workers(server);
 	say_start(server);
-	fit_clients(&server->config);
+	fit_clients(&server->config, server->worker_count);
 	server->ks = keyspace_new(server->worker_count,
 				  (uint32_t)config_int(&server->config.databases), &seed);
 	config_apply(server);

@@ -541,6 +541,23 @@ def test_few_file_descriptors(kind, start):
     assert re.search("(?i)file descriptors|open files|maxclients", server.log())
 
 
+@pytest.mark.sherd_only
+@pytest.mark.one_kind
+def test_as_many_clients_as_there_may_be(start):
+    """What many workers need for their files is left to them."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (250, 250))
+    server = start("sherd-12", ("appendonly", "yes"), prepare=limit)
+    with server.connect() as client:
+        others = [server.connect() for _ in range(int(client("CONFIG GET maxclients")[1]) - 1)]
+        assert all(other("SET k v") == Status("OK") for other in others)
+        for _ in range(3):
+            assert client("SAVE") == Status("OK")
+            assert client("SET k v") == Status("OK")
+        for other in others:
+            other.close()
+
+
 @pytest.mark.one_kind
 def test_more_clients_than_the_system_has_files_for(kind, start):
     with open("/proc/sys/fs/nr_open") as file:
