@@ -1,0 +1,482 @@
+/*
+ * Handovers: what only a snapshot still needs is given to it at once (shard/handover.h).
+ *
+ * The story. Two slots, each a root that names a block; slot 0 has one key, slot 1 two. Two workers make
+ * two ticks and one, of one unit of work each: it holds a slot and puts a new entry in the place of a key's. After a cut it
+ * notes the root and copies the block before; what it has taken out it lets go of, hands over or keeps. The
+ * snapshotter freezes twice. The first time it may end before any slot, cancelled. It takes slot after slot,
+ * passes it, and then serves what was handed over: writes it and strikes it in the frozen block. Meanwhile a reader
+ * looks up a key, once, and never looks whether anything has changed, as SCAN does.
+ *
+ * A ring has one place, so it is soon full. Its worker may find at the beginning of a tick what has been
+ * served, or not yet.
+ *
+ * Abstracted: memory is sequentially consistent here; where the code needs acquire or release a variant does the two
+ * steps in the other order. The cut is one step, and no unit outlives its tick (freeze.pml). What its owner
+ * may let go of he lets go of at once, and it is freed as soon as all have gone offline who were online then
+ * (reclaim.pml): no sooner may it be.
+ *
+ * Invariant. A complete snapshot has each entry that was there at its cut once, and no other one. Nobody looks at
+ * an entry or a block that is freed. The reader finds its key. What is handed over stands in the frozen block of its slot.
+ * In the end all that was taken out has been let go of, once.
+ *
+ * Variants; each removes one thing and must fail:
+ *  BROKEN_LETS_GO: the worker lets go of what it hands over
+ *  BROKEN_NO_STRIKE: what is served isn't struck
+ *  BROKEN_EMPTIES: a word that is struck becomes empty: a reader that was in the block before misses a key
+ *  BROKEN_LOOKS_AT_STRUCK: who looks for an entry in the frozen block looks at struck ones as well
+ *  BROKEN_SERVES_PASSED: what is handed over is served though its slot has been passed
+ *  BROKEN_SERVED_FIRST: it is said to be served before it is
+ *  BROKEN_NO_GRACE: what was served is freed under readers
+ *  BROKEN_END_NO_GRACE: the end doesn't wait before it says that everything is served
+ *  BROKEN_END_FORGETS: ... nor says so
+ *  BROKEN_TAIL_BEFORE_ITEM: the item is stored after it is pushed
+ *  BROKEN_TAIL_BEFORE_NOTE: the note of the root is
+ *  BROKEN_OVERRUNS: a full ring takes one more
+ *  BROKEN_HANDS_ALL: what came after the cut is handed over, too
+ */
+#define TICKS(me) (2 - (me))
+#define ALL_TICKS 3
+#define SLOTS 2
+#define RING 1
+#define READER 2	/* the workers are 0 and 1 */
+#define SNAPSHOTS 2
+
+/* A slot has a block for each generation, 0 and those after the cuts; a block has two words. */
+#define BLOCK(s, generation) ((s) * (SNAPSHOTS + 1) + (generation))
+#define GENERATION(b) ((b) % (SNAPSHOTS + 1))
+#define BLOCKS BLOCK(SLOTS, 0)
+#define WORD(b, key) word[2 * (b) + (key) % 2]
+#define STRUCK(b, key) struck[2 * (b) + (key) % 2]
+#define SLOT_OF(key) ((key) / 2)
+#define KEYS 4		/* key 1 isn't there */
+/* Entries: 0 is none; the first ones, by key; then those of the workers' units. */
+#define FRESH (1 + KEYS + me * TICKS(0) + ticks)
+#define ENTRIES (1 + KEYS + ALL_TICKS)
+
+bit held[SLOTS];
+byte root[SLOTS];
+byte note[SLOTS];	/* 0: none; or 1 + the block */
+byte word[2 * BLOCKS];
+bit struck[2 * BLOCKS];
+byte now = 1, cut, passed;
+byte online, must;	/* who is in a tick; whom the snapshotter waits for */
+
+byte item_entry[2], item_key[2];
+byte head[2], tail[2], served[2];
+
+/* In which epoch they came and went; 0: they didn't. */
+byte born[ENTRIES], gone[ENTRIES];
+byte written[ENTRIES];
+
+/* What is retired: kept until so many slots are passed, let go of, and who was online then and still is. */
+byte kept[ENTRIES], kept_block[BLOCKS];
+bit loose[ENTRIES], loose_block[BLOCKS];
+byte readers[ENTRIES], readers_block[BLOCKS];
+byte finished;
+
+#define FREED(e) (loose[e] && readers[e] == 0)
+#define FREED_BLOCK(b) (loose_block[b] && readers_block[b] == 0)
+
+inline let_go(e)
+{
+	assert(e != 0 && !loose[e]);
+	loose[e] = 1;
+	readers[e] = online
+}
+
+inline let_go_block(b)
+{
+	loose_block[b] = 1;
+	readers_block[b] = online
+}
+
+inline come_online(who)
+{
+	online = online | (1 << who)
+}
+
+/* Within a d_step. */
+inline go_offline(who)
+{
+	online = online & ~(1 << who);
+	must = must & ~(1 << who);
+	i = 0;
+	do
+	:: i == ENTRIES -> break
+	:: i < ENTRIES -> readers[i] = readers[i] & ~(1 << who); i++
+	od;
+	i = 0;
+	do
+	:: i == BLOCKS -> break
+	:: i < BLOCKS -> readers_block[i] = readers_block[i] & ~(1 << who); i++
+	od;
+	i = 0
+}
+
+/* --- workers --- */
+
+/* The root is noted, and a copy stands in the place of a frozen block. Within a d_step. */
+inline thaw()
+{
+	was = root[s];
+	if
+	:: unit_cut != 0 && GENERATION(was) < unit_cut ->
+#ifndef BROKEN_TAIL_BEFORE_NOTE
+		note[s] = 1 + was;
+#endif
+		root[s] = BLOCK(s, unit_cut);
+		WORD(root[s], 0) = WORD(was, 0);
+		WORD(root[s], 1) = WORD(was, 1);
+		if
+		:: passed > s -> let_go_block(was)
+		:: else -> kept_block[was] = s + 1
+		fi
+	:: else -> was = (note[s] != 0 -> note[s] - 1 : was)
+	fi
+}
+
+/* Whether `old` stands in the frozen block, which was found: it is told by the word. Within a d_step. */
+inline look_for_old()
+{
+	assert(!FREED_BLOCK(was));
+#ifdef BROKEN_LOOKS_AT_STRUCK
+	assert(!FREED(WORD(was, 0)) && !FREED(WORD(was, 1)));
+#endif
+#ifdef BROKEN_HANDS_ALL
+	seen = 1
+#else
+	seen = (WORD(was, key) == old)
+#endif
+}
+
+#ifdef BROKEN_OVERRUNS
+#define FULL false
+#else
+#define FULL (tail[me] - head[me] == RING)
+#endif
+
+inline set_item()
+{
+	item_entry[me] = old;
+	item_key[me] = key
+}
+
+inline push()
+{
+#ifdef BROKEN_TAIL_BEFORE_ITEM
+	tail[me]++;
+	d_step { set_item() }
+#else
+	d_step { set_item(); tail[me]++ }
+#endif
+#ifdef BROKEN_LETS_GO
+	;
+	d_step { let_go(old) }
+#endif
+#ifdef BROKEN_TAIL_BEFORE_NOTE
+	;
+	note[s] = 1 + was
+#endif
+}
+
+/* The slot isn't passed, or wasn't a moment ago. */
+inline retire_frozen()
+{
+	d_step { look_for_old() };
+	if
+	:: seen && !FULL -> push()
+	:: seen && FULL && passed <= s -> kept[old] = s + 1
+	:: else -> d_step { let_go(old) }
+	fi
+}
+
+/* What one step is if nothing is wrong. */
+#if defined(BROKEN_TAIL_BEFORE_ITEM) || defined(BROKEN_TAIL_BEFORE_NOTE)
+#define AT_ONCE
+#else
+#define AT_ONCE atomic
+#endif
+
+proctype worker(byte me)
+{
+	byte ticks, key, s, epoch, unit_cut, was, old, i;
+	bit seen;
+
+	do
+	:: ticks == TICKS(me) -> break
+	:: else ->
+		atomic {
+			if
+			:: !held[0] -> key = 0
+			:: !held[1] -> key = 2
+			:: !held[1] -> key = 3
+			fi;
+			d_step {
+				come_online(me);
+				s = SLOT_OF(key);
+				held[s] = 1;
+				epoch = now;
+				unit_cut = (cut != 0 && s >= passed -> cut : 0)
+			};
+			if
+			:: head[me] != served[me] -> head[me] = served[me]
+			:: true
+			fi
+		};
+		d_step {
+			thaw();
+			old = WORD(root[s], key);
+			WORD(root[s], key) = FRESH;
+			born[FRESH] = epoch;
+			gone[old] = epoch
+		};
+		if
+		:: atomic { unit_cut == 0 || passed > s -> d_step { let_go(old) } }
+		:: unit_cut != 0 && passed <= s -> AT_ONCE { retire_frozen() }
+		fi;
+		d_step {
+			held[s] = 0;
+			go_offline(me);
+			ticks++;
+			key = 0; s = 0; epoch = 0; unit_cut = 0; was = 0; old = 0; seen = 0
+		}
+	od;
+	finished++
+}
+
+/* --- the reader --- */
+
+proctype reader()
+{
+	byte key, block, found, i;
+
+	atomic {
+		if
+		:: key = 0
+		:: key = 2
+		fi;
+		d_step { come_online(READER); block = root[SLOT_OF(key)] }
+	};
+	d_step { assert(!FREED_BLOCK(block)); found = WORD(block, key) };
+	d_step {
+		assert(found != 0 && !FREED(found));
+		key = 0; block = 0; found = 0;
+		go_offline(READER)
+	};
+	finished++
+}
+
+/* --- the snapshotter --- */
+
+inline grace_period()
+{
+	must = online;
+	(must == 0)
+}
+
+/* Within a d_step. */
+inline write(e)
+{
+	assert(!FREED(e));
+	written[e]++
+}
+
+/* Of the frozen block, but for what is struck in it. */
+inline write_word(key)
+{
+	if
+	:: WORD(block, key) != 0 && !STRUCK(block, key) -> write(WORD(block, key))
+	:: else
+	fi
+}
+
+inline take_slot()
+{
+	block = (note[s] != 0 -> note[s] - 1 : root[s]);
+	d_step {
+		assert(!FREED_BLOCK(block));
+		write_word(0);
+		write_word(1);
+		block = 0;
+		pass(s + 1)
+	}
+}
+
+/* Within a d_step, as the last thing that is done in a slot. */
+inline pass(count)
+{
+	passed = count;
+	i = 0;
+	do
+	:: i == ENTRIES -> break
+	:: i < ENTRIES && kept[i] != 0 && kept[i] <= passed -> kept[i] = 0; let_go(i); i++
+	:: else -> i++
+	od;
+	i = 0;
+	do
+	:: i == BLOCKS -> break
+	:: i < BLOCKS && kept_block[i] != 0 && kept_block[i] <= passed ->
+		kept_block[i] = 0; let_go_block(i); i++
+	:: else -> i++
+	od;
+	i = 0
+}
+
+/* Within a d_step: what the worker does as soon as it is told. */
+inline say_served(w, end)
+{
+	do
+	:: served[w] == end -> break
+	:: else ->
+#ifndef BROKEN_LETS_GO
+		let_go(item_entry[w]);
+#ifdef BROKEN_NO_GRACE
+		readers[item_entry[w]] = 0;
+#endif
+#endif
+		served[w]++
+	od;
+	skip
+}
+
+/* Writes an item and strikes it, if its slot isn't passed. Within a d_step. */
+inline serve_item(w)
+{
+	if
+#ifndef BROKEN_SERVES_PASSED
+	:: SLOT_OF(item_key[w]) < passed
+#endif
+	:: else ->
+		assert(note[SLOT_OF(item_key[w])] != 0);
+		block = note[SLOT_OF(item_key[w])] - 1;
+		assert(!FREED_BLOCK(block));
+		assert(WORD(block, item_key[w]) == item_entry[w] && item_entry[w] != 0);
+#if defined(BROKEN_EMPTIES)
+		WORD(block, item_key[w]) = 0;
+#elif !defined(BROKEN_NO_STRIKE)
+		STRUCK(block, item_key[w]) = 1;
+#endif
+		write(item_entry[w]);
+		block = 0
+	fi
+}
+
+inline serve_ring(w)
+{
+	if
+	:: tail[w] != served[w] ->
+#ifdef BROKEN_SERVED_FIRST
+		d_step { say_served(w, tail[w]) };
+		d_step { serve_item(w) }
+#else
+		d_step { serve_item(w); say_served(w, tail[w]) }
+#endif
+	:: else
+	fi
+}
+
+inline serve()
+{
+	serve_ring(0);
+	serve_ring(1)
+}
+
+inline freeze_begin()
+{
+	d_step {
+		passed = 0;
+		cut = snapshot;
+		now = snapshot + 1;
+		i = 0;
+		do
+		:: i == ENTRIES -> break
+		:: i < ENTRIES -> written[i] = 0; i++
+		od;
+		i = 0
+	};
+	grace_period()
+}
+
+inline freeze_end()
+{
+	d_step { pass(SLOTS); cut = 0 };
+#ifndef BROKEN_END_NO_GRACE
+	grace_period();
+#endif
+	d_step {
+#ifndef BROKEN_END_FORGETS
+		say_served(0, tail[0]);
+		say_served(1, tail[1]);
+#endif
+		note[0] = 0;
+		note[1] = 0
+	}
+}
+
+inline check_complete()
+{
+	d_step {
+		i = 1;
+		do
+		:: i == ENTRIES -> break
+		:: i < ENTRIES ->
+			assert(written[i] == (born[i] != 0 && born[i] <= snapshot &&
+					      (gone[i] == 0 || gone[i] > snapshot)));
+			i++
+		od;
+		i = 0
+	}
+}
+
+proctype snapshotter()
+{
+	byte snapshot = 1, s, block, i;
+
+	do
+	:: snapshot > SNAPSHOTS -> break
+	:: else ->
+		freeze_begin();
+		do
+		:: s == SLOTS -> check_complete(); break
+		:: s < SLOTS && snapshot == 1 -> break	/* cancelled */
+		:: s < SLOTS ->
+			take_slot();
+			serve();
+			s++
+		od;
+		s = 0;
+		freeze_end();
+		snapshot++
+	od;
+	finished++
+}
+
+init
+{
+	byte i;
+	atomic {
+		d_step {
+			root[0] = BLOCK(0, 0);
+			root[1] = BLOCK(1, 0);
+			do
+			:: i == KEYS -> break
+			:: i == 1 -> i++
+			:: else -> WORD(root[SLOT_OF(i)], i) = 1 + i; born[1 + i] = 1; i++
+			od;
+			i = 0
+		};
+		run worker(0);
+		run worker(1);
+		run reader();
+		run snapshotter()
+	};
+	(finished == 4);
+	d_step {
+		i = 1;
+		do
+		:: i == ENTRIES -> break
+		:: i < ENTRIES -> assert(gone[i] == 0 || loose[i]); i++
+		od
+	}
+}
