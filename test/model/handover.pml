@@ -38,8 +38,6 @@
 #define TICKS(me) (2 - (me))
 #define ALL_TICKS 3
 #define SLOTS 2
-#define RING 1
-#define READER 2	/* the workers are 0 and 1 */
 #define SNAPSHOTS 2
 
 /* A slot has a block for each generation, 0 and those after the cuts; a block has two words. */
@@ -62,12 +60,9 @@ bit struck[2 * BLOCKS];
 byte now = 1, cut, passed;
 byte online, must;	/* who is in a tick; whom the snapshotter waits for */
 
-byte item_entry[2], item_key[2];
-byte head[2], tail[2], served[2];
+byte item_entry[2], item_key[2], pushed[2];	/* rings of one place; pushed and not served */
 
-/* In which epoch they came and went; 0: they didn't. */
-byte born[ENTRIES], gone[ENTRIES];
-byte written[ENTRIES];
+bit due[ENTRIES];	/* were there at the cut, and aren't written */
 
 /* What is retired: kept until so many slots are passed, let go of, and who was online then and still is. */
 byte kept[ENTRIES], kept_block[BLOCKS];
@@ -91,25 +86,25 @@ inline let_go_block(b)
 	readers_block[b] = online
 }
 
-inline come_online(who)
+inline come_online()
 {
-	online = online | (1 << who)
+	online = online | (1 << me)
 }
 
 /* Within a d_step. */
-inline go_offline(who)
+inline go_offline()
 {
-	online = online & ~(1 << who);
-	must = must & ~(1 << who);
+	online = online & ~(1 << me);
+	must = must & ~(1 << me);
 	i = 0;
 	do
 	:: i == ENTRIES -> break
-	:: i < ENTRIES -> readers[i] = readers[i] & ~(1 << who); i++
+	:: i < ENTRIES -> readers[i] = readers[i] & ~(1 << me); i++
 	od;
 	i = 0;
 	do
 	:: i == BLOCKS -> break
-	:: i < BLOCKS -> readers_block[i] = readers_block[i] & ~(1 << who); i++
+	:: i < BLOCKS -> readers_block[i] = readers_block[i] & ~(1 << me); i++
 	od;
 	i = 0
 }
@@ -153,7 +148,7 @@ inline look_for_old()
 #ifdef BROKEN_OVERRUNS
 #define FULL false
 #else
-#define FULL (tail[me] - head[me] == RING)
+#define FULL (pushed[me] != 0)
 #endif
 
 inline set_item()
@@ -165,10 +160,10 @@ inline set_item()
 inline push()
 {
 #ifdef BROKEN_TAIL_BEFORE_ITEM
-	tail[me]++;
+	pushed[me]++;
 	d_step { set_item() }
 #else
-	d_step { set_item(); tail[me]++ }
+	d_step { set_item(); pushed[me]++ }
 #endif
 #ifdef BROKEN_LETS_GO
 	;
@@ -198,6 +193,52 @@ inline retire_frozen()
 #define AT_ONCE atomic
 #endif
 
+inline write_key()
+{
+	atomic {
+		if
+		:: !held[0] -> key = 0
+		:: !held[1] -> key = 2
+		:: !held[1] -> key = 3
+		fi;
+		d_step {
+			come_online();
+			s = SLOT_OF(key);
+			held[s] = 1;
+			epoch = now;
+			unit_cut = (cut != 0 && s >= passed -> cut : 0)
+		}
+	};
+	d_step {
+		thaw();
+		old = WORD(root[s], key);
+		WORD(root[s], key) = FRESH;
+		if
+		:: epoch < now -> due[old] = 0; due[FRESH] = 1
+		:: else
+		fi
+	};
+	if
+	:: atomic { unit_cut == 0 || passed > s -> d_step { let_go(old) } }
+	:: unit_cut != 0 && passed <= s -> AT_ONCE { retire_frozen() }
+	fi;
+	held[s] = 0
+}
+
+/* The reader: looks once, and never whether anything has changed. */
+inline read_key()
+{
+	atomic {
+		if
+		:: key = 0
+		:: key = 2
+		fi;
+		d_step { come_online(); was = root[SLOT_OF(key)] }
+	};
+	d_step { assert(!FREED_BLOCK(was)); old = WORD(was, key) };
+	assert(old != 0 && !FREED(old))
+}
+
 proctype worker(byte me)
 {
 	byte ticks, key, s, epoch, unit_cut, was, old, i;
@@ -206,64 +247,16 @@ proctype worker(byte me)
 	do
 	:: ticks == TICKS(me) -> break
 	:: else ->
-		atomic {
-			if
-			:: !held[0] -> key = 0
-			:: !held[1] -> key = 2
-			:: !held[1] -> key = 3
-			fi;
-			d_step {
-				come_online(me);
-				s = SLOT_OF(key);
-				held[s] = 1;
-				epoch = now;
-				unit_cut = (cut != 0 && s >= passed -> cut : 0)
-			};
-			if
-			:: head[me] != served[me] -> head[me] = served[me]
-			:: true
-			fi
-		};
-		d_step {
-			thaw();
-			old = WORD(root[s], key);
-			WORD(root[s], key) = FRESH;
-			born[FRESH] = epoch;
-			gone[old] = epoch
-		};
 		if
-		:: atomic { unit_cut == 0 || passed > s -> d_step { let_go(old) } }
-		:: unit_cut != 0 && passed <= s -> AT_ONCE { retire_frozen() }
+		:: write_key()
+		:: me == 1 -> read_key()
 		fi;
 		d_step {
-			held[s] = 0;
-			go_offline(me);
+			go_offline();
 			ticks++;
 			key = 0; s = 0; epoch = 0; unit_cut = 0; was = 0; old = 0; seen = 0
 		}
 	od;
-	finished++
-}
-
-/* --- the reader --- */
-
-proctype reader()
-{
-	byte key, block, found, i;
-
-	atomic {
-		if
-		:: key = 0
-		:: key = 2
-		fi;
-		d_step { come_online(READER); block = root[SLOT_OF(key)] }
-	};
-	d_step { assert(!FREED_BLOCK(block)); found = WORD(block, key) };
-	d_step {
-		assert(found != 0 && !FREED(found));
-		key = 0; block = 0; found = 0;
-		go_offline(READER)
-	};
 	finished++
 }
 
@@ -278,8 +271,8 @@ inline grace_period()
 /* Within a d_step. */
 inline write(e)
 {
-	assert(!FREED(e));
-	written[e]++
+	assert(due[e] && !FREED(e));
+	due[e] = 0
 }
 
 /* Of the frozen block, but for what is struck in it. */
@@ -324,10 +317,10 @@ inline pass(count)
 }
 
 /* Within a d_step: what the worker does as soon as it is told. */
-inline say_served(w, end)
+inline say_served(w)
 {
 	do
-	:: served[w] == end -> break
+	:: pushed[w] == 0 -> break
 	:: else ->
 #ifndef BROKEN_LETS_GO
 		let_go(item_entry[w]);
@@ -335,9 +328,10 @@ inline say_served(w, end)
 		readers[item_entry[w]] = 0;
 #endif
 #endif
-		served[w]++
+		pushed[w]--
 	od;
-	skip
+	item_entry[w] = 0;
+	item_key[w] = 0
 }
 
 /* Writes an item and strikes it, if its slot isn't passed. Within a d_step. */
@@ -365,12 +359,12 @@ inline serve_item(w)
 inline serve_ring(w)
 {
 	if
-	:: tail[w] != served[w] ->
+	:: pushed[w] != 0 ->
 #ifdef BROKEN_SERVED_FIRST
-		d_step { say_served(w, tail[w]) };
-		d_step { serve_item(w) }
+		pushed[w]--;
+		d_step { serve_item(w); pushed[w]++; say_served(w) }
 #else
-		d_step { serve_item(w); say_served(w, tail[w]) }
+		d_step { serve_item(w); say_served(w) }
 #endif
 	:: else
 	fi
@@ -388,12 +382,9 @@ inline freeze_begin()
 		passed = 0;
 		cut = snapshot;
 		now = snapshot + 1;
-		i = 0;
-		do
-		:: i == ENTRIES -> break
-		:: i < ENTRIES -> written[i] = 0; i++
-		od;
-		i = 0
+		due[WORD(root[0], 0)] = 1;
+		due[WORD(root[1], 2)] = 1;
+		due[WORD(root[1], 3)] = 1
 	};
 	grace_period()
 }
@@ -406,24 +397,31 @@ inline freeze_end()
 #endif
 	d_step {
 #ifndef BROKEN_END_FORGETS
-		say_served(0, tail[0]);
-		say_served(1, tail[1]);
+		say_served(0);
+		say_served(1);
 #endif
 		note[0] = 0;
-		note[1] = 0
+		note[1] = 0;
+		i = 0;
+		do
+		:: i == ENTRIES -> break
+		:: i < ENTRIES -> due[i] = 0; i++
+		od;
+		i = 0;
+		do
+		:: i == 2 * BLOCKS -> break
+		:: i < 2 * BLOCKS -> struck[i] = 0; i++
+		od;
+		i = 0
 	}
 }
 
 inline check_complete()
 {
 	d_step {
-		i = 1;
 		do
 		:: i == ENTRIES -> break
-		:: i < ENTRIES ->
-			assert(written[i] == (born[i] != 0 && born[i] <= snapshot &&
-					      (gone[i] == 0 || gone[i] > snapshot)));
-			i++
+		:: i < ENTRIES -> assert(!due[i]); i++
 		od;
 		i = 0
 	}
@@ -462,21 +460,20 @@ init
 			do
 			:: i == KEYS -> break
 			:: i == 1 -> i++
-			:: else -> WORD(root[SLOT_OF(i)], i) = 1 + i; born[1 + i] = 1; i++
+			:: else -> WORD(root[SLOT_OF(i)], i) = 1 + i; i++
 			od;
 			i = 0
 		};
 		run worker(0);
 		run worker(1);
-		run reader();
 		run snapshotter()
 	};
-	(finished == 4);
+	(finished == 3);
 	d_step {
-		i = 1;
+		assert(pushed[0] + pushed[1] == 0);
 		do
 		:: i == ENTRIES -> break
-		:: i < ENTRIES -> assert(gone[i] == 0 || loose[i]); i++
+		:: i < ENTRIES -> assert(kept[i] == 0); i++
 		od
 	}
 }
