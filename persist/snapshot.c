@@ -169,12 +169,11 @@ static int wait_slot(const struct part *part, const struct slot *slot)
 /* One table as it was. Nothing changes it, so the walk shows each entry once. */
 static int write_table(struct part *part, uint64_t root, uint32_t db)
 {
-	const struct table table = {root};
 	int error = 0;
 	if (root)
 		select_database(part, db);
 	for (uint64_t at = root ? 0 : TABLE_END; at != TABLE_END && !error;) {
-		at = table_scan(&table, at, take_entry, part);
+		at = table_scan_frozen(root, at, take_entry, part);
 		error = trouble(part);
 	}
 	if (!error)

@@ -13,9 +13,13 @@
  *
  * Order of memory. tail: release by the worker after the item, and after the note of the root that the entry is
  * in; acquire by the snapshotter. served: release by the snapshotter after its last look at an entry and
- * after striking it out; acquire by the worker. Readers under RCU may still be in the frozen table, and find a word
- * that is struck out to be empty: their slot's seq has changed since they came there, so they look again
- * (keyspace.h). The entry itself waits for a grace period after that.
+ * after striking it out; acquire by the worker.
+ *
+ * Readers under RCU may still be in the frozen table, and not all look whether anything has changed (SCAN). So a word
+ * that is struck out gets a mark, and still leads to the entry, which waits for a grace period after that. Who comes to
+ * the frozen table later, to find out what is in it (freeze_retire_entry), knows entries by their words.
+ *
+ * test/model/handover.pml is a model of this.
  */
 #ifndef SHARD_HANDOVER_H
 #define SHARD_HANDOVER_H

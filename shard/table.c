@@ -130,22 +130,36 @@ struct entry *table_find(const struct table *t, uint64_t hash, struct slice key)
 	return NULL;
 }
 
+/* The word that leads to the entry, unless it is struck, or NULL. No entry is looked at: struck ones may be gone. */
+static _Atomic uint64_t *entry_word(uint64_t root, uint64_t hash, const struct entry *e)
+{
+	uint64_t block_word = root_block(root, hash), word = word_make(hash_tag(hash), e);
+	struct block *block = word_ptr(block_word);
+	uint32_t home = tag_home(hash_tag(hash), word_top(block_word));
+	uint32_t reach = meta_reach(word_load(&block->bucket[home].meta));
+
+	for (uint32_t i = 0; i <= reach; i++) {
+		struct bucket *b = &block->bucket[bucket_after(home, i, word_top(block_word))];
+		for (uint32_t mask = bucket_match(b, hash_tag(hash)); mask; mask &= mask - 1) {
+			_Atomic uint64_t *at = &b->words[__builtin_ctz(mask)];
+			if (word_load(at) == word)
+				return at;
+		}
+	}
+	return NULL;
+}
+
+bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e)
+{
+	return !(e->flags & ENTRY_STRUCTURE) && !(root && entry_word(root, hash, e));
+}
+
 void table_strike(uint64_t root, uint64_t hash, const struct entry *e)
 {
-	uint64_t block_word = root_block(root, hash);
-	const _Atomic uint64_t *word = NULL;
+	_Atomic uint64_t *word = entry_word(root, hash, e);
 
-	if (!bucket_find(block_home(block_word, hash), hash_tag(hash), entry_key(e), &word))
-		overflow_find(block_word, hash, entry_key(e), &word);
-	assert(word && word_ptr(word_load(word)) == e);
-	word_store((_Atomic uint64_t *)word, 0);
-	struct block *block = word_ptr(block_word);
-	atomic_store_explicit(&block->count, block_count(block) - 1, memory_order_relaxed);
-	if (root_is_directory(root)) {
-		struct directory *dir = word_ptr(root);
-		uint64_t count = atomic_load_explicit(&dir->count, memory_order_relaxed);
-		atomic_store_explicit(&dir->count, count - 1, memory_order_relaxed);
-	}
+	assert(word);
+	word_store(word, word_load(word) | WORD_STRUCK);
 }
 
 void table_prefetch_bucket(const struct table *t, uint64_t hash)

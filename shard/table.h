@@ -102,6 +102,10 @@ size_t table_count_expired(const struct table *t, uint32_t *from, int64_t now);
 uint64_t table_scan(const struct table *t, uint64_t position,
 		    void (*visit)(void *arg, struct entry *e), void *arg);
 
+/* The same of a table that is frozen, by its root word: what was struck is left out (table_strike). */
+uint64_t table_scan_frozen(uint64_t root, uint64_t position,
+			   void (*visit)(void *arg, struct entry *e), void *arg);
+
 /* A visitor that counts for another: table_visit_counted() with one of these. */
 struct table_visits {
 	void (*visit)(void *arg, struct entry *e);
@@ -174,8 +178,9 @@ bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_
 bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e);
 
 /*
- * Takes an entry that is there, of that hash, out of a table that this root word led to once and that nobody changes any more:
- * a snapshot's (handover.h). Readers may still be in it.
+ * The snapshot leaves an entry out, of that hash, that is in a table that this root word led to once and that nobody
+ * changes any more (handover.h). Readers may still be in it, and find the entry as before; it may be freed
+ * when they are gone.
  */
 void table_strike(uint64_t root, uint64_t hash, const struct entry *e);
 

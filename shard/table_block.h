@@ -32,7 +32,9 @@
  * its depth.
  */
 #define WORD_TOP_SHIFT 48
-#define WORD_PTR_MASK  ((1ull << WORD_TOP_SHIFT) - 1)
+/* In a word of a frozen block: the snapshot leaves the entry out (table_strike). What words point to is even. */
+#define WORD_STRUCK   1ull
+#define WORD_PTR_MASK ((1ull << WORD_TOP_SHIFT) - 1 - WORD_STRUCK)
 
 /* In a meta: how far the home bucket's overflow reaches, then the earliest expiry. */
 #define META_REACH_MASK   0xffffull
@@ -78,7 +80,7 @@ static inline void word_store(_Atomic uint64_t *word, uint64_t value)
 
 static inline uint64_t word_make(uint64_t top, const void *ptr)
 {
-	assert(((uintptr_t)ptr >> WORD_TOP_SHIFT) == 0);
+	assert(((uintptr_t)ptr & ~WORD_PTR_MASK) == 0);
 	return top << WORD_TOP_SHIFT | (uintptr_t)ptr;
 }
 

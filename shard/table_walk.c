@@ -127,30 +127,31 @@ static uint64_t position_make(uint32_t first, uint32_t count, uint32_t tag)
 	return (uint64_t)(2 * first + count) << 16 | tag;
 }
 
-static void bucket_visit(const struct bucket *b, uint32_t home, uint32_t buckets,
+/* `without`: words with any of these bits are left out. */
+static void bucket_visit(const struct bucket *b, uint32_t home, uint32_t buckets, uint64_t without,
 			 void (*visit)(void *arg, struct entry *e), void *arg)
 {
 	for (uint32_t i = 0; i < TABLE_BUCKET_WORDS; i++) {
 		uint64_t word = word_load(&b->words[i]);
-		if (word && tag_home(word_top(word), buckets) == home)
+		if (word && !(word & without) && tag_home(word_top(word), buckets) == home)
 			visit(arg, word_ptr(word));
 	}
 }
 
-static void home_visit(const struct span *span, uint32_t home,
+static void home_visit(const struct span *span, uint32_t home, uint64_t without,
 		       void (*visit)(void *arg, struct entry *e), void *arg)
 {
 	uint32_t reach = meta_reach(word_load(&span->block->bucket[home].meta));
 
 	for (uint32_t i = 0; i <= reach; i++) {
 		uint32_t at = bucket_after(home, i, span->buckets);
-		bucket_visit(&span->block->bucket[at], home, span->buckets, visit, arg);
+		bucket_visit(&span->block->bucket[at], home, span->buckets, without, visit, arg);
 	}
 }
 
 /* Positions come from clients: any number is a valid one. */
-uint64_t table_scan(const struct table *t, uint64_t position,
-		    void (*visit)(void *arg, struct entry *e), void *arg)
+static uint64_t scan(const struct table *t, uint64_t position, uint64_t without,
+		     void (*visit)(void *arg, struct entry *e), void *arg)
 {
 	uint64_t root = word_load(&t->root);
 	uint32_t mark = position >> 16 & (2 * PREFIX_COUNT - 1);
@@ -168,12 +169,26 @@ uint64_t table_scan(const struct table *t, uint64_t position,
 		count = span.count;
 	}
 	uint32_t home = tag_home(tag, span.buckets);
-	home_visit(&span, home, visit, arg);
+	home_visit(&span, home, without, visit, arg);
 	if (home + 1 < span.buckets) {
 		uint32_t next = (((home + 1) << 16) + span.buckets - 1) / span.buckets;
 		return position_make(first, count, next);
 	}
 	return first + count == PREFIX_COUNT ? TABLE_END : position_make(first + count, 1, 0);
+}
+
+uint64_t table_scan(const struct table *t, uint64_t position,
+		    void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	return scan(t, position, 0, visit, arg);
+}
+
+uint64_t table_scan_frozen(uint64_t root, uint64_t position,
+			   void (*visit)(void *arg, struct entry *e), void *arg)
+{
+	const struct table table = {root};
+
+	return scan(&table, position, WORD_STRUCK, visit, arg);
 }
 
 /* --- random --- */
@@ -367,13 +382,6 @@ int64_t table_sweep(struct table *t, int64_t now, size_t max,
 }
 
 /* --- taking and freeing --- */
-
-bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e)
-{
-	struct table before = {root};
-
-	return !(e->flags & ENTRY_STRUCTURE) && table_find(&before, hash, entry_key(e)) != e;
-}
 
 uint64_t table_take(struct table *t)
 {

@@ -303,9 +303,9 @@ static void snapshot(struct seen *seen)
 		uint32_t seq = 0;
 		while (!freeze_slot_ready(&ks->slots[i], &seq))
 			sched_yield();
-		struct table table = {freeze_root(ks, &ks->slots[i], 0)};
+		uint64_t root = freeze_root(ks, &ks->slots[i], 0);
 		for (uint64_t at = 0; at != TABLE_END;)
-			at = table_scan(&table, at, see_entry, seen);
+			at = table_scan_frozen(root, at, see_entry, seen);
 		freeze_pass(ks, i + 1);
 		freeze_serve(ks, see_handed, seen);
 	}
