@@ -1,30 +1,32 @@
 /*
  * Handovers: what only a snapshot still needs is given to it at once (shard/handover.h).
  *
- * The story. Two slots, each a root that names a block; slot 0 has one key, slot 1 two. Two workers make
- * two ticks and one, of one unit of work each: it holds a slot and puts a new entry in the place of a key's. After a cut it
- * notes the root and copies the block before; what it has taken out it lets go of, hands over or keeps. The
- * snapshotter freezes twice. The first time it may end before any slot, cancelled. It takes slot after slot,
- * passes it, and then serves what was handed over: writes it and strikes it in the frozen block. Meanwhile a reader
- * looks up a key, once, and never looks whether anything has changed, as SCAN does.
+ * The story. Two slots, each a root that names a block; slot 0 has one key, slot 1 two. Worker 0
+ * makes two ticks, worker 1 one. In a tick a worker holds a slot and puts a new entry in the place
+ * of a key's. After a cut it notes the root and copies the block before; what it has taken out it
+ * lets go of, hands over, or keeps, as its ring of one place is soon full. Or worker 1 is a reader
+ * instead: it looks up a key, once, and never looks whether anything has changed, as SCAN does.
+ * Meanwhile the snapshotter freezes twice; the first time it may end before any slot, cancelled. It
+ * writes what a slot's frozen block has, passes the slot, and then serves what was handed over: writes
+ * it, and strikes it out of its frozen block, where the word still leads to it.
  *
- * A ring has one place, so it is soon full. Its worker may find at the beginning of a tick what has been
- * served, or not yet.
+ * Abstracted: memory is sequentially consistent here; where the code needs acquire or release a
+ * variant does the two steps in the other order. A cut is one step, and so is a unit's change, with
+ * its note; no unit outlives its tick (freeze.pml). What a worker may let go of it lets go of that
+ * very moment, and it is freed once all have gone offline who were online then (reclaim.pml): if
+ * that isn't too early, nothing later is.
  *
- * Abstracted: memory is sequentially consistent here; where the code needs acquire or release a variant does the two
- * steps in the other order. The cut is one step, and no unit outlives its tick (freeze.pml). What its owner
- * may let go of he lets go of at once, and it is freed as soon as all have gone offline who were online then
- * (reclaim.pml): no sooner may it be.
- *
- * Invariant. A complete snapshot has each entry that was there at its cut once, and no other one. Nobody looks at
- * an entry or a block that is freed. The reader finds its key. What is handed over stands in the frozen block of its slot.
- * In the end all that was taken out has been let go of, once.
+ * Invariant. A complete snapshot has each entry that was there at its cut once, and no other one.
+ * Nobody looks at an entry or a block that is freed. The reader finds its key. What is served stands in
+ * the frozen block of its slot. All that was taken out is let go of, once.
  *
  * Variants; each removes one thing and must fail:
  *  BROKEN_LETS_GO: the worker lets go of what it hands over
- *  BROKEN_NO_STRIKE: what is served isn't struck
- *  BROKEN_EMPTIES: a word that is struck becomes empty: a reader that was in the block before misses a key
- *  BROKEN_LOOKS_AT_STRUCK: who looks for an entry in the frozen block looks at struck ones as well
+ *  BROKEN_NO_STRIKE: what is served isn't struck out
+ *  BROKEN_EMPTIES: a word that is struck out becomes empty: a reader that came to the block before
+ *      misses a key that was there all the time
+ *  BROKEN_LOOKS_AT_STRUCK: a worker that looks whether an entry is in the frozen block looks at the
+ *      other entries, too
  *  BROKEN_SERVES_PASSED: what is handed over is served though its slot has been passed
  *  BROKEN_SERVED_FIRST: it is said to be served before it is
  *  BROKEN_NO_GRACE: what was served is freed under readers
