@@ -47,7 +47,7 @@
  * new segment began says so in the record (#PRE, journal.h): whoever starts from the snapshot leaves it out, for the
  * snapshot has it.
  *
- * test/model/freeze.pml is a model of this: cut, copies, notes, keeping and passing.
+ * test/model/freeze.pml is a model of this: cut, copies, notes, keeping and passing; handover.pml of what is handed over.
  */
 #ifndef SHARD_FREEZE_H
 #define SHARD_FREEZE_H

@@ -7,8 +7,8 @@
  * lets go of, hands over, or keeps, as its ring of one place is soon full. Or worker 1 is a reader
  * instead: it looks up a key, once, and never looks whether anything has changed, as SCAN does.
  * Meanwhile the snapshotter freezes twice; the first time it may end before any slot, cancelled. It
- * writes what a slot's frozen block has, passes the slot, and then serves what was handed over: writes
- * it, and strikes it out of its frozen block, where the word still leads to it.
+ * writes what a slot's frozen block has, passes the slot, and then serves what was handed over:
+ * writes it, and strikes it out of its frozen block, where the word still leads to it.
  *
  * Abstracted: memory is sequentially consistent here; where the code needs acquire or release a
  * variant does the two steps in the other order. A cut is one step, and so is a unit's change, with
@@ -17,8 +17,8 @@
  * that isn't too early, nothing later is.
  *
  * Invariant. A complete snapshot has each entry that was there at its cut once, and no other one.
- * Nobody looks at an entry or a block that is freed. The reader finds its key. What is served stands in
- * the frozen block of its slot. All that was taken out is let go of, once.
+ * Nobody looks at an entry or a block that is freed. The reader finds its key. What is served
+ * stands in the frozen block of its slot. All that was taken out is let go of, once.
  *
  * Variants; each removes one thing and must fail:
  *  BROKEN_LETS_GO: the worker lets go of what it hands over
@@ -66,7 +66,7 @@ byte item_entry[2], item_key[2], pushed[2];	/* rings of one place; pushed and no
 
 bit due[ENTRIES];	/* were there at the cut, and aren't written */
 
-/* What is retired: kept until so many slots are passed, let go of, and who was online then and still is. */
+/* What is retired: kept until so many slots are passed; let go of; who is online since then. */
 byte kept[ENTRIES], kept_block[BLOCKS];
 bit loose[ENTRIES], loose_block[BLOCKS];
 byte readers[ENTRIES], readers_block[BLOCKS];
@@ -133,7 +133,7 @@ inline thaw()
 	fi
 }
 
-/* Whether `old` stands in the frozen block, which was found: it is told by the word. Within a d_step. */
+/* Whether `old` stands in the frozen block: it is told by the word. Within a d_step. */
 inline look_for_old()
 {
 	assert(!FREED_BLOCK(was));
@@ -183,7 +183,7 @@ inline retire_frozen()
 	d_step { look_for_old() };
 	if
 	:: seen && !FULL -> push()
-	:: seen && FULL && passed <= s -> kept[old] = s + 1
+	:: atomic { seen && FULL && passed <= s -> kept[old] = s + 1 }
 	:: else -> d_step { let_go(old) }
 	fi
 }
@@ -408,11 +408,6 @@ inline freeze_end()
 		do
 		:: i == ENTRIES -> break
 		:: i < ENTRIES -> due[i] = 0; i++
-		od;
-		i = 0;
-		do
-		:: i == 2 * BLOCKS -> break
-		:: i < 2 * BLOCKS -> struck[i] = 0; i++
 		od;
 		i = 0
 	}
