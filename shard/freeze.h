@@ -47,7 +47,7 @@
  * new segment began says so in the record (#PRE, journal.h): whoever starts from the snapshot leaves it out, for the
  * snapshot has it.
  *
- * test/model/freeze.pml is a model of this: cut, copies, notes, keeping and passing.
+ * test/model/freeze.pml is a model of this: cut, copies, notes, keeping and passing; handover.pml of what is handed over.
  */
 #ifndef SHARD_FREEZE_H
 #define SHARD_FREEZE_H
@@ -146,7 +146,7 @@ bool freeze_slot_ready(const struct slot *slot, uint32_t *seq_seen);
 uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_t db);
 /*
  * Shows the entries that were handed over (handover.h) and were at the cut in a slot that isn't passed, with that slot
- * and their database; they are in its table no more then. Between two slots. Who doesn't call it: what is handed
+ * and their database; they are struck out of its table then. Between two slots. Who doesn't call it: what is handed
  * over is kept to the end.
  */
 void freeze_serve(struct keyspace *ks,
