@@ -15,7 +15,7 @@
 #define SHARDS    2
 #define TAGS      4
 #define DATABASES 3 /* that are used */
-#define CUTS      12
+#define CUTS      40
 #define BURST     60 /* requests of one kind in a row, at most */
 #define KEYS_MAX  4096
 #define NAME_ROOM 16
@@ -117,6 +117,10 @@ static const char *const templates[] = {
 	"EXISTS %k %k",
 };
 
+/* What makes large values of all kinds. */
+static const char *const large[] = {"RPUSH %l %E", "SADD %t %E", "HSET %h %P", "ZADD %z %Z",
+				    "SETRANGE %b %o %B"};
+
 static const char kinds[] = "sblthzpg";
 
 struct model {
@@ -175,7 +179,7 @@ static void add_key(struct model *m, char kind)
 /* Of a burst's first kind of keys numbers alone; of the other words, too, and longer ones. */
 static void add_element(struct model *m)
 {
-	uint32_t n = below(m, 2000);
+	uint32_t n = below(m, below(m, 3) ? 100 : 2000);
 
 	if (m->digit == 0 || below(m, 4) == 0)
 		add_arg(m, "%u", n);
@@ -215,7 +219,7 @@ static void add_made(struct model *m, char kind)
 	else if (kind == 'n')
 		add_arg(m, "%u", below(m, 40));
 	else if (kind == 'i')
-		add_arg(m, "%d", (int)below(m, 1500) - 20);
+		add_arg(m, "%d", (int)below(m, below(m, 3) ? 100 : 1500) - 20);
 	else if (kind == 'o')
 		add_arg(m, "%u", below(m, 3 * ENTRY_BLOB_MIN));
 	else if (kind == 'd')
@@ -252,8 +256,10 @@ static void sweep(struct model *m)
 /* One request or more of a kind, on one key or from one key. */
 static void run_burst(struct model *m)
 {
-	const char *template = templates[below(m, COUNT_OF(templates))];
-	uint32_t count = below(m, 4) ? 1 + below(m, 4) : 1 + below(m, BURST);
+	bool grow = below(m, 4) == 0;
+	const char *template =
+		grow ? large[below(m, COUNT_OF(large))] : templates[below(m, COUNT_OF(templates))];
+	uint32_t count = 1 + below(m, grow || below(m, 8) == 0 ? BURST : 4);
 
 	m->tag = below(m, TAGS);
 	m->digit = below(m, 2);
@@ -540,9 +546,6 @@ static void model_tags(struct model *m)
 /* Large values of all kinds, and many small ones: so that not all of a slot is taken for changed. */
 static void model_fill(struct model *m)
 {
-	static const char *const large[] = {"RPUSH %l %E", "SADD %t %E", "HSET %h %P", "ZADD %z %Z",
-					    "SETRANGE %b %o %B"};
-
 	for (m->tag = 0; m->tag < TAGS; m->tag++)
 		for (m->s.db = 0; m->s.db < DATABASES; m->s.db++) {
 			for (uint32_t i = 0; i < 100; i++)
