@@ -23,9 +23,9 @@
 /* --- requests --- */
 
 /*
- * A word is text, or % and what it is: s b l t h z p g a key of a kind, k of any; e an element, E some; P pairs of
- * them, Z scores with them, v a value, B a huge one, n a number, i an index, o an offset, d a database, T a
- * time to come.
+ * A word is text, or % and what it is: s b l t h m z p g a key of a kind, k of any; e an element, E
+ * some; P pairs of them, Z scores with them, f one of a few fields, v a value, B a huge one, n a
+ * number, i an index, o an offset, d a database, T a time to come.
  */
 static const char *const templates[] = {
 	"SET %s %v",
@@ -84,6 +84,8 @@ static const char *const templates[] = {
 	"HPERSIST %h FIELDS 2 %e %e",
 	"HGETDEL %h FIELDS 2 %e %e",
 	"HGETEX %h PXAT %T FIELDS 1 %e",
+	"HSET %m %f %v %f %v",
+	"HPEXPIREAT %m %T FIELDS 1 %f",
 	"HSETEX %h PXAT %T FIELDS 2 %e %v %e %v",
 	"ZADD %z %Z",
 	"ZADD %z %Z",
@@ -121,7 +123,7 @@ static const char *const templates[] = {
 static const char *const large[] = {"RPUSH %l %E", "SADD %t %E", "HSET %h %P", "ZADD %z %Z",
 				    "SETRANGE %b %o %B"};
 
-static const char kinds[] = "sblthzpg";
+static const char kinds[] = "sblthmzpg";
 
 struct model {
 	struct store s;
@@ -210,6 +212,8 @@ static void add_made(struct model *m, char kind)
 		add_key(m, kinds[below(m, sizeof(kinds) - 1)]);
 	else if (kind == 'e')
 		add_element(m);
+	else if (kind == 'f')
+		add_arg(m, "%u", below(m, 8));
 	else if (strchr("EPZ", kind))
 		add_some(m, kind);
 	else if (kind == 'v')
@@ -521,10 +525,13 @@ static void model_step(struct model *m)
 		freeze_serve(m->s.ks, serve, m);
 	if (below(m, 3) == 0)
 		release_kept(m);
-	if (!m->going && below(m, 8) == 0)
+	if (!m->going && below(m, 8) == 0) {
 		model_begin(m);
-	else if (m->going && below(m, 8) == 0)
+		if (below(m, 2)) /* often the first to change a slot */
+			sweep(m);
+	} else if (m->going && below(m, 8) == 0) {
 		model_pass(m);
+	}
 }
 
 /* --- */
