@@ -719,6 +719,44 @@ static void test_never_put(void **state)
 	store_deinit(&s);
 }
 
+static void run_all(struct store *s, const char *const *formats, size_t count)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	for (size_t f = 0; f < count; f++)
+		for (int i = 0; i < 1000; i++)
+			store_runf(s, formats[f], i, i);
+#pragma GCC diagnostic pop
+}
+
+/* Nor is what came to structures after the cut, once all that was there has been replaced or copied. */
+static void test_later_not_kept(void **state)
+{
+	static const char *const fill[] = {"ZADD z %d m%d", "SADD s m%d", "HSET h f%d %d"};
+	static const char *const empty[] = {"ZREM z m%d", "SREM s m%d", "HDEL h f%d"};
+	static const char *const stay[] = {"ZADD z 0 x", "SADD s x", "HSET h x x"};
+	struct store s;
+
+	(void)state;
+	store_init(&s, SHARDS);
+	run_all(&s, fill, COUNT_OF(fill));
+	freeze_begin(s.ks, 1);
+	for (size_t i = 0; i < COUNT_OF(stay); i++)
+		store_run(&s, stay[i]);
+	run_all(&s, empty, COUNT_OF(empty));
+	size_t kept = kept_bytes(&s);
+	for (int round = 0; round < 2; round++) {
+		run_all(&s, fill, COUNT_OF(fill));
+		run_all(&s, empty, COUNT_OF(empty));
+	}
+	store_run(&s, "SETRANGE b 100000 x");
+	store_run(&s, "SETRANGE b 50000 x");
+	assert_int_equal(kept_bytes(&s), kept);
+	freeze_end(s.ks);
+	release_kept(&s);
+	store_deinit(&s);
+}
+
 /* The record of a unit before the cut that is made after it says so. */
 static void test_journal(void **state)
 {
@@ -751,12 +789,12 @@ static void test_journal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unit_before), cmocka_unit_test(test_unit_outlives),
-		cmocka_unit_test(test_passed),      cmocka_unit_test(test_passed_dict),
-		cmocka_unit_test(test_handed_over), cmocka_unit_test(test_handed_while_scanned),
+		cmocka_unit_test(test_unit_before),     cmocka_unit_test(test_unit_outlives),
+		cmocka_unit_test(test_passed),          cmocka_unit_test(test_passed_dict),
+		cmocka_unit_test(test_handed_over),     cmocka_unit_test(test_handed_while_scanned),
 		cmocka_unit_test(test_handed_too_many), cmocka_unit_test(test_handed_and_passed),
-		cmocka_unit_test(test_never_put),   cmocka_unit_test(test_journal),
-		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_never_put),       cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_model),           cmocka_unit_test(test_later_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

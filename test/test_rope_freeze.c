@@ -85,7 +85,7 @@ static void live_step(struct live *live, struct check_random *random, struct ret
 
 static void live_start(struct live *live, struct check_random *random, struct retire *r)
 {
-	live->len = check_random_below(random, MODEL_MAX / 2);
+	live->len = check_random_below(random, 4) ? check_random_below(random, MODEL_MAX / 2) : 0;
 	live->rope = start_rope(random, live->bytes, live->len, r);
 }
 

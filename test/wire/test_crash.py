@@ -14,8 +14,8 @@ import os
 import random
 import re
 import signal
-
 import threading
+import time
 
 import pytest
 
@@ -208,7 +208,7 @@ def check(server, writers, readers, least=None):
 def wait_until_loaded(server):
     with server.connect() as client:
         while b"loading:1" in client.command("INFO", "persistence"):
-            pass
+            time.sleep(.005)
 
 
 def begin(start, kind, directory, policy):

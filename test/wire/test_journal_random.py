@@ -20,6 +20,7 @@ SEQUENCES = 3 * SCALE
 LENGTH = 1500
 PIECE = 30
 DATABASES = 16
+ASKED = 200             # keys looked at in one go
 # A server that sleeps, ends or saves is no matter of journals.
 LEFT_OUT = {b"DEBUG", b"SHUTDOWN", b"QUIT", b"RESET", b"CLIENT", b"CONFIG", b"MONITOR", b"SUBSCRIBE"}
 
@@ -38,10 +39,17 @@ def contents(server):
         whole = client.command("DEBUG", "DIGEST")
         for number in range(DATABASES):
             assert client.command("SELECT", number) == Status("OK")
-            for name in client.command("KEYS", "*"):
-                keys[number, name] = client.pipeline(
-                    [["DEBUG", "DIGEST-VALUE", name], ["TYPE", name], ["PEXPIRETIME", name]])
+            names = client.command("KEYS", "*")
+            for at in range(0, len(names), ASKED):
+                keys.update(contents_of(client, number, names[at:at + ASKED]))
     return whole, keys
+
+
+def contents_of(client, number, names):
+    """The digest, type and expiry of each; in one go, since there may be thousands."""
+    asked = [[word, name] for name in names for word in ("TYPE", "PEXPIRETIME")]
+    digests, *others = client.pipeline([["DEBUG", "DIGEST-VALUE"] + names] + asked)
+    return {(number, name): [digests[i]] + others[2 * i:2 * i + 2] for i, name in enumerate(names)}
 
 
 def differences(before, after):

@@ -230,15 +230,17 @@ def chosen(rng, shots):
 
 
 def check_quiet(start, server, directory, path):
-    """What is loaded from an increment is what is there."""
+    """What is loaded from an increment is what is there; returns that."""
     with server.connect() as client:
         client.command("BGSAVE", "INCREMENTAL")
         wait_idle(client)
         assert persistence(client)["rdb_last_bgsave_status"] == "ok"
     copy_snapshot(directory, path)
     copy = load_copy(start, path)
-    compare(contents(server), contents(copy))
+    there = contents(server)
+    compare(there, contents(copy))
     copy.stop()
+    return there
 
 
 def compare(before, after):
@@ -246,9 +248,8 @@ def compare(before, after):
     assert before[0] == after[0]
 
 
-def start_again(start, server, kind, directory, appendonly):
-    """Killed; from what is in the files now."""
-    before = contents(server)
+def start_again(start, server, before, kind, directory, appendonly):
+    """Killed; from what is in the files now, which is what was there before."""
     server.process.kill()
     server.process.wait()
     again = begin(start, kind, directory, appendonly)
@@ -287,7 +288,7 @@ def test_all_families(kind, start, tmp_path, calm):
         time.sleep(.05)     # what lives for moments is gone
         found = check_books(server, calm)
         assert not calm or found == list(crowd.sent)
-        check_quiet(start, server, directory, str(tmp_path / ("quiet%d" % phase)))
-        server = start_again(start, server, rng.choice(["sherd-1", "sherd-2", "sherd-4", kind]), directory,
-                             appendonly)
+        there = check_quiet(start, server, directory, str(tmp_path / ("quiet%d" % phase)))
+        server = start_again(start, server, there, rng.choice(["sherd-1", "sherd-2", "sherd-4", kind]),
+                             directory, appendonly)
     server.stop()
