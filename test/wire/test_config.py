@@ -13,6 +13,7 @@ import pytest
 
 from resp import Client, Closed, Error, Status, TIMEOUT_S, encode
 from servers import free_port, pairs
+from test_crash import wait_until_loaded
 
 
 def refusal(start, kind, *options, **kw):
@@ -548,6 +549,7 @@ def test_as_many_clients_as_there_may_be(start):
     def limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (250, 250))
     server = start("sherd-12", ("appendonly", "yes"), prepare=limit)
+    wait_until_loaded(server)
     with server.connect() as client:
         others = [server.connect() for _ in range(int(client("CONFIG GET maxclients")[1]) - 1)]
         assert all(other("SET k v") == Status("OK") for other in others)
