@@ -581,7 +581,7 @@ static bool point_reached(struct server *server, uint64_t dirty, int64_t seconds
 	}
 }
 
-/* save-on-memory: memory has come to its limit, for the first time since it was below. */
+/* save-on-memory: memory has come to its limit, for the first time since it was below, or the last snapshot failed. */
 static bool memory_reached(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
@@ -594,7 +594,8 @@ static bool memory_reached(struct snapshotter *snapshotter)
 	struct mem_stats memory;
 	mem_stats_read(&memory);
 	bool above = memory.allocated / 100 >= maxmemory / 10000 * (uint64_t)percent;
-	bool reached = above && !snapshotter->memory_above;
+	bool reached =
+		above && (!snapshotter->memory_above || atomic_load(&snapshotter->rdb.failed));
 	if (!above)
 		snapshotter->memory_above = false;
 	if (reached)

@@ -499,6 +499,7 @@ static void test_set_several(void **state)
 		struct ctx ctx = {.cmd = &command_table[CMD_config_set],
 				  .argv = argv,
 				  .argc = 2,
+				  .ks = server.ks,
 				  .reply = &reply};
 		for (; several_rows[i].words[ctx.argc - 2]; ctx.argc++)
 			argv[ctx.argc] = slice_of(several_rows[i].words[ctx.argc - 2]);
