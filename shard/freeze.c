@@ -208,9 +208,13 @@ static uint64_t handed_root(const struct keyspace *ks, const struct handed *item
 	return note_load(&ks->freeze, &ks->slots[item->slot], item->db) & ~FREEZE_NOTED;
 }
 
-static void serve_fetch(const struct keyspace *ks, const struct handed *items, uint32_t count)
+/* What a passed slot's note leads to may be gone. */
+static void serve_fetch(const struct keyspace *ks, const struct handed *items, uint32_t count,
+			uint32_t passed)
 {
 	for (uint32_t i = 0; i < count; i++) {
+		if (items[i].slot < passed)
+			continue;
 		const struct table table = {handed_root(ks, &items[i])};
 		table_prefetch_bucket(&table, items[i].hash);
 		__builtin_prefetch(items[i].entry);
@@ -227,7 +231,8 @@ void freeze_serve(struct keyspace *ks,
 		for (uint32_t i = 0; i < count; i++) {
 			if (i % SERVE_AHEAD == 0)
 				serve_fetch(ks, items + i,
-					    count - i < SERVE_AHEAD ? count - i : SERVE_AHEAD);
+					    count - i < SERVE_AHEAD ? count - i : SERVE_AHEAD,
+					    passed);
 			if (items[i].slot < passed)
 				continue;
 			table_strike(handed_root(ks, &items[i]), items[i].hash, items[i].entry);
