@@ -208,7 +208,7 @@ static uint64_t handed_root(const struct keyspace *ks, const struct handed *item
 	return note_load(&ks->freeze, &ks->slots[item->slot], item->db) & ~FREEZE_NOTED;
 }
 
-/* (The tables of slots that are passed may be gone.) */
+/* What a passed slot's note leads to may be gone. */
 static void serve_fetch(const struct keyspace *ks, const struct handed *items, uint32_t count,
 			uint32_t passed)
 {

@@ -154,18 +154,10 @@ bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e)
 
 void table_strike(uint64_t root, uint64_t hash, const struct entry *e)
 {
-	uint64_t block_word = root_block(root, hash);
-	_Atomic uint64_t *word = word_of(block_word, hash, e);
+	_Atomic uint64_t *word = word_of(root_block(root, hash), hash, e);
 
 	assert(word);
 	word_store(word, word_load(word) | WORD_STRUCK);
-	struct block *block = word_ptr(block_word);
-	atomic_store_explicit(&block->count, block_count(block) - 1, memory_order_relaxed);
-	if (root_is_directory(root)) {
-		struct directory *dir = word_ptr(root);
-		uint64_t count = atomic_load_explicit(&dir->count, memory_order_relaxed);
-		atomic_store_explicit(&dir->count, count - 1, memory_order_relaxed);
-	}
 }
 
 void table_prefetch_bucket(const struct table *t, uint64_t hash)

@@ -179,7 +179,8 @@ bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e);
 /*
  * Strikes an entry that is there, of that hash, out of a table that this root word led to once and that nobody changes
  * any more: a snapshot's (handover.h). Readers who are in it still find the entry: its key may be there all the time,
- * in newer versions, and who walks the table must not miss it. table_scan_unstruck() and table_is_later() don't.
+ * in newer versions, and who walks the table must not miss it. table_scan_unstruck() and table_is_later() don't. It
+ * still counts.
  */
 void table_strike(uint64_t root, uint64_t hash, const struct entry *e);
 
