@@ -47,7 +47,8 @@
  * new segment began says so in the record (#PRE, journal.h): whoever starts from the snapshot leaves it out, for the
  * snapshot has it.
  *
- * test/model/freeze.pml is a model of this: cut, copies, notes, keeping and passing; handover.pml of what is handed over.
+ * test/model/freeze.pml is a model of this: cut, copies, notes, keeping and passing; handover.pml is one
+ * of what is handed over.
  */
 #ifndef SHARD_FREEZE_H
 #define SHARD_FREEZE_H

@@ -16,6 +16,8 @@
  * after striking it out; acquire by the worker. Readers under RCU may still be in the frozen table, and find the
  * entry there although it is struck out (a walk looks at no seq, and must not miss a key that is there all the
  * time): it waits for a grace period after that. Nobody else looks at a word that is struck out.
+ *
+ * test/model/handover.pml is a model of this.
  */
 #ifndef SHARD_HANDOVER_H
 #define SHARD_HANDOVER_H

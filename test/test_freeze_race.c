@@ -4,13 +4,15 @@
  *
  * Each writer has three keys in slots of their own that it sets in one unit, and two hashes that it changes
  * alike. Now and then it puts a unit by and goes on with it some ticks later. Keys that come
- * and go make the slots' tables grow and shrink.
+ * and go make the slots' tables grow and shrink. Somebody walks through these slots meanwhile, as SCAN does:
+ * that shows what is always there, too.
  */
 #include "test/check.h"
 
 #include "shard/dict.h"
 #include "shard/execute.h"
 #include "shard/hold.h"
+#include "shard/scan.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -231,6 +233,55 @@ static void *writer_run(void *arg)
 	return NULL;
 }
 
+/* --- the walk --- */
+
+struct walk {
+	bool seen[WRITERS][STABLE];
+};
+
+static void walk_visit(void *arg, struct entry *e)
+{
+	struct walk *walk = arg;
+	char text[KEY_MAX] = "";
+	unsigned id, i;
+
+	assert_true(entry_key(e).len < sizeof(text));
+	memcpy(text, entry_key(e).ptr, entry_key(e).len);
+	if (sscanf(text, "{string:%u:0}%u", &id, &i) == 2 && i < STABLE)
+		walk->seen[id][i] = true;
+}
+
+/* Through the slot of that writer's keys. Returns how many of them it didn't see. */
+static uint64_t walk_slot(struct walk *walk, uint32_t id)
+{
+	char text[KEY_MAX];
+	struct key key = key_of(text, "{string:%u:0}%u", id, 0);
+	uint64_t slot = key.slot->index, cursor = slot << TABLE_POSITION_BITS, missed = 0;
+
+	urcu_qsbr_thread_online();
+	while (cursor >> TABLE_POSITION_BITS == slot)
+		cursor = keyspace_scan(ks, 0, cursor, 1, 1, walk_visit, walk);
+	grace_reader_offline(&ks->grace);
+	for (uint32_t i = 0; i < STABLE; i++)
+		missed += !walk->seen[id][i];
+	return missed;
+}
+
+/* Says how many keys it missed in all its walks. */
+static void *walk_run(void *arg)
+{
+	uint64_t *missed = arg;
+
+	urcu_qsbr_register_thread();
+	while (!atomic_load(&writers_stop)) {
+		struct walk walk = {0};
+		for (uint32_t id = 0; id < WRITERS; id++)
+			*missed += walk_slot(&walk, id);
+	}
+	urcu_qsbr_unregister_thread();
+	return NULL;
+}
+
 /* --- the snapshotter --- */
 
 struct seen {
@@ -332,7 +383,8 @@ static void test_snapshots(void **state)
 	struct check_random random = check_random_start();
 	struct writer writers[WRITERS] = {0};
 	struct seen seen = {0}, before;
-	pthread_t reclaimer;
+	pthread_t reclaimer, walker;
+	uint64_t missed = 0;
 
 	(void)state;
 	ks = keyspace_new(WRITERS, 1, &(struct hash_seed){1, 2});
@@ -346,6 +398,7 @@ static void test_snapshots(void **state)
 	pthread_create(&reclaimer, NULL, reclaimer_run, NULL);
 	for (uint32_t i = 0; i < WRITERS; i++)
 		pthread_create(&writers[i].thread, NULL, writer_run, &writers[i]);
+	pthread_create(&walker, NULL, walk_run, &missed);
 	for (int i = 0; i < SNAPSHOTS; i++) {
 		before = seen;
 		snapshot(&seen);
@@ -357,6 +410,8 @@ static void test_snapshots(void **state)
 	atomic_store(&writers_stop, true);
 	for (uint32_t i = 0; i < WRITERS; i++)
 		pthread_join(writers[i].thread, NULL);
+	pthread_join(walker, NULL);
+	assert_int_equal(missed, 0);
 	atomic_store(&reclaimer_stop, true);
 	pthread_join(reclaimer, NULL);
 	for (uint32_t i = 0; i < WRITERS; i++) {
