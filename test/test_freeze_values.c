@@ -24,8 +24,8 @@
 
 /*
  * A word is text, or % and what it is: s b l t h m z p g a key of a kind, k of any; e an element, E
- * some; P pairs of them, Z scores with them, f one of a few fields, v a value, B a huge one, n a
- * number, i an index, o an offset, d a database, T a time to come.
+ * some; P pairs of them, Z scores with them, f one of a few fields, v a value, w a long one, B a huge one,
+ * n a number, i an index, o an offset, d a database, T a time to come.
  */
 static const char *const templates[] = {
 	"SET %s %v",
@@ -35,7 +35,7 @@ static const char *const templates[] = {
 	"GETSET %b %B",
 	"APPEND %s %v",
 	"APPEND %b %v",
-	"APPEND %b %B",
+	"APPEND %b %w",
 	"SETRANGE %b %o %v",
 	"SETRANGE %b %o %B",
 	"SETBIT %b %o 1",
@@ -218,6 +218,8 @@ static void add_made(struct model *m, char kind)
 		add_some(m, kind);
 	else if (kind == 'v')
 		add_arg(m, "%u", below(m, 100000));
+	else if (kind == 'w')
+		add_bytes(m, 1 + below(m, 3000));
 	else if (kind == 'B')
 		add_bytes(m, ENTRY_BLOB_MIN / 2 + below(m, ENTRY_BLOB_MIN));
 	else if (kind == 'n')
