@@ -486,6 +486,8 @@ static void test_passed(void **state)
 	(void)state;
 	store_init(&s, 1);
 	store_run(&s, "SET a 1"); /* slot 15495, behind that of b, 3300 */
+	for (int i = 0; i < 3000; i++)
+		store_runf(&s, "SET {a}%d x", i); /* its table has a directory */
 	store_run(&s, "SET b 1");
 	struct slot *a = slot_of(&s, "a"), *b = slot_of(&s, "b");
 	struct shard *shard = shard_of(&s, 0);
