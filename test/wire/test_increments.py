@@ -54,6 +54,7 @@ def test_the_same_as_all(kind, start, tmp_path, appendonly, number):
             for piece in pieces(rng, commands):
                 client.pipeline(piece)
             client.command("DISCARD")   # they may end within MULTI
+        with server.connect() as client:    # they may have asked for another protocol
             increment(client)
             increments = int(persistence(client)["rdb_increments"])
         assert increments == turn
