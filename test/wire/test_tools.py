@@ -598,7 +598,7 @@ def test_export_takes_no_place_but_a_file_s(kind, start, tmp_path, target):
     before = {x.name: x.lstat()[:3] for x in tmp_path.iterdir()}
     result = sherd("export", data, "--rdb", tmp_path / target)
     assert result.status == FAILED
-    assert result.err == "sherd export: Can't write %s: %s" % (tmp_path / target, REFUSED[target])
+    assert result.err == "sherd export: Can't write %s: %s\n" % (tmp_path / target, REFUSED[target])
     assert {x.name: x.lstat()[:3] for x in tmp_path.iterdir()} == before
     assert (tmp_path / "file").read_bytes() == b"old"
     assert sherd("export", data, "--rdb", tmp_path / "file").status == 0
