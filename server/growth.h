@@ -1,8 +1,8 @@
 /*
  * Growth: how much the data take on disk with their journals, and when it is time to make that less.
  *
- * The size is that of all files that a start would go through: the last whole snapshot, the increments on it, and all
- * journals since. A whole snapshot makes it small again. Journals are counted as they are appended to: what the system
+ * The size is that of all files that the manifest lists from the last whole snapshot on: that, the increments on it, and
+ * all journals since. A whole snapshot makes it small again. Journals are counted as they are appended to: what the system
  * hasn't got yet is in it, zeros written ahead (persist/segment.h) are not.
  *
  * The rule is Redis': with journals on a rewrite is due when the size is above auto-aof-rewrite-min-size, and has
