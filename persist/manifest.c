@@ -80,6 +80,14 @@ void manifest_drop(struct manifest *manifest, uint32_t keep, struct manifest *dr
 		manifest->count * sizeof(*manifest->items));
 }
 
+void manifest_take(struct manifest *manifest, uint32_t at, struct manifest *taken)
+{
+	manifest_add(taken, &manifest->items[at]);
+	manifest->count--;
+	memmove(manifest->items + at, manifest->items + at + 1,
+		(manifest->count - at) * sizeof(*manifest->items));
+}
+
 void manifest_copy(const struct manifest *manifest, struct manifest *copy)
 {
 	size_t size = manifest->count * sizeof(*manifest->items);

@@ -83,6 +83,8 @@ void manifest_place(struct manifest *manifest, const struct manifest_item *snaps
  * fewer snapshots nothing is.
  */
 void manifest_drop(struct manifest *manifest, uint32_t keep, struct manifest *dropped);
+/* Moves one item to the end of *taken. */
+void manifest_take(struct manifest *manifest, uint32_t at, struct manifest *taken);
 void manifest_copy(const struct manifest *manifest, struct manifest *copy);
 
 /* Where the data begin: the last snapshot; 0 without. */

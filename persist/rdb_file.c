@@ -133,6 +133,7 @@ static void end_header(struct rdb_file *file)
 		file->error = io_write_at(file->fd, header.ptr, header.len, 0);
 	if (file->checksum)
 		file->sum = crc64_join(crc64(0, header.ptr, header.len), file->sum, file->bytes);
+	file->bytes += header.len;
 }
 
 int rdb_file_end(struct rdb_file *file)

@@ -31,7 +31,7 @@ struct rdb_file {
 	bool checksum;
 	uint64_t cut;     /* values are written as of this cut; EPOCH_NONE at first: as they are */
 	uint32_t version; /* that what was written needs */
-	uint64_t bytes;   /* in the file, without the header */
+	uint64_t bytes;   /* in the file; without the header until it has ended */
 	uint64_t sum;     /* ... of them */
 	int error;        /* negative errno */
 };

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,28 +37,102 @@ static int replace_manifest(struct persistence *persistence, struct manifest *ma
 	return 0;
 }
 
+/* --- files that aren't data --- */
+
+/* What can't be removed now is when the next snapshot is complete, or by the next start. */
+static void remove_item(struct persistence *persistence, const struct manifest_item *item)
+{
+	for (uint32_t i = 0; i < item->files; i++) {
+		char name[MANIFEST_FILE_MAX];
+		manifest_file(item, i, name);
+		int error = io_unlink(persistence->dir, name);
+		if (!error)
+			continue;
+		persistence->littered = true;
+		log_write(LOG_WARNING, "Can't remove %s: %s", name, strerror(-error));
+	}
+}
+
+/* Files that no generation kept needs any more. */
+static void remove_files(struct persistence *persistence, const struct manifest *dropped)
+{
+	for (uint32_t i = 0; i < dropped->count; i++)
+		remove_item(persistence, &dropped->items[i]);
+}
+
+/* The manifest could not be replaced, or that may not last: does the one that is there name the item? */
+static bool is_listed(int dir, const struct manifest_item *item)
+{
+	struct manifest manifest;
+	uint32_t line;
+	bool listed = manifest_read(dir, &manifest, &line) != 0;
+	for (uint32_t i = 0; i < manifest.count; i++)
+		listed |= manifest.items[i].kind == item->kind &&
+			  manifest.items[i].run == item->run && manifest.items[i].cut == item->cut;
+	manifest_free(&manifest);
+	return listed;
+}
+
+/* It is a stretch of this run, not that of a snapshot, whose files are there and have nothing in them. */
+static bool is_empty(const struct server *server, const struct manifest *manifest, uint32_t at)
+{
+	const struct manifest_item *item = &manifest->items[at];
+	if (item->kind != MANIFEST_STRETCH || item->run != server->flusher.run ||
+	    (at > 0 && manifest->items[at - 1].cut == item->cut))
+		return false;
+	for (uint32_t i = 0; i < item->files; i++) {
+		char name[MANIFEST_FILE_MAX];
+		struct stat file;
+		manifest_file(item, i, name);
+		if (fstatat(server->persistence.dir, name, &file, 0) || file.st_size > 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A snapshot that failed has left a stretch, with nothing in it where nothing was written until the next one. All
+ * journals write the generation of now: in those before it that stays so.
+ */
+static void take_empty(const struct server *server, struct manifest *manifest,
+		       struct manifest *taken)
+{
+	uint64_t now = atomic_load(&server->ks->epochs.cut);
+	for (uint32_t i = manifest->count; i-- > 0;)
+		if (manifest->items[i].cut < now && is_empty(server, manifest, i))
+			manifest_take(manifest, i, taken);
+}
+
 /* --- the cut --- */
 
 /* The journals of this run in a generation. */
-static void list_stretch(const struct server *server, struct manifest *manifest, uint64_t cut)
+static struct manifest_item stretch_of(const struct server *server, uint64_t cut)
 {
-	struct manifest_item stretch = {
+	return (struct manifest_item){
 		.kind = MANIFEST_STRETCH,
 		.run = server->flusher.run,
 		.cut = cut,
 		.files = server->worker_count,
 		.open = true,
 	};
-	manifest_add(manifest, &stretch);
 }
 
+/* Its files go again where that fails and nobody will look for them. */
 static int add_stretch(struct server *server, uint64_t cut)
 {
 	struct persistence *persistence = &server->persistence;
-	struct manifest manifest;
+	struct manifest_item stretch = stretch_of(server, cut);
+	struct manifest manifest, taken = {0};
 	manifest_copy(&persistence->manifest, &manifest);
-	list_stretch(server, &manifest, cut);
-	return replace_manifest(persistence, &manifest);
+	take_empty(server, &manifest, &taken);
+	manifest_add(&manifest, &stretch);
+	int error = replace_manifest(persistence, &manifest);
+	if (!error)
+		remove_files(persistence, &taken);
+	else if (!is_listed(persistence->dir, &stretch))
+		remove_item(persistence, &stretch);
+	manifest_free(&taken);
+	return error;
 }
 
 static void freeze(struct keyspace *ks, bool note, uint64_t cut)
@@ -170,6 +245,8 @@ bool generation_follow(struct server *server)
 int generation_begin(struct server *server, const _Atomic bool *cancelled, bool note, uint64_t *cut)
 {
 	struct flusher *flusher = &server->flusher;
+	server->persistence.littered |= server->persistence.making; /* the last one has failed */
+	server->persistence.making = true;
 	int error = find_dir(server);
 	if (error)
 		return error;
@@ -188,38 +265,6 @@ int generation_begin(struct server *server, const _Atomic bool *cancelled, bool 
 
 /* --- its end --- */
 
-/* What can't be removed now the next start removes. */
-static void remove_item(int dir, const struct manifest_item *item)
-{
-	for (uint32_t i = 0; i < item->files; i++) {
-		char name[MANIFEST_FILE_MAX];
-		manifest_file(item, i, name);
-		int error = io_unlink(dir, name);
-		if (error)
-			log_write(LOG_WARNING, "Can't remove %s: %s", name, strerror(-error));
-	}
-}
-
-/* Files that no generation kept needs any more. */
-static void remove_files(int dir, const struct manifest *dropped)
-{
-	for (uint32_t i = 0; i < dropped->count; i++)
-		remove_item(dir, &dropped->items[i]);
-}
-
-/* The manifest could not be replaced, or that may not last: does the one that is there name the snapshot? */
-static bool is_listed(int dir, const struct manifest_item *snapshot)
-{
-	struct manifest manifest;
-	uint32_t line;
-	bool listed = manifest_read(dir, &manifest, &line) != 0;
-	for (uint32_t i = 0; i < manifest.count; i++)
-		listed |= manifest.items[i].kind == snapshot->kind &&
-			  manifest.items[i].cut == snapshot->cut;
-	manifest_free(&manifest);
-	return listed;
-}
-
 /* This run's stretches before the cut are whole, unless a sync has failed. */
 static void close_stretches(const struct server *server, struct manifest *manifest, uint64_t cut)
 {
@@ -230,26 +275,37 @@ static void close_stretches(const struct server *server, struct manifest *manife
 			manifest->items[i].open = false;
 }
 
+/* Another manifest is there for good. Files that it doesn't list are gone with it: also what failures have left. */
+static void remove_rest(struct persistence *persistence, const struct manifest *dropped)
+{
+	bool littered = persistence->littered;
+	persistence->littered = persistence->making = false;
+	remove_files(persistence, dropped);
+	if (littered)
+		manifest_tidy(persistence->dir, &persistence->manifest);
+}
+
 static int list_snapshot(struct server *server, const struct manifest_item *snapshot)
 {
 	struct persistence *persistence = &server->persistence;
 	struct flusher *flusher = &server->flusher;
 	bool begins = !flusher_off(flusher) && !atomic_load(&flusher->listed);
+	struct manifest_item stretch = stretch_of(server, snapshot->cut);
 	struct manifest manifest, dropped;
 	manifest_copy(&persistence->manifest, &manifest);
 	close_stretches(server, &manifest, snapshot->cut);
 	manifest_place(&manifest, snapshot);
 	if (begins)
-		list_stretch(server, &manifest, snapshot->cut);
+		manifest_add(&manifest, &stretch);
 	manifest_drop(&manifest, (uint32_t)config_int(&server->config.generations_to_keep),
 		      &dropped);
 	int error = replace_manifest(persistence, &manifest);
 	if (!error && begins)
 		atomic_store(&flusher->listed, true);
 	if (!error)
-		remove_files(persistence->dir, &dropped);
+		remove_rest(persistence, &dropped);
 	else if (!is_listed(persistence->dir, snapshot))
-		remove_item(persistence->dir, snapshot);
+		remove_item(persistence, snapshot);
 	manifest_free(&dropped);
 	return error;
 }
@@ -260,7 +316,7 @@ int generation_end(struct server *server, const _Atomic bool *cancelled,
 	struct flusher *flusher = &server->flusher;
 	while (!flusher_off(flusher) && !flusher_committed(flusher, snapshot->cut))
 		if (!wait_a_little(cancelled)) {
-			remove_item(server->persistence.dir, snapshot);
+			remove_item(&server->persistence, snapshot);
 			return -ECANCELED;
 		}
 	int error = list_snapshot(server, snapshot);

@@ -8,7 +8,9 @@
  * is the data, all the time.
  *
  * After a manifest could not be written nobody knows which one a power loss will leave: what either of
- * them names stays. What nobody needs is removed at the next start (manifest_tidy).
+ * them names stays. What nobody needs is removed when the next snapshot is complete, or at the next start
+ * (manifest_tidy). Of snapshots that fail one after the other no stretches stay in which nothing was written, but for
+ * the last two.
  *
  * The snapshotter's thread.
  */

@@ -129,6 +129,8 @@ static void journal_lines(const struct info *info)
 	ull appended = 0, durable = 0;
 	if (persistence_loading(&info->server->persistence) || flusher_off(flusher))
 		return;
+	info_line(info, "aof_current_size:%llu", (ull)growth_size(info->server));
+	info_line(info, "aof_base_size:%llu", (ull)atomic_load(&info->server->growth.base));
 	for (uint32_t i = 0; i < info->server->worker_count; i++) {
 		appended += atomic_load(&info->server->ks->shards[i]->journal.appended);
 		durable += bytes_left(info, i);

@@ -157,6 +157,7 @@ static bool go_on(struct persistence *persistence, uint64_t epoch)
 			"Removed %" PRIu32
 			" files that aren't data: of snapshots and journals that failed, or older ones",
 			removed);
+	growth_loaded(server);
 	if (!config_int(&server->config.appendonly))
 		return true;
 	if (!begin_run(persistence, epoch))

@@ -29,6 +29,9 @@ struct persistence {
 	int dir;  /* a descriptor; -1: nothing is persisted */
 	int lock; /* ... of LOCK in it */
 	struct manifest manifest;
+	/* the snapshotter's */
+	bool making;   /* a snapshot was begun, and isn't complete */
+	bool littered; /* there may be files that aren't listed */
 	struct recovery recovery; /* the loader's, but for what is atomic */
 	enum import_kind import;  /* what to load instead */
 	pthread_t loader;

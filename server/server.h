@@ -14,6 +14,7 @@
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/flusher.h"
+#include "server/growth.h"
 #include "server/persistence.h"
 #include "server/reclaimer.h"
 #include "server/sample.h"
@@ -60,6 +61,7 @@ struct server {
 	struct flusher flusher;
 	struct persistence persistence;
 	struct snapshotter snapshotter;
+	struct growth growth;
 	struct samples samples;
 	/* main thread only */
 	uint64_t next_conn_id;

@@ -142,6 +142,8 @@ static int make(struct snapshotter *snapshotter, bool increment)
 		snapshotter->base = cut;
 	if (!error && base)
 		atomic_fetch_add(&snapshotter->increments, 1);
+	if (!error)
+		growth_saved(server, atomic_load(&snapshot->bytes), base != EPOCH_NONE);
 	return error;
 }
 
@@ -605,9 +607,9 @@ static bool memory_reached(struct snapshotter *snapshotter)
 }
 
 /* A failure is not repeated at once. */
-static bool may_try(const struct snapshotter *snapshotter)
+static bool may_try(const struct snapshotter *snapshotter, const struct save_results *results)
 {
-	return !atomic_load(&snapshotter->rdb.failed) ||
+	return !atomic_load(&results->failed) ||
 	       now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S;
 }
 
@@ -628,7 +630,7 @@ static enum save_kind take_due(struct snapshotter *snapshotter)
 	}
 	if (journals_wait(server) && now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S)
 		return SAVE_AOF;
-	if (!may_try(snapshotter))
+	if (!may_try(snapshotter, &snapshotter->rdb))
 		return SAVE_NONE;
 	if (snapshotter->scheduled_rdb) {
 		snapshotter->scheduled_rdb = false;
@@ -639,7 +641,9 @@ static enum save_kind take_due(struct snapshotter *snapshotter)
 		return SAVE_RDB;
 	}
 	int64_t seconds = now_s() - atomic_load(&snapshotter->saved_s);
-	return point_reached(server, snapshotter_changes(server), seconds) ? SAVE_RDB : SAVE_NONE;
+	if (point_reached(server, snapshotter_changes(server), seconds))
+		return SAVE_RDB;
+	return may_try(snapshotter, &snapshotter->aof) && growth_due(server) ? SAVE_AOF : SAVE_NONE;
 }
 
 void snapshotter_cron(struct snapshotter *snapshotter)

@@ -1,8 +1,8 @@
 /*
  * The snapshotter: the thread that makes snapshots (persist/snapshot.h, server/generation.h), and when it does.
  *
- * Asked for by BGSAVE, SAVE, BGREWRITEAOF, SHUTDOWN and signals, by the `save` points, and by
- * save-on-memory. One snapshot is made at a time; what is asked for meanwhile is refused, or scheduled, as
+ * Asked for by BGSAVE, SAVE, BGREWRITEAOF, SHUTDOWN and signals, by the `save` points, by
+ * save-on-memory, and when the journals have grown (growth.h). One snapshot is made at a time; what is asked for meanwhile is refused, or scheduled, as
  * Redis does.
  *
  * SAVE differs from Redis' in one thing: only its own client waits, the others are served meanwhile. What the
@@ -165,7 +165,7 @@ uint64_t snapshotter_changes(const struct server *server);
 
 /* --- main thread --- */
 
-/* Looks whether a save point is reached, or something scheduled is due. Some times a second. */
+/* Looks whether a save point is reached, the journals have grown, or something scheduled is due. Some times a second. */
 void snapshotter_cron(struct snapshotter *snapshotter);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * sherd export: all data as one RDB file (tools.h).
  *
- * The file is written beside its place, synced, and renamed: it is there whole or not at all.
+ * The file is written beside its place, synced, and renamed: it is there whole or not at all. That would take away what
+ * has the name, so only a regular file may have it.
  */
 #include "server/tools/tool.h"
 
@@ -16,6 +17,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +88,21 @@ static int write_file(struct exporting *exporting)
 	return error;
 }
 
+/* Why the name can't be had, or NULL: a device, say, would be gone, and a link no longer be one. */
+static const char *refusal(const char *path)
+{
+	struct stat there;
+	if (strcmp(path, "-") == 0)
+		return "it takes a file's name; nothing is written to standard output";
+	if (lstat(path, &there) || S_ISREG(there.st_mode))
+		return NULL;
+	if (S_ISLNK(there.st_mode))
+		return "it is a symbolic link, name the file itself";
+	if (S_ISDIR(there.st_mode))
+		return "it is a directory";
+	return "it is not a regular file";
+}
+
 /* The name gets the new content for good. */
 static int put_in_place(const struct exporting *exporting)
 {
@@ -93,6 +110,8 @@ static int put_in_place(const struct exporting *exporting)
 	char directory[PATH_MAX] = ".";
 	if (slash)
 		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path + 1), path);
+	if (refusal(path)) /* somebody has put it there meanwhile */
+		return -EEXIST;
 	int error = io_rename(AT_FDCWD, exporting->temporary, path);
 	if (error)
 		return error;
@@ -109,6 +128,9 @@ int export_run(struct tool *tool)
 {
 	struct exporting exporting = {.tool = tool};
 	struct progress progress;
+	const char *refused = refusal(tool->rdb);
+	if (refused)
+		return tool_fail(tool, "Can't write %s: %s", tool->rdb, refused);
 	if (snprintf(exporting.temporary, PATH_MAX, "%s.%d.tmp", tool->rdb, (int)getpid()) >=
 	    PATH_MAX)
 		return tool_fail(tool, "The name %s is too long", tool->rdb);

@@ -577,6 +577,43 @@ def test_export_to_nowhere(kind, start, tmp_path, target):
     assert files(tmp_path) == before and not list(tmp_path.parent.glob("*.tmp"))
 
 
+REFUSED = {
+    "fifo": "it is not a regular file",
+    "folder": "it is a directory",
+    "link": "it is a symbolic link, name the file itself",
+    "dangling": "it is a symbolic link, name the file itself",
+}
+
+
+@pytest.mark.parametrize("target", sorted(REFUSED))
+def test_export_takes_no_place_but_a_file_s(kind, start, tmp_path, target):
+    data = tmp_path / "data"
+    data.mkdir()
+    write(kind, start, data, sets(0, 5))
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("nothing")
+    before = {x.name: x.lstat()[:3] for x in tmp_path.iterdir()}
+    result = sherd("export", data, "--rdb", tmp_path / target)
+    assert result.status == FAILED
+    assert result.err == "sherd export: Can't write %s: %s\n" % (tmp_path / target, REFUSED[target])
+    assert {x.name: x.lstat()[:3] for x in tmp_path.iterdir()} == before
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert sherd("export", data, "--rdb", tmp_path / "file").status == 0
+    assert (tmp_path / "file").read_bytes()[:5] == b"REDIS"
+
+
+def test_export_to_standard_output(kind, start, tmp_path, monkeypatch):
+    write(kind, start, tmp_path, sets(0, 5))
+    monkeypatch.chdir(tmp_path)
+    before = files(tmp_path)
+    result = sherd("export", tmp_path, "--rdb", "-")
+    assert result.status == FAILED and "nothing is written to standard output" in result.err
+    assert files(tmp_path) == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("tool", ["export", "restore"])
 def test_interrupted(kind, start, tmp_path, number, tool):

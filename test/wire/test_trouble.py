@@ -505,3 +505,73 @@ def test_missing_directory(kind, start, tmp_path, back):
     with server.connect() as client:
         assert client.command("MGET", "before", "after") == [b"1", b"2"]
         assert client.command("DBSIZE") == 2
+
+
+def data_files(directory, prefix):
+    return sorted(x for x in os.listdir(os.path.join(directory, DATA)) if x.startswith(prefix))
+
+
+def snapshot_fails(server, client, nth):
+    """The nth call from now on, once. False: it had no need of so many."""
+    fault(client, "any", "EIO", str(nth), "1")
+    assert client.read() == Status("OK")
+    reply = client.command("SAVE")
+    mend(server)
+    until(lambda: not in_trouble(server))
+    return reply != Status("OK")
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_failed_snapshots_leave_nothing(kind, start, tmp_path, policy):
+    """No files of journals without anything in them pile up, and the next snapshot takes away all others."""
+    server = begin(start, kind, tmp_path, policy)
+    workers, failed, n = int(kind.partition("-")[2]), 0, 0
+    with server.connect() as client:
+        for nth in range(60):
+            written = len([x for x in data_files(tmp_path, "journal-")
+                           if os.path.getsize(tmp_path / DATA / x)])
+            for _ in range(3):
+                failed += snapshot_fails(server, client, nth)
+                names = data_files(tmp_path, "journal-")
+                # those with something in them, and the two last
+                assert len(names) <= (written + 3) * workers, names
+            n += 1
+            assert insist(client, "SET", "key", str(n)) == Status("OK")
+            if nth % 4 == 3:
+                assert insist(client, "SAVE") == Status("OK")
+                assert len(data_files(tmp_path, "journal-")) == workers
+                assert len(os.listdir(tmp_path / DATA)) == 2 * workers + len(["MANIFEST", "COMMITS", "LOCK"])
+    assert failed > 20
+    kill(server)
+    server = begin(start, kind, tmp_path, policy)
+    assert "files that aren't data" not in server.log()
+    with server.connect() as client:
+        assert client.command("GET", "key") == b"%d" % n
+
+
+@pytest.mark.sherd_only
+def test_first_snapshots_that_fail_leave_nothing(kind, start, tmp_path):
+    """Those that journals begin with: nothing is listed before one of them is complete."""
+    server = start(kind, ("dir", str(tmp_path)), ("save", ""))
+    workers = int(kind.partition("-")[2])
+    with server.connect() as client:
+        assert client.command("SET", "key", "0") == Status("OK")
+        assert client.command("SAVE") == Status("OK")
+        fault(client, "rename", "EIO", "1", "0")
+        assert client.read() == Status("OK")
+        assert client.command("CONFIG", "SET", "appendonly", "yes") == Status("OK")
+        until(lambda: "aof_last_bgrewrite_status:err" in info(server))
+        for i in range(5):
+            assert str(client.command("SAVE")).startswith("ERR")
+            assert insist(client, "SET", "key", str(i)) == Status("OK")
+        assert len(data_files(tmp_path, "journal-")) >= workers
+        mend(server)
+        until(lambda: client.command("SAVE") == Status("OK"))
+        assert len(data_files(tmp_path, "journal-")) == workers
+        assert client.command("SET", "key", "last") == Status("OK")
+    kill(server)
+    server = begin(start, kind, tmp_path, "everysec")
+    assert "files that aren't data" not in server.log()
+    with server.connect() as client:
+        assert client.command("GET", "key") == b"last"
