@@ -219,6 +219,23 @@ static void test_places(void **state)
 	}
 }
 
+static void test_take(void **state)
+{
+	struct manifest manifest = {0}, taken = {0};
+	struct manifest_item items[] = {snapshot(1), stretch(1, 2, true), stretch(1, 3, true)};
+	for (uint32_t i = 0; i < 3; i++)
+		manifest_add(&manifest, &items[i]);
+	manifest_take(&manifest, 1, &taken);
+	manifest_take(&manifest, 1, &taken);
+	assert_int_equal(manifest.count, 1);
+	assert_int_equal(manifest.items[0].kind, MANIFEST_SNAPSHOT);
+	assert_int_equal(taken.count, 2);
+	assert_int_equal(taken.items[0].cut, 2);
+	assert_int_equal(taken.items[1].cut, 3);
+	manifest_free(&manifest);
+	manifest_free(&taken);
+}
+
 static void test_files(void **state)
 {
 	char name[MANIFEST_FILE_MAX];
@@ -281,7 +298,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round),  cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_damage), cmocka_unit_test(test_places),
-		cmocka_unit_test(test_files),  cmocka_unit_test(test_tidy),
+		cmocka_unit_test(test_take),   cmocka_unit_test(test_files),
+		cmocka_unit_test(test_tidy),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
