@@ -4,7 +4,8 @@
 Both servers get the same keys. Then, one after the other, a snapshot is taken under full SET load: how much memory
 that takes at its peak (shared pages of a forked child counted once), what it does to latencies, and how long it takes;
 then one without load; then a start from it. Of sherd also an incremental snapshot after some keys have changed. At
-last SET throughput with and without the append-only log, and with appendfsync always.
+last SET throughput with and without the append-only log, and with appendfsync always; without automatic rewrites, which are
+snapshots.
 
     /usr/bin/python3 bench/persist.py [--keys 5000000] [--rounds 3] [--seconds 3] [--workers 2] [--parts snapshot,log]
 """
@@ -235,12 +236,14 @@ def warm_page_cache(directory):
 
 
 def logs(args):
+    everysec = ["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"]
+    always = everysec + ["--appendfsync", "always"]
     kinds = {
         "sherd": (sherd_argv(args.workers), None),
-        "sherd everysec": (sherd_argv(args.workers, "--appendonly", "yes"), None),
-        "redis everysec": (redis_argv("--appendonly", "yes"), REFERENCE),
-        "sherd always": (sherd_argv(args.workers, "--appendonly", "yes", "--appendfsync", "always"), None),
-        "redis always": (redis_argv("--appendonly", "yes", "--appendfsync", "always"), REFERENCE),
+        "sherd everysec": (sherd_argv(args.workers, *everysec), None),
+        "redis everysec": (redis_argv(*everysec), REFERENCE),
+        "sherd always": (sherd_argv(args.workers, *always), None),
+        "redis always": (redis_argv(*always), REFERENCE),
     }
     servers = {name: start(name, argv + ["--dir", "DIR"], executable)[0] for name, (argv, executable) in kinds.items()}
     rows = {name: [] for name in kinds}

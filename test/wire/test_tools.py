@@ -257,6 +257,12 @@ def flip(path, rng):
     return at
 
 
+def within_mark(path, at):
+    """The byte is one of a comment: what it says of slots and numbers may be wrong in a way that a later record shows."""
+    data = path.read_bytes()
+    return data[data.rfind(b"\n", 0, at) + 1:at + 1].startswith(b"#")
+
+
 def test_damage_anywhere(kind, start, tmp_path):
     """One bit is another: a load doesn't fail that check calls fine, and what is fixed loads."""
     rng = seeded()
@@ -277,7 +283,7 @@ def test_damage_anywhere(kind, start, tmp_path):
         seen.add(result.status)
         if result.status == DAMAGED:
             place = re.search(r"%s: damaged at byte (\d+) of %d" % (path.name, len(before[path])), result.out)
-            assert place is None or int(place.group(1)) <= at, where
+            assert place is None or int(place.group(1)) <= at or within_mark(whole / DATA / path.name, at), where
             fixed = sherd("check", copy, "--fix")
             assert fixed.status == FINE and fixed.out.endswith("All is fine now.\n"), fixed
             for x, data in before.items():
