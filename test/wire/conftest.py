@@ -61,7 +61,8 @@ def pytest_collection_modifyitems(config, items):
         kind = params.get("server") or params.get("kind")
         out = (kind == "reference" and (item.get_closest_marker("sherd_only") or not usable)
                or kind and is_sherd(kind) and item.get_closest_marker("reference_only")
-               or kind in ("sherd-1", "sherd-5") and item.get_closest_marker("one_kind"))
+               or kind in ("sherd-1", "sherd-5") and item.get_closest_marker("one_kind")
+               or not kind and "sherd-2" not in selected_kinds(config))     # it chooses for itself: once
         (dropped if out else kept).append(item)
     items[:] = kept
     if dropped:
