@@ -150,15 +150,16 @@ wire_end() {
 	count $(($5 - $4 - $3 - $2)) $(($2 + $3))
 }
 
-# sanitize <name> [options]: the tree's unit tests, all or as the options say, and the stress tests.
+# sanitize <name> <servers> [options]: the tree's unit tests, all or as the options say, and the stress tests with
+# these servers: one number of workers each, for time.
 sanitize() {
 	built "$1" || return
-	sanitizer=$1
-	shift
+	sanitizer=$1 servers=$2
+	shift 2
 	unit "$sanitizer" "build-$sanitizer" "$@"
 	stage "wire tests: stress, $sanitizer"
 	SLOWNESS=6 SCALE=2 wires=
-	wire_begin "$sanitizer" "build-$sanitizer/sherd" -m stress --servers sherd-2,sherd-5
+	wire_begin "$sanitizer" "build-$sanitizer/sherd" -m stress --servers "$servers"
 	wait $wires
 	wire_end "$sanitizer"
 }
@@ -237,8 +238,8 @@ if built release; then
 	wire_end one
 	wire_end two
 fi
-sanitize asan
-sanitize tsan --suite threads
+sanitize asan sherd-2
+sanitize tsan sherd-5 --suite threads
 wait $behind
 models
 fuzz
