@@ -29,7 +29,8 @@ struct commit {
 };
 
 /*
- * The valid line with the largest epoch, of several the last; an epoch of 0, and not always, when there is none. 0 or a negative errno.
+ * The valid line with the largest epoch, of several the last; an epoch of 0, and not always, when there is
+ * none. 0 or a negative errno.
  */
 int commits_last(int dir, struct commit *last);
 

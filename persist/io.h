@@ -58,8 +58,9 @@ int io_sync(int fd);
 void io_sync_begin(int fd, uint64_t offset, uint64_t len);
 
 /*
- * Has the system let go of its own copy of what is on the disk already, up to the end with `len` 0: a hint. Nobody reads these
- * files before the next start, and memory that is written to again and again costs less than memory that is new.
+ * Has the system let go of its own copy of what is on the disk already, up to the end with `len` 0: a hint.
+ * Nobody reads these files before the next start, and memory that is written to again and again costs less
+ * than memory that is new.
  */
 void io_drop(int fd, uint64_t offset, uint64_t len);
 

@@ -5,10 +5,11 @@
  * The worker appends to its own with one write() a tick. The flusher syncs them (epoch closing: server/
  * flusher.h) meanwhile; the mutex guards only which descriptors are open.
  *
- * Zeros ahead. A sync of a file that has grown makes the file system write its own notes, too, which takes longer than the
- * data. Who is synced often (appendfsync always) therefore writes zeros ahead, SEGMENT_AHEAD_BYTES at a time,
- * and records over them. They are cut off when the segment is full or closed; after a crash they
- * stand there, and mean nothing: no record ends in a zero, so whoever reads takes them off (segment_trimmed).
+ * Zeros ahead. A sync of a file that has grown makes the file system write its own notes, too, which takes
+ * longer than the data. Who is synced often (appendfsync always) therefore writes zeros ahead,
+ * SEGMENT_AHEAD_BYTES at a time, and records over them. They are cut off when the segment is full or closed;
+ * after a crash they stand there, and mean nothing: no record ends in a zero, so whoever reads takes them off
+ * (segment_trimmed).
  *
  * Generations. A journal that has written all of one stops, until all others have, too: only then is
  * anything of the next written (`turned`). So what stands in the files of a generation follows on nothing that
@@ -85,8 +86,8 @@ static inline size_t segment_trimmed(const char *bytes, size_t len)
 }
 
 /*
- * Syncs everything written so far, and closes what is full. One thread at a time. After an error it isn't known what of
- * it is on the disk, and no later sync can tell.
+ * Syncs everything written so far, and closes what is full. One thread at a time. After an error it isn't
+ * known what of it is on the disk, and no later sync can tell.
  */
 int segment_sync(struct segment *segment);
 

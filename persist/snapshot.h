@@ -1,10 +1,10 @@
 /*
  * Snapshots: RDB files of the whole keyspace as it was at a cut (shard/freeze.h).
  *
- * A snapshot has one or more parts. Part p holds a contiguous range of slots, all databases of each: so parts can be
- * loaded by several threads. Slots stand in rising order but for keys that were written ahead of their turn (shard/handover.h). Each is a complete RDB file (persist/rdb_file.h) that
- * Redis' tools and servers read, snapshot-<cut>-<part>.rdb (persist/manifest.h), and says what it is in AUX
- * fields:
+ * A snapshot has one or more parts. Part p holds a contiguous range of slots, all databases of each: so parts
+ * can be loaded by several threads. Slots stand in rising order but for keys that were written ahead of their
+ * turn (shard/handover.h). Each is a complete RDB file (persist/rdb_file.h) that Redis' tools and servers
+ * read, snapshot-<cut>-<part>.rdb (persist/manifest.h), and says what it is in AUX fields:
  *
  *	redis-ver, redis-bits, ctime, used-mem      as Redis' files do
  *	sherd-shard, sherd-shards                   which part of how many

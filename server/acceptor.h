@@ -3,10 +3,10 @@
  * fewest connections.
  *
  * uv_poll tells when a socket has connections; up to ACCEPT_BATCH of them are accepted with accept4 at a
- * time. Refused with Redis' error texts: clients over maxclients; clients from elsewhere in protected
- * mode. Who comes while maxclients are connected waits FULL_WAIT_MS for an answer: the workers may not have
- * seen yet that another has gone. When file descriptors run out, accepting pauses (the log says so once) and goes on at the next
- * timer.
+ * time. Refused with Redis' error texts: clients over maxclients; clients from elsewhere in protected mode.
+ * Who comes while maxclients are connected waits FULL_WAIT_MS for an answer: the workers may not have seen
+ * yet that another has gone. When file descriptors run out, accepting pauses (the log says so once) and goes
+ * on at the next timer.
  *
  * Main thread only, but for acceptor_raise_fd_limit().
  */

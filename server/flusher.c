@@ -391,8 +391,8 @@ static void look(struct flusher *flusher)
 }
 
 /*
- * Files are in doubt, or missing: a new generation is tried, at once and then every so often. Whether it helps is found out by
- * making it.
+ * Files are in doubt, or missing: a new generation is tried, at once and then every so often. Whether it
+ * helps is found out by making it.
  */
 static void renew(struct flusher *flusher)
 {

@@ -2,10 +2,10 @@
  * The flusher: the thread that closes epochs and makes journals durable (shard/journal.h, persist/).
  *
  * Closing epoch S: now = S + 1, then a grace period. After it every tick that loaded S has ended, so all
- * records of epochs up to S are in the files, unless a write failed: then the epoch stays open until a
- * later attempt. Where they end in a journal is known: before its first record of epoch S + 1, or at
- * its end. The flusher has all segments synced side by side (a thread for each: a syncer), appends S to COMMITS and syncs that: then
- * S is committed, and so much of each journal is durable.
+ * records of epochs up to S are in the files, unless a write failed: then the epoch stays open until a later
+ * attempt. Where they end in a journal is known: before its first record of epoch S + 1, or at its end. The
+ * flusher has all segments synced side by side (a thread for each: a syncer), appends S to COMMITS and syncs
+ * that: then S is committed, and so much of each journal is durable.
  *
  * When: once a second, with appendfsync no every FLUSH_LAZY_S seconds; only if something was journaled. After
  * a power loss recovery goes back to the last committed epoch: a cut at an epoch is causally closed (who
@@ -31,10 +31,10 @@
  * written when all journals have written the old one's, and with always these are synced, too (persist/
  * segment.h); for that long nobody's writes are told of, which is about a tick.
  *
- * On and off (CONFIG SET appendonly; server/generation.h). When journals are off nothing of this file is
- * in anybody's way: replies wait for nothing, no trouble counts, no epoch is closed. They begin with a cut; since what was
- * written before isn't in them, the manifest gets them together with the snapshot of that cut, and
- * until then the data are what the old one lists. They end with an epoch.
+ * On and off (CONFIG SET appendonly; server/generation.h). When journals are off nothing of this file is in
+ * anybody's way: replies wait for nothing, no trouble counts, no epoch is closed. They begin with a cut;
+ * since what was written before isn't in them, the manifest gets them together with the snapshot of that cut,
+ * and until then the data are what the old one lists. They end with an epoch.
  *
  * Trouble. While anything of this lasts, requests that write are refused (flusher_trouble), and replies that
  * wait go on waiting; nothing that was told is lost.
@@ -129,8 +129,8 @@ struct flusher {
 bool flusher_begins_always(const struct server *server);
 
 /*
- * Starts with a segment for each worker in `dir` and the COMMITS file (taken over), which has begun with `first`. The journals' `on` is set
- * by the caller afterwards. 0 or a negative errno.
+ * Starts with a segment for each worker in `dir` and the COMMITS file (taken over), which has begun with
+ * `first`. The journals' `on` is set by the caller afterwards. 0 or a negative errno.
  */
 int flusher_start(struct flusher *flusher, struct server *server, int dir, uint64_t run,
 		  const struct commits *commits, const struct commit *first);

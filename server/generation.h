@@ -26,8 +26,8 @@
 struct server;
 
 /*
- * Brings what CONFIG SET appendonly wishes in force. True: a snapshot is needed for that: journals begin with its cut, and
- * are listed together with it; until then what the manifest lists stays the data.
+ * Brings what CONFIG SET appendonly wishes in force. True: a snapshot is needed for that: journals begin with
+ * its cut, and are listed together with it; until then what the manifest lists stays the data.
  */
 bool generation_follow(struct server *server);
 

@@ -5,10 +5,11 @@
  * manifest lists is loaded at start, whatever appendonly says; without a manifest, what a Redis left (import.h). As
  * long as the server runs it holds a lock on LOCK there, so that no second server and no tool comes between.
  *
- * Start: a thread of its own brings the data back (persist/recovery.h) while the workers answer -LOADING. Then, in this order: open journals are cut where
- * the good part ends, and synced; a new run is added to the manifest, with its segments; the journals
- * are switched on; `loading` becomes false. Damage that isn't just a tail ends the server with a message that
- * says where. Who ends the server meanwhile doesn't wait, and nothing is saved.
+ * Start: a thread of its own brings the data back (persist/recovery.h) while the workers answer -LOADING.
+ * Then, in this order: open journals are cut where the good part ends, and synced; a new run is added to the
+ * manifest, with its segments; the journals are switched on; `loading` becomes false. Damage that isn't just
+ * a tail ends the server with a message that says where. Who ends the server meanwhile doesn't wait, and
+ * nothing is saved.
  */
 #ifndef SERVER_PERSISTENCE_H
 #define SERVER_PERSISTENCE_H

@@ -1,9 +1,9 @@
 /*
  * The snapshotter: the thread that makes snapshots (persist/snapshot.h, server/generation.h), and when it does.
  *
- * Asked for by BGSAVE, SAVE, BGREWRITEAOF, SHUTDOWN and signals, by the `save` points, by
- * save-on-memory, and when the journals have grown (growth.h). One snapshot is made at a time; what is asked for meanwhile is refused, or scheduled, as
- * Redis does.
+ * Asked for by BGSAVE, SAVE, BGREWRITEAOF, SHUTDOWN and signals, by the `save` points, by save-on-memory, and
+ * when the journals have grown (growth.h). One snapshot is made at a time; what is asked for meanwhile is
+ * refused, or scheduled, as Redis does.
  *
  * SAVE differs from Redis' in one thing: only its own client waits, the others are served meanwhile. What the
  * snapshot holds is the state at one moment after the request came.

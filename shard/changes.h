@@ -1,9 +1,10 @@
 /*
  * Changes: which keys were written since the last snapshot, slot by slot, for incremental ones.
  *
- * Noted are hashes of keys, not names: a deleted key has none any more, and all that an increment needs
- * to know of it is what to take away when it is applied. Keys that share a hash go together. A slot in which many keys were written is noted as a whole: so the
- * log never takes more than some bytes a key, and less than the data that it saves from being written.
+ * Noted are hashes of keys, not names: a deleted key has none any more, and all that an increment needs to
+ * know of it is what to take away when it is applied. Keys that share a hash go together. A slot in which
+ * many keys were written is noted as a whole: so the log never takes more than some bytes a key, and less
+ * than the data that it saves from being written.
  *
  * Nothing is noted, and nothing costs, until somebody asks for an increment for the first time (server/
  * snapshotter.h): `since` is EPOCH_NONE till then.

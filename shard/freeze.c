@@ -120,8 +120,9 @@ uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_
 enum { SEEN_NOWHERE = -1, SEEN_PERHAPS = -2 };
 
 /*
- * The database that it was in at the cut, which need not be the one that it was taken out of: they are exchanged. While
- * the slot isn't passed, all that its notes lead to is there. Of a structure it isn't told: it may be older than its entry.
+ * The database that it was in at the cut, which need not be the one that it was taken out of: they are
+ * exchanged. While the slot isn't passed, all that its notes lead to is there. Of a structure it isn't told:
+ * it may be older than its entry.
  */
 static int seen_in(const struct keyspace *ks, const struct slot *slot, uint64_t hash,
 		   const struct entry *e)

@@ -2,9 +2,10 @@
  * Handovers: entries that only a snapshot still needs are given to it at once.
  *
  * Most of what a snapshot keeps while everybody writes (freeze.h) are small entries that were replaced before
- * it came to their slot. Kept until then they would pile up: a quarter of the data, when all of it is being overwritten. So they are
- * handed over: between two slots the snapshotter writes those that came, and strikes them out of the table
- * that is frozen, so that it doesn't write them again when it comes to the slot. Then they go the way of all that is retired.
+ * it came to their slot. Kept until then they would pile up: a quarter of the data, when all of it is being
+ * overwritten. So they are handed over: between two slots the snapshotter writes those that came, and strikes
+ * them out of the table that is frozen, so that it doesn't write them again when it comes to the slot. Then
+ * they go the way of all that is retired.
  *
  * A ring for each worker. The worker pushes at `tail`; the snapshotter takes what stands before it, in order, and
  * says with `served` how far it is; the worker lets go of what was served. So what stands from `served` to `tail` may
@@ -56,8 +57,8 @@ const struct handed *handover_pop(struct handover *handover);
 const struct handed *handover_pop_any(struct handover *handover);
 
 /*
- * What was pushed and isn't served: *count items in a row (not always all there are). The snapshotter, which says with
- * handover_served() that it is done with so many.
+ * What was pushed and isn't served: *count items in a row (not always all there are). The snapshotter, which
+ * says with handover_served() that it is done with so many.
  */
 const struct handed *handover_waiting(const struct handover *handover, uint32_t *count);
 void handover_served(struct handover *handover, uint32_t count);

@@ -21,8 +21,9 @@
  * allocator stay the worker's own. What is large (a table, a structure) goes behind all that is small, bit
  * by bit: a flushed database of millions of keys holds nobody up, and nothing waits behind it.
  *
- * What the unit of work going on retires while it has a cut (freeze.h) is kept instead, until the snapshot has
- * passed the unit's slots, or handed over to it (handover.h). Then it goes the usual way: readers may still look at it.
+ * What the unit of work going on retires while it has a cut (freeze.h) is kept instead, until the snapshot
+ * has passed the unit's slots, or handed over to it (handover.h). Then it goes the usual way: readers may
+ * still look at it.
  *
  * All functions: the worker that owns the struct.
  */
