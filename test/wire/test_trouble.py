@@ -96,7 +96,7 @@ def test_full_disk(kind, start, tmp_path, policy, rule):
     with server.connect() as admin, server.connect() as early, server.connect() as late:
         assert late.command("SET", "{a}old", "1") == Status("OK")
         assert late.pipeline(["MULTI", "SET {a}multi 1"])[-1] == Status("QUEUED")
-        fault(admin, *rule.split())
+        assert admin.command("DEBUG", "IO-FAULT", *rule.split()) == Status("OK")
         early.send(b"SET {b}new 2\r\n")
         until(lambda: in_trouble(server))
         # by the worker that has failed, and by others
@@ -376,7 +376,8 @@ def test_failed_sync(kind, start, tmp_path, policy):
         assert client.command("SET", "before", "1") == Status("OK")
         if policy != "no":              # else it would be COMMITS that can't be synced
             until(lambda: all_committed(server, tmp_path))
-        fault(admin, "sync", "EIO", "0", "0")
+        # all is written that was answered: nothing keeps the reply back, and the rule is in force before the next request
+        assert admin.command("DEBUG", "IO-FAULT", "sync", "EIO", "0", "0") == Status("OK")
         client.send(b"SET during 2\r\n")
         if policy == "no":              # syncs come by themselves, but after half a minute
             admin.send(b"CONFIG SET appendfsync always\r\n")
