@@ -243,23 +243,13 @@ void freeze_serve(struct keyspace *ks,
 	}
 }
 
-/* Nobody pushes any more, nobody looks at what was pushed. */
-static void handovers_end(struct keyspace *ks)
-{
-	uint32_t count;
-	for (uint32_t s = 0; s < ks->shard_count; s++) {
-		struct handover *handover = &ks->shards[s]->retire.handover;
-		while (handover_waiting(handover, &count))
-			handover_served(handover, count);
-	}
-}
-
 void freeze_end(struct keyspace *ks)
 {
 	freeze_pass(ks, SLOT_COUNT);
 	atomic_store(&ks->freeze.cut, EPOCH_NONE);
 	grace_wait(&ks->grace);
-	handovers_end(ks);
+	for (uint32_t s = 0; s < ks->shard_count; s++)
+		handover_end(&ks->shards[s]->retire.handover);
 	for (uint32_t db = 0; db < ks->databases; db++) {
 		_Atomic uint64_t *notes = atomic_exchange(&ks->freeze.roots[db], NULL);
 		if (notes)

@@ -22,19 +22,10 @@ bool handover_push(struct handover *handover, const struct handed *item)
 	return true;
 }
 
-static const struct handed *pop(struct handover *handover, uint64_t end)
-{
-	return handover->head == end ? NULL : item_at(handover, handover->head++);
-}
-
 const struct handed *handover_pop(struct handover *handover)
 {
-	return pop(handover, atomic_load_explicit(&handover->served, memory_order_acquire));
-}
-
-const struct handed *handover_pop_any(struct handover *handover)
-{
-	return pop(handover, atomic_load_explicit(&handover->tail, memory_order_relaxed));
+	uint64_t served = atomic_load_explicit(&handover->served, memory_order_acquire);
+	return handover->head == served ? NULL : item_at(handover, handover->head++);
 }
 
 const struct handed *handover_waiting(const struct handover *handover, uint32_t *count)
@@ -50,6 +41,12 @@ void handover_served(struct handover *handover, uint32_t count)
 {
 	uint64_t served = atomic_load_explicit(&handover->served, memory_order_relaxed);
 	atomic_store_explicit(&handover->served, served + count, memory_order_release);
+}
+
+void handover_end(struct handover *handover)
+{
+	uint64_t tail = atomic_load_explicit(&handover->tail, memory_order_acquire);
+	atomic_store_explicit(&handover->served, tail, memory_order_release);
 }
 
 void handover_deinit(struct handover *handover)

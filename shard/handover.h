@@ -53,9 +53,6 @@ bool handover_push(struct handover *handover, const struct handed *item);
 /* The next one that has been served; NULL: none has. The worker. */
 const struct handed *handover_pop(struct handover *handover);
 
-/* The same, served or not: nobody serves any more. */
-const struct handed *handover_pop_any(struct handover *handover);
-
 /*
  * What was pushed and isn't served: *count items in a row (not always all there are). The snapshotter, which
  * says with handover_served() that it is done with so many.
@@ -63,6 +60,10 @@ const struct handed *handover_pop_any(struct handover *handover);
 const struct handed *handover_waiting(const struct handover *handover, uint32_t *count);
 void handover_served(struct handover *handover, uint32_t count);
 
+/* Everything counts as served: nobody pushes any more, nobody looks at what was pushed. The snapshotter. */
+void handover_end(struct handover *handover);
+
+/* All of it has been popped. */
 void handover_deinit(struct handover *handover);
 
 #endif

@@ -76,6 +76,12 @@ static void ring_push(struct retire *r, struct retired old)
 	r->pushed += retired_size(old);
 }
 
+static void kept_count(struct retire *r, size_t more, size_t less)
+{
+	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) + more - less,
+			      memory_order_relaxed);
+}
+
 static void kept_push(struct retire *r, struct retired old)
 {
 	uint32_t range = r->unit.last / FREEZE_RANGE_SLOTS;
@@ -87,8 +93,7 @@ static void kept_push(struct retire *r, struct retired old)
 	kept->items[kept->count++] = old;
 	if (range < r->kept_from)
 		r->kept_from = range;
-	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) + retired_size(old),
-			      memory_order_relaxed);
+	kept_count(r, retired_size(old), 0);
 }
 
 static void retire_push(struct retire *r, void *ptr, size_t size, enum retired_kind kind)
@@ -97,11 +102,6 @@ static void retire_push(struct retire *r, void *ptr, size_t size, enum retired_k
 		ring_push(r, retired_make(ptr, size, kind));
 	else
 		kept_push(r, retired_make(ptr, size, kind));
-}
-
-static void kept_less(struct retire *r, size_t bytes)
-{
-	atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) - bytes, memory_order_relaxed);
 }
 
 /* Gives up to *budget things to the ring; true when the range has no more. */
@@ -113,7 +113,7 @@ static bool kept_release(struct retire *r, struct retire_kept *kept, size_t *bud
 		released += retired_size(old);
 		ring_push(r, old);
 	}
-	kept_less(r, released);
+	kept_count(r, 0, released);
 	if (kept->count > 0)
 		return false;
 	mem_free(kept->items, kept->cap * sizeof(*kept->items));
@@ -129,18 +129,20 @@ static bool ranges_release(struct retire *r, uint32_t end, size_t budget)
 	return r->kept_from >= end;
 }
 
-static void handed_release(struct retire *r, const struct handed *item)
+/* What was served. */
+static void handed_release(struct retire *r)
 {
-	ring_push(r, retired_make(item->entry, item->weight, RETIRED_ENTRY));
-	kept_less(r, item->weight);
+	const struct handed *item;
+
+	while ((item = handover_pop(&r->handover))) {
+		ring_push(r, retired_make(item->entry, item->weight, RETIRED_ENTRY));
+		kept_count(r, 0, item->weight);
+	}
 }
 
 bool retire_release_kept(struct retire *r, const struct freeze *freeze)
 {
-	const struct handed *item;
-
-	while ((item = handover_pop(&r->handover)))
-		handed_release(r, item);
+	handed_release(r);
 	if (r->kept_from == FREEZE_RANGES)
 		return false;
 	uint32_t end = FREEZE_RANGES;
@@ -199,8 +201,7 @@ void retire_entry_handed(struct retire *r, const struct handed *item)
 	if (!handover_push(&r->handover, &weighed))
 		retire_entry(r, item->entry);
 	else
-		atomic_store_explicit(&r->kept_bytes, retire_kept_bytes(r) + weighed.weight,
-				      memory_order_relaxed);
+		kept_count(r, weighed.weight, 0);
 }
 
 void retire_entry_shallow(struct retire *r, struct entry *e)
@@ -362,11 +363,9 @@ bool retire_waiting(const struct retire *r)
 
 void retire_deinit(struct retire *r)
 {
-	const struct handed *item;
-
 	ranges_release(r, FREEZE_RANGES, SIZE_MAX);
-	while ((item = handover_pop_any(&r->handover)))
-		handed_release(r, item);
+	handover_end(&r->handover);
+	handed_release(r);
 	handover_deinit(&r->handover);
 	r->ripe = r->tail;
 	retire_free(r, SIZE_MAX);
