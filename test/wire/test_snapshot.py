@@ -289,6 +289,7 @@ class Writer(threading.Thread):
 
     def write(self, client, n):
         seen = client.command("MGET", *["w%d:single" % i for i in range(WRITERS)])
+        assert isinstance(seen, list)
         value = "%d:%s" % (n, ",".join(x.split(b":")[0].decode() if isinstance(x, bytes) else "0"
                                        for x in seen))
         keys = request_keys(self.number, n)
