@@ -22,6 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static int64_t now_s(void)
 {
@@ -348,11 +350,18 @@ static void follow(struct snapshotter *snapshotter)
 	snapshotter->scheduled_aof |= begin;
 }
 
+/*
+ * A third of a worker's weight (setpriority(2) changes this thread's alone). At 10 a snapshot under full load takes so
+ * long that what is replaced meanwhile is felt in memory.
+ */
+#define SNAPSHOTTER_NICE 5
+
 /* Where processors are scarce: clients' work comes first when it comes, and this gets its share all the same. */
 static void give_way(void)
 {
 	const struct sched_param none = {0};
 	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), SNAPSHOTTER_NICE);
 }
 
 static void *snapshotter_main(void *arg)
