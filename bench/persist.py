@@ -137,25 +137,35 @@ def snapshot(server, *how):
     return time.monotonic() - began
 
 
-def under_load(server, keys, seconds):
-    """SETs before and during snapshots, which follow one another as long as the load lasts."""
+def under_load(server, keys, seconds, rounds):
+    """
+    SETs before and during snapshots, which follow one another as long as the load lasts, in turns: the medians, the
+    worst of memory.
+    """
     load = ["--pipeline", "16", "--key-pattern", "R:R", "--test-time", str(seconds)]
-    result = {"before": memtier(server, keys, *load)}
-    data = memory(server)
-    sampler = Sampler(server)
-    took, done = [], threading.Event()
-
-    def save():
-        while not done.is_set():
-            took.append(snapshot(server))
-
-    saving = threading.Thread(target=save)
-    saving.start()
-    result["during"] = memtier(server, keys, *load)
-    done.set()
-    saving.join()
-    result.update(data=data, peak=sampler.stop(), took=statistics.median(took))
+    before, during, took, peaks = [], [], [], []
+    for _ in range(rounds):
+        before.append(memtier(server, keys, *load))
+        data = memory(server)
+        sampler = Sampler(server)
+        done = threading.Event()
+        saving = threading.Thread(target=save_on, args=(server, done, took))
+        saving.start()
+        during.append(memtier(server, keys, *load))
+        done.set()
+        saving.join()
+        peaks.append((sampler.stop() / data, data))
+    result = {"data": max(peaks)[1], "peak": max(peaks)[0], "took": statistics.median(took)}
+    for name, rows in ("before", before), ("during", during):
+        result[name] = {field: statistics.median(row[field] for row in rows) for field in rows[0]}
+    result["ratio"] = statistics.median(d["p99.9"] / b["p99.9"] for b, d in zip(before, during))
     return result
+
+
+def save_on(server, done, took):
+    """One snapshot after the other."""
+    while not done.is_set():
+        took.append(snapshot(server))
 
 
 def files_bytes(directory):
@@ -190,15 +200,15 @@ def snapshots(args):
             memtier(server, args.keys, "--pipeline", "64", "-n", "allkeys", "--key-pattern", "P:P")
             quiet = snapshot(server)
             size = files_bytes(directory)
-            r = under_load(server, args.keys, args.seconds * 4)
+            r = under_load(server, args.keys, args.seconds * 4, args.rounds)
             final = snapshot(server)
             print("%-6s snapshot of %d keys: %.2f s quiet (%d MB), %.2f s under load, last %.2f s" %
                   (name, args.keys, quiet, size >> 20, r["took"], final))
             print("%-6s memory: %d MB of data, peak %d MB during snapshots: %.2f x" %
-                  (name, r["data"] >> 20, r["peak"] >> 20, r["peak"] / r["data"]))
-            print("%-6s SET P16: %.0f/s, p99.9 %.2f ms before; %.0f/s, p99.9 %.2f ms (%.2f x), longest %.1f ms during" %
-                  (name, r["before"]["ops"], r["before"]["p99.9"], r["during"]["ops"], r["during"]["p99.9"],
-                   r["during"]["p99.9"] / r["before"]["p99.9"], r["during"]["longest"]))
+                  (name, r["data"] >> 20, int(r["peak"] * r["data"]) >> 20, r["peak"]))
+            print("%-6s SET P16 before: %.0f/s, p99.9 %.2f ms, longest %.1f ms; during: %.0f/s, %.2f ms (%.2f x), %.1f ms" %
+                  (name, r["before"]["ops"], r["before"]["p99.9"], r["before"]["longest"], r["during"]["ops"],
+                   r["during"]["p99.9"], r["ratio"], r["during"]["longest"]))
             if name == "sherd":
                 incremental(server, args.keys)
             server, seconds = restart(server, argv, executable)
