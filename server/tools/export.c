@@ -112,6 +112,7 @@ static int put_in_place(const struct exporting *exporting)
 		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path + 1), path);
 	if (refusal(path)) /* somebody has put it there meanwhile */
 		return -EEXIST;
+	undo_hold_signals();
 	int error = io_rename(AT_FDCWD, exporting->temporary, path);
 	if (error)
 		return error;

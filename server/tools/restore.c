@@ -1,75 +1,14 @@
-/*
- * sherd restore: a new data directory with the data as they were at a time (tools.h).
- *
- * It has a snapshot and the MANIFEST that names it, written last: before that there are no data.
- */
+/* sherd restore: a new data directory with the data as they were at a time (tools.h): one snapshot. */
 #include "server/tools/tool.h"
 
-#include "persist/io.h"
 #include "persist/snapshot.h"
 #include "proto/mem.h"
+#include "server/tools/newdir.h"
 #include "server/tools/undo.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* Longest name of a file in the data directory, and what comes between. */
-#define NAME_ROOM 128
-
-static int check_empty(const char *path)
-{
-	DIR *directory = opendir(path);
-	if (!directory)
-		return -errno;
-	int names = 0;
-	while (names <= 2 && readdir(directory))
-		names++;
-	closedir(directory);
-	return names == 2 ? 0 : -ENOTEMPTY; /* "." and ".." */
-}
-
-/* Makes NEWDIR, unless it is there and empty, and the data directory in it. */
-static int make_dirs(const struct tool *tool, char path[PATH_MAX], int *dir)
-{
-	if (snprintf(path, PATH_MAX, "%s/" DATA_DIR, tool->to) >= PATH_MAX - NAME_ROOM)
-		return -ENAMETOOLONG;
-	if (mkdir(tool->to, 0700) == 0)
-		undo_note(tool->to, true);
-	else if (errno != EEXIST)
-		return -errno;
-	int error = check_empty(tool->to);
-	if (error)
-		return error;
-	undo_note(path, true);
-	return io_open_dir(path, dir);
-}
-
-static void note_file(const char *path, const char *name, const char *suffix)
-{
-	char text[PATH_MAX];
-	if (snprintf(text, sizeof(text), "%s/%s%s", path, name, suffix) < (int)sizeof(text))
-		undo_note(text, false);
-}
-
-/* All names that there will be. */
-static void note_files(const char *path, const struct manifest_item *item)
-{
-	char name[MANIFEST_FILE_MAX];
-	for (uint32_t i = 0; i < item->files; i++) {
-		manifest_file(item, i, name);
-		note_file(path, name, ".tmp");
-		note_file(path, name, "");
-	}
-	note_file(path, MANIFEST_NAME, ".tmp");
-	note_file(path, MANIFEST_NAME, "");
-}
 
 static int write_snapshot(const struct tool *tool, int dir, const struct manifest_item *item)
 {
@@ -95,63 +34,40 @@ static int write_snapshot(const struct tool *tool, int dir, const struct manifes
 	return error;
 }
 
-static int write_manifest(int dir, const struct manifest_item *item)
+/* The data stand in the keyspace. */
+static int write_all(const struct tool *tool, const struct newdir *newdir)
 {
 	struct manifest manifest = {0};
-	manifest_boot(manifest.boot);
-	manifest_add(&manifest, item);
-	int error = manifest_write(dir, &manifest);
-	manifest_free(&manifest);
-	return error;
-}
-
-/* Makes the names in the new directory, and its own, last. */
-static int sync_above(const struct tool *tool)
-{
-	int fd = open(tool->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int error = io_sync(fd);
-	int above = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!error && above >= 0)
-		error = io_sync(above);
-	if (above >= 0)
-		close(above);
-	close(fd);
-	return error;
-}
-
-int restore_run(struct tool *tool)
-{
-	char path[PATH_MAX];
-	int dir = -1;
-	int error = make_dirs(tool, path, &dir);
-	if (!error && !tool_load(tool)) {
-		close(dir);
-		undo_all();
-		return TOOL_FAILED;
-	}
 	struct manifest_item item = {
 		.kind = MANIFEST_SNAPSHOT,
 		.cut = tool->point.epoch,
 		.files = tool->threads,
 		.ms = tool->point.ms,
 	};
-	if (!error) {
-		note_files(path, &item);
-		error = write_snapshot(tool, dir, &item);
+	newdir_note_item(newdir, &item);
+	int error = write_snapshot(tool, newdir->dir, &item);
+	if (error)
+		return error;
+	manifest_add(&manifest, &item);
+	error = newdir_finish(newdir, &manifest);
+	manifest_free(&manifest);
+	return error;
+}
+
+int restore_run(struct tool *tool)
+{
+	struct newdir newdir;
+	int error = newdir_make(&newdir, tool->to);
+	bool loaded = !error && tool_load(tool);
+	if (loaded)
+		error = write_all(tool, &newdir);
+	newdir_close(&newdir);
+	if (loaded && !error) {
+		printf("%s: %" PRIu64 " keys\n", tool->to, tool_keys(tool));
+		return TOOL_FINE;
 	}
+	undo_all();
 	if (!error)
-		error = write_manifest(dir, &item);
-	if (!error)
-		error = sync_above(tool);
-	if (dir >= 0)
-		close(dir);
-	if (error) {
-		undo_all();
-		return tool_fail(tool, "Can't write %s: %s", tool->to, strerror(-error));
-	}
-	undo_nothing();
-	printf("%s: %" PRIu64 " keys\n", tool->to, tool_keys(tool));
-	return TOOL_FINE;
+		return TOOL_FAILED; /* it has been said */
+	return tool_fail(tool, "Can't write %s: %s", tool->to, strerror(-error));
 }

@@ -2,6 +2,7 @@
 #include "server/tools/tool.h"
 
 #include "persist/io.h"
+#include "server/tools/undo.h"
 #include "shard/keyspace.h"
 
 #include <errno.h>
@@ -71,7 +72,9 @@ void progress_begin(struct progress *progress, const struct tool *tool, const ch
 		return;
 	pthread_mutex_init(&progress->mutex, NULL);
 	pthread_cond_init(&progress->changed, NULL);
+	undo_hold_signals(); /* the new thread never takes them */
 	pthread_create(&progress->thread, NULL, progress_main, progress);
+	undo_take_signals();
 }
 
 void progress_end(struct progress *progress)
@@ -101,6 +104,18 @@ static int open_dir(struct tool *tool)
 	return tool->dir < 0 ? -errno : 0;
 }
 
+/* False after saying why. */
+static bool lock_dir(struct tool *tool)
+{
+	int error = io_lock(tool->dir, LOCK_NAME, tool->fix, &tool->lock);
+	if (error)
+		tool_fail(tool,
+			  error == -EWOULDBLOCK ? "%s is in use by a server, or by another tool"
+						: "Can't lock %s: %s",
+			  tool->path, strerror(-error));
+	return !error;
+}
+
 bool tool_open(struct tool *tool)
 {
 	tool->dir = tool->lock = -1;
@@ -109,14 +124,8 @@ bool tool_open(struct tool *tool)
 		tool_fail(tool, "Can't open the directory %s: %s", tool->path, strerror(-error));
 		return false;
 	}
-	error = io_lock(tool->dir, LOCK_NAME, tool->fix, &tool->lock);
-	if (error) {
-		tool_fail(tool,
-			  error == -EWOULDBLOCK ? "%s is in use by a server, or by another tool"
-						: "Can't lock %s: %s",
-			  tool->path, strerror(-error));
+	if (!tool->beside && !lock_dir(tool))
 		return false;
-	}
 	error = manifest_read(tool->dir, &tool->manifest, &tool->manifest_line);
 	tool->manifest_damaged = error == -EINVAL;
 	if (error && error != -EINVAL && error != -ENOENT) {
@@ -126,13 +135,20 @@ bool tool_open(struct tool *tool)
 	}
 	if (tool->manifest_damaged)
 		return true;
-	if (!recovery_begin(&tool->recovery, tool->dir, &tool->manifest)) {
+	if (!tool->beside && !recovery_begin(&tool->recovery, tool->dir, &tool->manifest)) {
 		tool_fail(tool, "%s", tool->recovery.error);
 		return false;
 	}
 	if (error)
 		tool_fail(tool, "There are no data in %s: no " MANIFEST_NAME, tool->path);
 	return !error;
+}
+
+bool tool_knows_files(const struct tool *tool)
+{
+	if (tool->manifest_damaged)
+		tool_fail(tool, MANIFEST_NAME " is damaged at line %" PRIu32, tool->manifest_line);
+	return !tool->manifest_damaged;
 }
 
 void tool_close(struct tool *tool)
@@ -199,11 +215,7 @@ bool tool_load(struct tool *tool)
 	struct recovery *recovery = &tool->recovery;
 	struct hash_seed seed;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	if (tool->manifest_damaged) {
-		tool_fail(tool, MANIFEST_NAME " is damaged at line %" PRIu32, tool->manifest_line);
-		return false;
-	}
-	if (tool->until && !go_back(tool))
+	if (!tool_knows_files(tool) || (tool->until && !go_back(tool)))
 		return false;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
 		tool_fail(tool, "No randomness from the system: %s", strerror(errno));

@@ -25,6 +25,7 @@ struct tool {
 	const char *rdb, *to, *until; /* NULL: not given */
 	int64_t until_ms;
 	bool fix, load;
+	bool beside; /* a server may have the directory: nothing is locked, nor made sense of */
 	bool progress;
 	/* the data directory, after tool_open() */
 	int dir, lock; /* descriptors; -1: none */
@@ -39,6 +40,7 @@ struct tool {
 };
 
 /* The tools: exit statuses. */
+int backup_run(struct tool *tool);
 int check_run(struct tool *tool);
 int export_run(struct tool *tool);
 int restore_run(struct tool *tool);
@@ -50,9 +52,12 @@ bool tool_parse_time(const char *text, int64_t *ms);
 int tool_fail(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Finds the directory, locks it, reads MANIFEST and COMMITS. False after saying why. */
+/* Finds the directory, locks it, reads MANIFEST and COMMITS; `beside`: MANIFEST only. False after saying why. */
 bool tool_open(struct tool *tool);
 void tool_close(struct tool *tool);
+
+/* MANIFEST was whole. False after saying that it wasn't. */
+bool tool_knows_files(const struct tool *tool);
 
 /* Makes a keyspace of the data, of those until then if it is said so. False after saying why. */
 bool tool_load(struct tool *tool);

@@ -18,13 +18,16 @@ static const struct {
 	const char *name;
 	int (*run)(struct tool *tool);
 	const char *usage, *what;
+	bool beside; /* a server */
 } rows[] = {
+	{"backup", backup_run, "DIR --to NEWDIR",
+	 "copies the last snapshot, also while a server runs", true},
 	{"check", check_run, "DIR [--load] [--fix]",
-	 "says of each file whether it is as it should be"},
+	 "says of each file whether it is as it should be", false},
 	{"export", export_run, "DIR --rdb FILE [--until TIME]",
-	 "writes all data to one dump.rdb, as Redis reads it"},
+	 "writes all data to one dump.rdb, as Redis reads it", false},
 	{"restore", restore_run, "DIR --until TIME --to NEWDIR",
-	 "makes a directory for a server that has the data of then"},
+	 "makes a directory for a server that has the data of then", false},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -43,7 +46,7 @@ bool tools_wanted(int argc, char **argv)
 
 void tools_print_help(void)
 {
-	printf("\nTools, for a data directory that no server uses:\n");
+	printf("\nTools, for a data directory that no server uses, but for backup:\n");
 	for (size_t i = 0; i < ROWS; i++) {
 		char call[64];
 		snprintf(call, sizeof(call), "%s %s", rows[i].name, rows[i].usage);
@@ -149,13 +152,19 @@ static bool fits(const struct tool *tool)
 		return !tool->rdb && !tool->to && !tool->until;
 	if (strcmp(tool->name, "export") == 0)
 		return tool->rdb && !tool->to;
+	if (strcmp(tool->name, "backup") == 0)
+		return tool->to && !tool->rdb && !tool->until;
 	return tool->to && tool->until && !tool->rdb;
 }
 
 int tools_run(int argc, char **argv)
 {
 	size_t row = find_row(argv[1]);
-	struct tool tool = {.name = argv[1], .progress = isatty(STDERR_FILENO)};
+	struct tool tool = {
+		.name = argv[1],
+		.beside = rows[row].beside,
+		.progress = isatty(STDERR_FILENO),
+	};
 	if (!take_arguments(&tool, argc - 2, argv + 2) || !fits(&tool)) {
 		fprintf(stderr, "Usage: sherd %s %s\n", rows[row].name, rows[row].usage);
 		return TOOL_FAILED;

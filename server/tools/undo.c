@@ -1,47 +1,49 @@
 /* Removing what was begun (undo.h). */
 #include "server/tools/undo.h"
 
-#include <assert.h>
-#include <limits.h>
+#include "proto/mem.h"
+
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-/* A snapshot's parts under two names each, and some around them. */
-#define NOTES_MAX        160
 #define EXIT_INTERRUPTED 130
 
-static struct {
-	char path[PATH_MAX];
+struct note {
+	struct note *next;
 	bool directory;
-} notes[NOTES_MAX];
-/* Raised when a note is whole, for the handler reads it at any moment. */
-static _Atomic unsigned count;
+	char path[];
+};
+/* The last one; stored when it is whole, for the handler reads it at any moment. They are never freed. */
+static _Atomic(struct note *) last;
+/* This one stays, and those before it. */
+static _Atomic(struct note *) stays;
 
 void undo_note(const char *path, bool directory)
 {
-	unsigned i = atomic_load(&count);
-	assert(i < NOTES_MAX);
-	snprintf(notes[i].path, sizeof(notes[i].path), "%s", path);
-	notes[i].directory = directory;
-	atomic_store(&count, i + 1);
+	struct note *note = mem_alloc(sizeof(*note) + strlen(path) + 1);
+	note->next = atomic_load(&last);
+	note->directory = directory;
+	strcpy(note->path, path);
+	atomic_store(&last, note);
 }
 
 void undo_all(void)
 {
-	for (unsigned i = atomic_load(&count); i-- > 0;) {
-		if (notes[i].directory)
-			rmdir(notes[i].path);
+	const struct note *end = atomic_load(&stays);
+	for (const struct note *note = atomic_load(&last); note != end; note = note->next) {
+		if (note->directory)
+			rmdir(note->path);
 		else
-			unlink(notes[i].path);
+			unlink(note->path);
 	}
 	undo_nothing();
 }
 
 void undo_nothing(void)
 {
-	atomic_store(&count, 0);
+	atomic_store(&stays, atomic_load(&last));
 }
 
 /* Everything it calls may be called by a handler. */

@@ -20,7 +20,10 @@ void undo_nothing(void);
 
 void undo_watch_signals(void);
 
-/* Between these two signals wait. */
+/*
+ * Between these two signals to this thread wait. Before the step with which the work is done they are held, and if it
+ * succeeds for good: who is told that it was interrupted finds nothing.
+ */
 void undo_hold_signals(void);
 void undo_take_signals(void);
 

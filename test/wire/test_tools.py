@@ -1,4 +1,4 @@
-"""sherd check, export and restore: data directories whole, torn, damaged, and as they were at a time."""
+"""sherd check, export, restore and backup: data directories whole, torn, damaged, and as they were at a time."""
 
 import os
 import random
@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -14,6 +15,7 @@ import generator
 import servers
 from resp import Error, Status
 from test_crash import DATA, begin, journals, other_boot, seeded, wait_until_loaded
+from test_snapshot import wait_idle
 
 pytestmark = [pytest.mark.sherd_only, pytest.mark.one_kind]
 
@@ -131,7 +133,7 @@ def test_wrong_arguments(kind, args, message):
 
 def test_help_names_them(kind):
     text = sherd("--help").out
-    for name in ("sherd check DIR", "sherd export DIR", "sherd restore DIR"):
+    for name in ("sherd check DIR", "sherd export DIR", "sherd restore DIR", "sherd backup DIR"):
         assert name in text
 
 
@@ -621,19 +623,21 @@ def test_export_to_standard_output(kind, start, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("tool", ["export", "restore"])
+@pytest.mark.parametrize("tool", ["export", "restore", "backup"])
 def test_interrupted(kind, start, tmp_path, number, tool):
     """Whenever that is: it is there whole, or nothing is, and the data are as they were."""
     server = begin(start, kind, tmp_path, "no")
     with server.connect() as client:
         for i in range(20):
             client.pipeline([["RPUSH", "list:%d" % (j % 1000), "x" * 20] for j in range(5000)])
+        assert tool != "backup" or client.command("SAVE") == Status("OK")
     stop(server)
     before = files(tmp_path / DATA)
     target = tmp_path / "new"
-    args = ["--rdb", str(target)] if tool == "export" else ["--until", "4102444800", "--to", str(target)]
+    args = {"export": ["--rdb", str(target)], "restore": ["--until", "4102444800", "--to", str(target)],
+            "backup": ["--to", str(target)]}[tool]
     interrupted = 0
-    for marker in ("loading", "writing"):
+    for marker in ("copying", "checking") if tool == "backup" else ("loading", "writing"):
         process = subprocess.Popen([servers.SHERD, tool, str(tmp_path), "--progress"] + args,
                                    stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         for line in process.stderr:
@@ -765,3 +769,83 @@ def test_restore(kind, start, tmp_path):
         FAILED, "sherd restore: Can't write %s: Directory not empty\n" % (tmp_path / "new-0"))
     result = sherd("restore", tmp_path, "--until", "1", "--to", tmp_path / "none")
     assert result.status == FAILED and not (tmp_path / "none").exists()
+
+
+# Copies beside a running server
+
+
+def test_backup(kind, start, tmp_path):
+    """It has what the last snapshot has, and the increments behind it, not what was written later."""
+    server = begin(start, kind, tmp_path, "everysec")
+    new = tmp_path / "new"
+    result = sherd("backup", tmp_path, "--to", new)
+    assert (result.status, result.err) == (
+        FAILED, "sherd backup: There is no snapshot in %s yet: BGSAVE makes one\n" % tmp_path)
+    assert not new.exists()
+    with server.connect() as client:
+        for i, how in enumerate([["SAVE"], ["BGSAVE", "INCREMENTAL"], ["BGSAVE", "INCREMENTAL"]]):
+            client.command("MSET", "run", str(i), "run:%d" % i, "x")
+            wait_idle(client)
+            assert isinstance(client.command(*how), Status)
+            wait_idle(client)
+        client.command("SET", "run", "later")
+        before = files(tmp_path / DATA)
+        result = sherd("backup", tmp_path / DATA, "--to", new)
+        assert result.status == FINE, result
+        assert re.fullmatch(re.escape(str(new)) + r": the data of 20\S+Z, \d+ bytes in \d+ files\n", result.out)
+        assert files(tmp_path / DATA) == before
+        assert client.command("GET", "run") == b"later"
+    assert {oct(x.stat().st_mode & 0o777) for x in (new / DATA).iterdir()} == {"0o600"}
+    assert sherd("check", new, "--load").status == FINE
+    for policy in ("no", "everysec"):
+        copy = begin(start, kind, new, policy)
+        assert strings(contents(copy)) == state(2)
+        stop(copy)
+    assert sherd("backup", new, "--to", tmp_path).err == (
+        "sherd backup: Can't write %s: Directory not empty\n" % tmp_path)
+
+
+def test_backups_while_snapshots_replace_each_other(kind, start, tmp_path):
+    """Each is of one moment, though the files that one begins with may be gone the moment after."""
+    server = start(kind, ("dir", str(tmp_path)), ("save", ""))
+    over = threading.Event()
+
+    def work():
+        with server.connect() as client:
+            i = 0
+            while not over.is_set():
+                i += 1
+                client.pipeline([["MSET"] + [w for key in "abcdef" for w in (key, str(i))], ["BGSAVE"]])
+    with server.connect() as client:
+        assert client.command("SAVE") == Status("OK")
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for i in range(10):
+            result = sherd("backup", tmp_path, "--to", tmp_path / str(i))
+            assert result.status == FINE, result
+    finally:
+        over.set()
+        thread.join()
+    seen = []
+    for i in range(10):
+        values = strings(contents(begin(start, kind, tmp_path / str(i), "no")))
+        assert len(set(values.values())) <= 1 and len(values) in (0, 6)
+        seen.append(int(values.get("a", "0")))
+    assert seen == sorted(seen)
+
+
+def test_backup_of_damage(kind, start, tmp_path):
+    """The copy is looked at: what isn't whole is no backup."""
+    write(kind, start, tmp_path, sets(0, 50) + [["SAVE"]])
+    path = snapshots(tmp_path)[0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    result = sherd("backup", tmp_path, "--to", tmp_path / "new")
+    assert result.status == FAILED and "%s is damaged at byte" % path.name in result.err
+    path.unlink()
+    result = sherd("backup", tmp_path, "--to", tmp_path / "new")
+    assert (result.status, result.err) == (FAILED, "sherd backup: Can't read %s in %s: No such file or directory\n" %
+                                           (path.name, tmp_path))
+    assert not (tmp_path / "new").exists()
