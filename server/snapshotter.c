@@ -515,6 +515,7 @@ void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *wait
 {
 	pthread_mutex_lock(&snapshotter->mutex);
 	if (!atomic_load(&snapshotter->leaving)) {
+		server_say_shutdown();
 		snapshotter->force = false;
 		atomic_store(&snapshotter->leaving, true);
 		atomic_store(&snapshotter->snapshot.cancelled, true); /* what is being made */

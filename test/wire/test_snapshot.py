@@ -145,6 +145,27 @@ def test_terminated(kind, start, points, saved):
     assert bool(saved_files(server)) == saved
 
 
+@pytest.mark.parametrize("how,saved", [("TERM", True), ("SHUTDOWN", True), ("SHUTDOWN NOSAVE", False)])
+@pytest.mark.parametrize("points", ["", "3600 1"])
+def test_log_of_the_end(kind, start, points, how, saved):
+    """Who wants it, what is done, that it is done; each once."""
+    server = start(kind, ("save", points))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        if how == "TERM":
+            server.process.terminate()
+        else:
+            client.send(encode(how.split()))
+        assert server.wait_exit() == 0
+    steps = [("scheduling shutdown", how == "TERM"), ("User requested shutdown...", True),
+             ("Saving the final RDB snapshot before exiting", saved and points), ("bye bye", True)]
+    log = server.log()
+    found = [log.find(text) for text, _ in steps]
+    assert [at >= 0 for at in found] == [bool(wanted) for _, wanted in steps], log
+    assert sorted(x for x in found if x >= 0) == [x for x in found if x >= 0], log
+    assert log.count("User requested shutdown...") == 1
+
+
 @pytest.mark.sherd_only
 @pytest.mark.parametrize("how", ["TERM", "INT", "SHUTDOWN", "SHUTDOWN SAVE", "SHUTDOWN NOSAVE"])
 def test_ended_while_it_loads(kind, start, tmp_path, how):
