@@ -287,9 +287,11 @@ static void save(struct snapshotter *snapshotter)
 {
 	enum save_kind kind = snapshotter->wish;
 	bool failed = atomic_load(&snapshotter->rdb.failed);
-	struct save_waiter *waiters = take_waiters(&snapshotter->waiters);
 	snapshotter->wish = SAVE_NONE;
 	bool done = run_unlocked(snapshotter, kind);
+	struct save_waiter *waiters = NULL;
+	if (kind == SAVE_RDB) /* who waits during a rewrite waits for what comes after it */
+		waiters = take_waiters(&snapshotter->waiters);
 	if (waiters && !done) /* as in Redis, only background saving changes that */
 		atomic_store(&snapshotter->rdb.failed, failed);
 	atomic_store(&snapshotter->kind, snapshotter->wish);
@@ -325,6 +327,7 @@ static void load_again(struct snapshotter *snapshotter)
 	struct save_waiter *waiter = snapshotter->reloads;
 	snapshotter->reloads = waiter->next;
 	waiter->next = NULL;
+	snapshotter->waiters = waiter;
 	atomic_store(&snapshotter->kind, SAVE_RDB);
 	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
 	hold_writes(server);
@@ -334,7 +337,7 @@ static void load_again(struct snapshotter *snapshotter)
 	pthread_mutex_lock(&snapshotter->mutex);
 	atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
 	atomic_store(&snapshotter->kind, SAVE_NONE);
-	answer_all(snapshotter, waiter, done);
+	answer_all(snapshotter, take_waiters(&snapshotter->waiters), done);
 }
 
 /* Journals are switched off here; on by the next snapshot, which is due then (take_due). */
@@ -496,7 +499,7 @@ enum save_answer snapshotter_cancel(struct snapshotter *snapshotter)
 {
 	enum save_answer answer = SAVE_BUSY_OTHER;
 	pthread_mutex_lock(&snapshotter->mutex);
-	if (atomic_load(&snapshotter->kind) == SAVE_RDB) {
+	if (atomic_load(&snapshotter->kind) == SAVE_RDB && !snapshotter->waiters) {
 		answer = SAVE_STARTED;
 		if (snapshotter->wish)
 			drop_wish(snapshotter);

@@ -134,7 +134,7 @@ enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind
  * when one is being made or the server stops.
  */
 void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter);
-/* BGSAVE CANCEL. */
+/* BGSAVE CANCEL: of what is made in the background, for nobody that waits. */
 enum save_answer snapshotter_cancel(struct snapshotter *snapshotter);
 
 /* Makes a snapshot, and stops the server then. `waiter` may be NULL (a signal). */

@@ -686,6 +686,29 @@ def test_cancelled(kind, start):
             time.sleep(.005)
 
 
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("before", ["", "BGREWRITEAOF"])
+@pytest.mark.parametrize("words", ["SAVE", "DEBUG RELOAD"])
+def test_cancel_leaves_who_waits_alone(kind, start, before, words):
+    """What a client waits for is none in the background, whether it is its turn or not."""
+    server = start(kind)
+    with server.connect_unix() as client, server.connect_unix() as other:
+        client.command("DEBUG", "POPULATE", "200000")
+        if before:
+            assert isinstance(other.command(before), Status)
+        client.send(encode(words.split()))
+        first = "file rewriting" if before else "Background saving"
+        while first + ": started" not in server.log():
+            pass
+        assert isinstance(other.command("BGSAVE", "CANCEL"), Error)
+        while "Background saving: started" not in server.log():
+            pass
+        assert isinstance(other.command("BGSAVE", "CANCEL"), Error)
+        assert client.read() == Status("OK")
+        assert client.command("DBSIZE") == 200000
+        assert len(saved_files(server)) == int(kind.partition("-")[2])
+
+
 # DEBUG RELOAD, LOADAOF
 
 
