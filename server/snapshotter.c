@@ -120,12 +120,20 @@ static int write_files(struct snapshotter *snapshotter, uint64_t base, uint64_t 
 	return error;
 }
 
+/* What an increment follows on; EPOCH_NONE: on nothing, or too many follow on that already. */
+static uint64_t base_of(const struct snapshotter *snapshotter)
+{
+	const struct manifest *manifest = &snapshotter->server->persistence.manifest;
+	bool full = manifest_increments(manifest) >= MANIFEST_INCREMENTS_MAX;
+	return full ? EPOCH_NONE : snapshotter->base;
+}
+
 /* A snapshot from its cut to its line in the manifest. 0 or a negative errno. */
 static int make(struct snapshotter *snapshotter, bool increment)
 {
 	struct server *server = snapshotter->server;
 	struct snapshot *snapshot = &snapshotter->snapshot;
-	uint64_t base = increment ? snapshotter->base : EPOCH_NONE, cut;
+	uint64_t base = increment ? base_of(snapshotter) : EPOCH_NONE, cut;
 	snapshotter->noting |= increment;
 	snapshotter->base = EPOCH_NONE;
 	int error = write_files(snapshotter, base, &cut);

@@ -17,7 +17,7 @@
  *
  * BGSAVE INCREMENTAL writes only what was written since the last snapshot (shard/changes.h). That has to be
  * known: so the first one that is asked for is a whole one, and the next one after a start, or after a snapshot that
- * failed.
+ * failed. So is one that would be behind MANIFEST_INCREMENTS_MAX others.
  *
  * Who asks and waits has an op (op.h), which comes back as mail (MAIL_SAVED) when the snapshot has ended.
  */
