@@ -38,11 +38,14 @@ void manifest_free(struct manifest *manifest)
 
 static void insert(struct manifest *manifest, uint32_t at, const struct manifest_item *item)
 {
-	struct manifest_item *items =
-		mem_realloc(manifest->items, (manifest->count + 1) * sizeof(*items));
-	memmove(&items[at + 1], &items[at], (manifest->count - at) * sizeof(*items));
-	items[at] = *item;
-	manifest->items = items;
+	if (manifest->count == manifest->cap) {
+		manifest->cap = manifest->cap ? manifest->cap * 2 : 8;
+		manifest->items =
+			mem_realloc(manifest->items, manifest->cap * sizeof(*manifest->items));
+	}
+	struct manifest_item *place = &manifest->items[at];
+	memmove(place + 1, place, (manifest->count - at) * sizeof(*place));
+	*place = *item;
 	manifest->count++;
 }
 
@@ -69,9 +72,21 @@ static uint32_t snapshot_from_end(const struct manifest *manifest, uint32_t nth)
 	return 0;
 }
 
+/* Where the generations begin that are kept. */
+static uint32_t first_kept(const struct manifest *manifest, uint32_t keep)
+{
+	uint32_t first = snapshot_from_end(manifest, keep), last = manifest_start(manifest);
+	if (manifest->count - first <= MANIFEST_ITEMS_MANY)
+		return first;
+	first = manifest->count - MANIFEST_ITEMS_MANY;
+	while (first < last && manifest->items[first].kind != MANIFEST_SNAPSHOT)
+		first++;
+	return first < last ? first : last;
+}
+
 void manifest_drop(struct manifest *manifest, uint32_t keep, struct manifest *dropped)
 {
-	uint32_t first = snapshot_from_end(manifest, keep);
+	uint32_t first = first_kept(manifest, keep);
 	*dropped = (struct manifest){0};
 	for (uint32_t i = 0; i < first; i++)
 		manifest_add(dropped, &manifest->items[i]);
@@ -92,6 +107,7 @@ void manifest_copy(const struct manifest *manifest, struct manifest *copy)
 {
 	size_t size = manifest->count * sizeof(*manifest->items);
 	*copy = *manifest;
+	copy->cap = copy->count;
 	copy->items = mem_alloc(size + 1);
 	if (size > 0)
 		memcpy(copy->items, manifest->items, size);
@@ -100,6 +116,14 @@ void manifest_copy(const struct manifest *manifest, struct manifest *copy)
 uint32_t manifest_start(const struct manifest *manifest)
 {
 	return snapshot_from_end(manifest, 1);
+}
+
+uint32_t manifest_increments(const struct manifest *manifest)
+{
+	uint32_t increments = 0;
+	for (uint32_t i = manifest_start(manifest); i < manifest->count; i++)
+		increments += manifest->items[i].kind == MANIFEST_INCREMENT;
+	return increments;
 }
 
 uint64_t manifest_last_run(const struct manifest *manifest)
@@ -227,8 +251,6 @@ static bool read_line(struct manifest *manifest, const char *line)
 	int end = 0;
 	if (sscanf(line, "boot %63[0-9a-f-]%n", manifest->boot, &end) == 1 && !line[end])
 		return true;
-	if (manifest->count == MANIFEST_ITEMS_MAX)
-		return false;
 	if (!read_stretch(line, &item)) {
 		item = (struct manifest_item){0};
 		if (!read_snapshot(line, &item))

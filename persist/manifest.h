@@ -35,8 +35,13 @@
 
 #define MANIFEST_NAME     "MANIFEST"
 #define MANIFEST_BOOT_MAX 64
-/* Each start and each snapshot adds one or two, each snapshot takes away those before it. */
-#define MANIFEST_ITEMS_MAX 100000
+/*
+ * Each start and each snapshot adds one or two, and a whole one takes away those before it. Where there are more than
+ * so many, which a replacement writes in a few ms, it takes away older generations that were to be kept, too.
+ */
+#define MANIFEST_ITEMS_MANY 100000
+/* Increments that follow on one snapshot: a start reads them all. The next one is to be a whole snapshot. */
+#define MANIFEST_INCREMENTS_MAX 256
 /* Of a file's name, with the zero at its end. */
 #define MANIFEST_FILE_MAX 80
 
@@ -54,7 +59,7 @@ struct manifest_item {
 struct manifest {
 	char boot[MANIFEST_BOOT_MAX];
 	struct manifest_item *items;
-	uint32_t count;
+	uint32_t count, cap;
 };
 
 /* The running system's boot id. */
@@ -80,7 +85,7 @@ void manifest_add(struct manifest *manifest, const struct manifest_item *item);
 void manifest_place(struct manifest *manifest, const struct manifest_item *snapshot);
 /*
  * Moves what stands before the `keep`-th last snapshot to *dropped, which the caller frees; `keep` is at least 1. With
- * fewer snapshots nothing is.
+ * fewer snapshots nothing is. With more items than MANIFEST_ITEMS_MANY fewer generations are kept, at least one.
  */
 void manifest_drop(struct manifest *manifest, uint32_t keep, struct manifest *dropped);
 /* Moves one item to the end of *taken. */
@@ -89,6 +94,8 @@ void manifest_copy(const struct manifest *manifest, struct manifest *copy);
 
 /* Where the data begin: the last snapshot; 0 without. */
 uint32_t manifest_start(const struct manifest *manifest);
+/* How many follow on the last snapshot. */
+uint32_t manifest_increments(const struct manifest *manifest);
 /* The largest of all items; 0: none has one. */
 uint64_t manifest_last_run(const struct manifest *manifest);
 uint64_t manifest_last_cut(const struct manifest *manifest);

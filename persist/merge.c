@@ -173,23 +173,33 @@ static bool is_lost(const struct merger *merger, uint64_t epoch)
 	return committed && !committed->always && epoch > committed->epoch;
 }
 
-/* "17:1700000000000[:always]" up to the end of the line. */
-static bool read_epoch(const struct merger *merger, struct cursor *cursor, const char *at,
-		       const char *stop, bool *beyond)
+/* "17:1700000000000[:always]" up to the end of the line: as a line of COMMITS has it. */
+static bool read_epoch(const char *at, const char *stop, struct commit *epoch)
 {
-	struct merge_source *source = cursor->source;
-	struct merge_record *record = &cursor->head.record;
-	bool always = ends_with(at, stop, ":always");
 	uint64_t ms;
-	const char *end = always ? stop - strlen(":always") : stop;
-	if (!read_number(&at, stop, ':', &record->epoch) || at > end ||
+	epoch->always = ends_with(at, stop, ":always");
+	const char *end = epoch->always ? stop - strlen(":always") : stop;
+	if (!read_number(&at, stop, ':', &epoch->epoch) || at > end ||
 	    !number_parse_unsigned((struct slice){at, (size_t)(end - at)}, &ms) || ms > INT64_MAX)
 		return false;
-	record->ms = (int64_t)ms;
-	if (record->epoch > source->epoch_last)
-		source->epoch_last = record->epoch;
-	*beyond = (is_lost(merger, record->epoch) && !always) ||
-		  (source->until != EPOCH_NONE && record->epoch > source->until);
+	epoch->ms = (int64_t)ms;
+	return true;
+}
+
+/* The epoch of the head. */
+static bool enter_epoch(const struct merger *merger, struct cursor *cursor, const char *at,
+			const char *stop, bool *beyond)
+{
+	struct merge_source *source = cursor->source;
+	struct commit epoch;
+	if (!read_epoch(at, stop, &epoch))
+		return false;
+	cursor->head.record.epoch = epoch.epoch;
+	cursor->head.record.ms = epoch.ms;
+	if (epoch.epoch > source->epoch_last)
+		source->epoch_last = epoch.epoch;
+	*beyond = (is_lost(merger, epoch.epoch) && !epoch.always) ||
+		  (source->until != EPOCH_NONE && epoch.epoch > source->until);
 	return true;
 }
 
@@ -199,7 +209,7 @@ static bool read_mark(struct merger *merger, struct cursor *cursor, const char *
 {
 	struct head *head = &cursor->head;
 	if (starts_with(at, stop, "#EP:"))
-		return read_epoch(merger, cursor, at + strlen("#EP:"), stop, beyond);
+		return enter_epoch(merger, cursor, at + strlen("#EP:"), stop, beyond);
 	if (starts_with(at, stop, "#AL:")) {
 		at += strlen("#AL:");
 		return number_parse_unsigned((struct slice){at, (size_t)(stop - at)},
@@ -371,16 +381,22 @@ static void took(struct merger *merger, struct cursor *cursor)
 	head->known = false;
 }
 
-/* A committed epoch begins behind this place. */
+/*
+ * A committed epoch begins behind this place. A value may have text in it that looks like that; but epochs rise along
+ * a journal: so what doesn't come after the head's own, or after the last one committed, begins nothing that was
+ * synced, and behind a head of an epoch that wasn't committed there is nothing to be found.
+ */
 static bool synced_behind(const struct merger *merger, const struct cursor *cursor)
 {
 	const struct merge_source *source = cursor->source;
 	const char *at = source->bytes + cursor->at, *stop = source->bytes + source->len;
-	uint64_t epoch;
+	struct commit epoch;
 	while ((at = memmem(at, (size_t)(stop - at), "\n#EP:", 5))) {
 		at += 5;
-		const char *number = at;
-		if (read_number(&number, stop, ':', &epoch) && epoch <= merger->committed->epoch)
+		const char *end = memchr(at, '\n', (size_t)(stop - at));
+		if (end && starts_with(end, stop, "\n#") && end[-1] == '\r' &&
+		    read_epoch(at, end - 1, &epoch) && epoch.epoch > cursor->head.record.epoch &&
+		    epoch.epoch <= merger->committed->epoch)
 			return true;
 	}
 	return false;

@@ -186,6 +186,7 @@ void cmd_shutdown(struct conn *conn, struct ctx *ctx)
 		snapshotter_leave(&server->snapshotter, waiter, given & SHUTDOWN_FORCE);
 		return;
 	}
+	server_say_shutdown();
 	server_stop(server);
 	conn_close_after(conn);
 }

@@ -40,6 +40,11 @@ void server_stop(struct server *server)
 	uv_async_send(&server->stop);
 }
 
+void server_say_shutdown(void)
+{
+	log_write(LOG_NOTICE, "User requested shutdown...");
+}
+
 static void say_bye(void)
 {
 	log_write(LOG_NOTICE, "Sherd is now ready to exit, bye bye...");
@@ -71,10 +76,7 @@ static void stop(struct server *server)
 
 static void on_stop(uv_async_t *async)
 {
-	struct server *server = async->data;
-	if (!atomic_load(&server->persistence.failed))
-		log_write(LOG_NOTICE, "User requested shutdown...");
-	stop(server);
+	stop(async->data);
 }
 
 /* A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. */
@@ -89,10 +91,12 @@ static void on_signal(uv_signal_t *handle, int number)
 	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
 		  number == SIGINT ? "SIGINT" : "SIGTERM");
 	struct server *server = handle->data;
-	if (snapshotter_has_points(server) && !persistence_loading(&server->persistence))
+	if (snapshotter_has_points(server) && !persistence_loading(&server->persistence)) {
 		snapshotter_leave(&server->snapshotter, NULL, false);
-	else
-		stop(server);
+		return;
+	}
+	server_say_shutdown();
+	stop(server);
 }
 
 static void random_bytes(void *out, size_t len)

@@ -83,6 +83,8 @@ void server_ready(struct server *server);
 
 /* Asks the server to stop. Any thread. */
 void server_stop(struct server *server);
+/* A client or a signal wants it to: said in the log before anything is done for it. Any thread. */
+void server_say_shutdown(void);
 
 /* True when CLIENT PAUSE holds commands with these flags back now. Any thread. */
 static inline bool server_paused(const struct server *server, uint32_t cmd_flags, int64_t now)

@@ -122,12 +122,20 @@ static int write_files(struct snapshotter *snapshotter, uint64_t base, uint64_t 
 	return error;
 }
 
+/* What an increment follows on; EPOCH_NONE: on nothing, or too many follow on that already. */
+static uint64_t base_of(const struct snapshotter *snapshotter)
+{
+	const struct manifest *manifest = &snapshotter->server->persistence.manifest;
+	bool full = manifest_increments(manifest) >= MANIFEST_INCREMENTS_MAX;
+	return full ? EPOCH_NONE : snapshotter->base;
+}
+
 /* A snapshot from its cut to its line in the manifest. 0 or a negative errno. */
 static int make(struct snapshotter *snapshotter, bool increment)
 {
 	struct server *server = snapshotter->server;
 	struct snapshot *snapshot = &snapshotter->snapshot;
-	uint64_t base = increment ? snapshotter->base : EPOCH_NONE, cut;
+	uint64_t base = increment ? base_of(snapshotter) : EPOCH_NONE, cut;
 	snapshotter->noting |= increment;
 	snapshotter->base = EPOCH_NONE;
 	int error = write_files(snapshotter, base, &cut);
@@ -289,9 +297,11 @@ static void save(struct snapshotter *snapshotter)
 {
 	enum save_kind kind = snapshotter->wish;
 	bool failed = atomic_load(&snapshotter->rdb.failed);
-	struct save_waiter *waiters = take_waiters(&snapshotter->waiters);
 	snapshotter->wish = SAVE_NONE;
 	bool done = run_unlocked(snapshotter, kind);
+	struct save_waiter *waiters = NULL;
+	if (kind == SAVE_RDB) /* who waits during a rewrite waits for what comes after it */
+		waiters = take_waiters(&snapshotter->waiters);
 	if (waiters && !done) /* as in Redis, only background saving changes that */
 		atomic_store(&snapshotter->rdb.failed, failed);
 	atomic_store(&snapshotter->kind, snapshotter->wish);
@@ -327,6 +337,7 @@ static void load_again(struct snapshotter *snapshotter)
 	struct save_waiter *waiter = snapshotter->reloads;
 	snapshotter->reloads = waiter->next;
 	waiter->next = NULL;
+	snapshotter->waiters = waiter;
 	atomic_store(&snapshotter->kind, SAVE_RDB);
 	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
 	hold_writes(server);
@@ -336,7 +347,7 @@ static void load_again(struct snapshotter *snapshotter)
 	pthread_mutex_lock(&snapshotter->mutex);
 	atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
 	atomic_store(&snapshotter->kind, SAVE_NONE);
-	answer_all(snapshotter, waiter, done);
+	answer_all(snapshotter, take_waiters(&snapshotter->waiters), done);
 }
 
 /* Journals are switched off here; on by the next snapshot, which is due then (take_due). */
@@ -505,7 +516,7 @@ enum save_answer snapshotter_cancel(struct snapshotter *snapshotter)
 {
 	enum save_answer answer = SAVE_BUSY_OTHER;
 	pthread_mutex_lock(&snapshotter->mutex);
-	if (atomic_load(&snapshotter->kind) == SAVE_RDB) {
+	if (atomic_load(&snapshotter->kind) == SAVE_RDB && !snapshotter->waiters) {
 		answer = SAVE_STARTED;
 		if (snapshotter->wish)
 			drop_wish(snapshotter);
@@ -524,6 +535,7 @@ void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *wait
 {
 	pthread_mutex_lock(&snapshotter->mutex);
 	if (!atomic_load(&snapshotter->leaving)) {
+		server_say_shutdown();
 		snapshotter->force = false;
 		atomic_store(&snapshotter->leaving, true);
 		atomic_store(&snapshotter->snapshot.cancelled, true); /* what is being made */

@@ -17,7 +17,7 @@
  *
  * BGSAVE INCREMENTAL writes only what was written since the last snapshot (shard/changes.h). That has to be
  * known: so the first one that is asked for is a whole one, and the next one after a start, or after a snapshot that
- * failed.
+ * failed. So is one that would be behind MANIFEST_INCREMENTS_MAX others.
  *
  * Who asks and waits has an op (op.h), which comes back as mail (MAIL_SAVED) when the snapshot has ended.
  */
@@ -134,7 +134,7 @@ enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind
  * when one is being made or the server stops.
  */
 void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter);
-/* BGSAVE CANCEL. */
+/* BGSAVE CANCEL: of what is made in the background, for nobody that waits. */
 enum save_answer snapshotter_cancel(struct snapshotter *snapshotter);
 
 /* Makes a snapshot, and stops the server then. `waiter` may be NULL (a signal). */

@@ -219,6 +219,76 @@ static void test_places(void **state)
 	}
 }
 
+/* Items that nobody looks at: stretches, from this run on. */
+static void add_stretches(struct manifest *manifest, uint64_t run, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct manifest_item item = stretch(run + i, 1, false);
+		manifest_add(manifest, &item);
+	}
+}
+
+/* What is written is read again, however many there are. */
+static void test_many(void **state)
+{
+	struct manifest manifest = {.boot = "-"}, again;
+	uint32_t line;
+	add_stretches(&manifest, 1, MANIFEST_ITEMS_MANY + 5);
+	assert_int_equal(manifest_write(dir, &manifest), 0);
+	assert_int_equal(manifest_read(dir, &again, &line), 0);
+	assert_int_equal(again.count, MANIFEST_ITEMS_MANY + 5);
+	assert_int_equal(manifest_last_run(&again), MANIFEST_ITEMS_MANY + 5);
+	manifest_free(&manifest);
+	manifest_free(&again);
+}
+
+/* Three generations to be kept: how many stretches are in each, how many items go. */
+static const struct {
+	const char *label;
+	uint32_t stretches[3], dropped;
+} many[] = {
+	{"just enough", {10, MANIFEST_ITEMS_MANY - 15, 2}, 0},
+	{"one too many", {10, MANIFEST_ITEMS_MANY - 14, 2}, 11},
+	{"the first alone has many", {MANIFEST_ITEMS_MANY, 1, 0}, MANIFEST_ITEMS_MANY + 1},
+	{"two go", {10, MANIFEST_ITEMS_MANY, 0}, MANIFEST_ITEMS_MANY + 12},
+	{"the last one stays", {10, 20, MANIFEST_ITEMS_MANY + 3}, 32},
+};
+
+static void test_too_many_to_keep(void **state)
+{
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
+		struct manifest manifest = {0}, dropped;
+		uint32_t count = 3;
+		for (uint32_t j = 0; j < 3; j++) {
+			struct manifest_item item = snapshot(j + 1);
+			manifest_add(&manifest, &item);
+			add_stretches(&manifest, 1, many[i].stretches[j]);
+			count += many[i].stretches[j];
+		}
+		print_message("# %s\n", many[i].label);
+		manifest_drop(&manifest, 3, &dropped);
+		assert_int_equal(dropped.count, many[i].dropped);
+		assert_int_equal(manifest.count, count - many[i].dropped);
+		assert_int_equal(manifest.items[0].kind, MANIFEST_SNAPSHOT);
+		manifest_free(&manifest);
+		manifest_free(&dropped);
+	}
+}
+
+static void test_increments(void **state)
+{
+	struct manifest manifest = {0};
+	struct manifest_item item = snapshot(1);
+	assert_int_equal(manifest_increments(&manifest), 0);
+	for (uint32_t i = 0; i < 7; i++) {
+		item.kind = i == 0 || i == 3 ? MANIFEST_SNAPSHOT : MANIFEST_INCREMENT;
+		manifest_add(&manifest, &item);
+		add_stretches(&manifest, 1, 2);
+	}
+	assert_int_equal(manifest_increments(&manifest), 3);
+	manifest_free(&manifest);
+}
+
 static void test_take(void **state)
 {
 	struct manifest manifest = {0}, taken = {0};
@@ -296,9 +366,15 @@ static void test_tidy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round),  cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_damage), cmocka_unit_test(test_places),
-		cmocka_unit_test(test_take),   cmocka_unit_test(test_files),
+		cmocka_unit_test(test_round),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_too_many_to_keep),
+		cmocka_unit_test(test_increments),
+		cmocka_unit_test(test_take),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_tidy),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

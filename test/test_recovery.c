@@ -514,6 +514,58 @@ static void test_marked_epochs(void **state)
 	store_deinit(&again);
 }
 
+#define OF_EPOCH_5 "#EP:5:1000\r\n#V:3300:1\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n1\r\n"
+#define OF_EPOCH_7 "#EP:7:1000\r\n#V:3300:2\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1000\r\n"
+#define HOLE_IN_7  "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1000\r\n"
+#define HOLE_IN_5  "#V:\1\1\1\1\1\1\1*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n"
+#define REST       "#V:3300:9\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n3\r\n"
+
+/*
+ * A power loss, epochs up to 6 were committed: what was synced has no end before the mark of 6. A value may look like
+ * such marks, where the end of what wasn't synced is torn, or has a hole.
+ */
+static void test_text_like_marks(void **state)
+{
+	static const struct {
+		const char *label, *behind; /* what stands behind the record of epoch 5 */
+		enum merge_end end;
+	} rows[] = {
+		{"torn", OF_EPOCH_7 "x\n#EP:1:1000\r\n" REST, MERGE_BEYOND},
+		{"torn, CRLF before", OF_EPOCH_7 "x\r\n#EP:1:1000\r\n" REST, MERGE_BEYOND},
+		{"torn, an epoch that was synced", OF_EPOCH_7 "\r\n#EP:6:1000\r\n" REST,
+		 MERGE_BEYOND},
+		{"torn, part of a mark", OF_EPOCH_7 "\r\n#EP:6:10", MERGE_BEYOND},
+		{"a hole", HOLE_IN_7 "x\n#EP:1:1000\r\n" REST, MERGE_BEYOND},
+		{"a hole, CRLF before", HOLE_IN_7 "x\r\n#EP:5:1000\r\n" REST, MERGE_BEYOND},
+		{"a hole, no mark", HOLE_IN_7 "\n#EP:6:\n#EP:6:x\r\n#EP:6:10\n#", MERGE_BEYOND},
+		{"a hole, a mark that begins nothing", HOLE_IN_7 "\r\n#EP:6:10\r\nx", MERGE_BEYOND},
+		{"damage before a mark", HOLE_IN_5 "#EP:6:1000\r\n" REST, MERGE_DAMAGED},
+		{"... as earlier versions wrote it", HOLE_IN_5 "#EP:6:1000:always\r\n" REST,
+		 MERGE_DAMAGED},
+		{"damage that ends in the middle of a line",
+		 HOLE_IN_5 "#EP:6:1\1\1\n#EP:6:1000\r\n" REST, MERGE_DAMAGED},
+		{"damage before a mark of later", HOLE_IN_5 "#EP:7:1000\r\n" REST, MERGE_BEYOND},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+		struct store again;
+		struct merge_source sources[WORKERS];
+		struct journals j = {.bytes = {text, text, text}};
+
+		print_message("# %s\n", rows[i].label);
+		j.len[0] = (size_t)snprintf(text, sizeof(text), OF_EPOCH_5 "%s", rows[i].behind);
+		for (size_t at = 0; at < j.len[0]; at++)
+			text[at] = text[at] == '\1' ? '\0' : text[at];
+		recover(&again, &j, &(struct commit){.epoch = 6, .always = true}, sources);
+		assert_string_equal(store_run(&again, "GET b"), "$1\r\n1\r\n");
+		assert_int_equal(sources[0].end, rows[i].end);
+		assert_int_equal(sources[0].taken, strlen(OF_EPOCH_5));
+		store_deinit(&again);
+	}
+}
+
 /* One byte changed anywhere: an error or a load, never more than that. */
 static void test_any_byte(void **state)
 {
@@ -558,7 +610,8 @@ int main(void)
 		cmocka_unit_test(test_epoch_limit),   cmocka_unit_test(test_always),
 		cmocka_unit_test(test_holes),         cmocka_unit_test(test_small_holes),
 		cmocka_unit_test(test_changed_value), cmocka_unit_test(test_no_sums),
-		cmocka_unit_test(test_marked_epochs), cmocka_unit_test(test_any_byte),
+		cmocka_unit_test(test_marked_epochs), cmocka_unit_test(test_text_like_marks),
+		cmocka_unit_test(test_any_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ SEED = int(os.environ.get("SEED", "1"))
 SCALE = int(os.environ.get("SCALE", "1"))
 LENGTH = 1200
 ROUNDS = 4
+INCREMENTS_MAX = 256   # behind one snapshot
 
 pytestmark = pytest.mark.sherd_only
 
@@ -67,6 +68,24 @@ def test_the_same_as_all(kind, start, tmp_path, appendonly, number):
     assert not differences(keys_before, keys_after)
     assert before == after
     assert keys_before, "nothing to compare"
+
+
+@pytest.mark.one_kind
+def test_many(kind, start, tmp_path):
+    """A chain doesn't get longer and longer: a whole one begins another."""
+    server = begin(start, kind, tmp_path)
+    with server.connect() as client:
+        for n in range(INCREMENTS_MAX + 3):
+            client.command("INCR", "n")
+            assert client.command("BGSAVE", "INCREMENTAL") == Status("Background saving started")
+            wait_idle(client)
+        assert persistence(client)["rdb_increments"] == str(INCREMENTS_MAX + 1)
+    assert (len(files(tmp_path, "snapshot")), len(files(tmp_path, "increment"))) == (2, 2)
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    server = begin(start, kind, tmp_path)
+    with server.connect() as client:
+        assert client.command("GET", "n") == b"%d" % (INCREMENTS_MAX + 3)
 
 
 def test_costs_what_changed(kind, start, tmp_path):

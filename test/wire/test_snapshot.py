@@ -145,6 +145,27 @@ def test_terminated(kind, start, points, saved):
     assert bool(saved_files(server)) == saved
 
 
+@pytest.mark.parametrize("how,saved", [("TERM", True), ("SHUTDOWN", True), ("SHUTDOWN NOSAVE", False)])
+@pytest.mark.parametrize("points", ["", "3600 1"])
+def test_log_of_the_end(kind, start, points, how, saved):
+    """Who wants it, what is done, that it is done; each once."""
+    server = start(kind, ("save", points))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        if how == "TERM":
+            server.process.terminate()
+        else:
+            client.send(encode(how.split()))
+        assert server.wait_exit() == 0
+    steps = [("scheduling shutdown", how == "TERM"), ("User requested shutdown...", True),
+             ("Saving the final RDB snapshot before exiting", saved and points), ("bye bye", True)]
+    log = server.log()
+    found = [log.find(text) for text, _ in steps]
+    assert [at >= 0 for at in found] == [bool(wanted) for _, wanted in steps], log
+    assert sorted(x for x in found if x >= 0) == [x for x in found if x >= 0], log
+    assert log.count("User requested shutdown...") == 1
+
+
 @pytest.mark.sherd_only
 @pytest.mark.parametrize("how", ["TERM", "INT", "SHUTDOWN", "SHUTDOWN SAVE", "SHUTDOWN NOSAVE"])
 def test_ended_while_it_loads(kind, start, tmp_path, how):
@@ -663,6 +684,29 @@ def test_cancelled(kind, start):
         assert client.command("SAVE") == Status("OK")
         while persistence(client)["current_cow_size"] != "0":
             time.sleep(.005)
+
+
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("before", ["", "BGREWRITEAOF"])
+@pytest.mark.parametrize("words", ["SAVE", "DEBUG RELOAD"])
+def test_cancel_leaves_who_waits_alone(kind, start, before, words):
+    """What a client waits for is none in the background, whether it is its turn or not."""
+    server = start(kind)
+    with server.connect_unix() as client, server.connect_unix() as other:
+        client.command("DEBUG", "POPULATE", "200000")
+        if before:
+            assert isinstance(other.command(before), Status)
+        client.send(encode(words.split()))
+        first = "file rewriting" if before else "Background saving"
+        while first + ": started" not in server.log():
+            pass
+        assert isinstance(other.command("BGSAVE", "CANCEL"), Error)
+        while "Background saving: started" not in server.log():
+            pass
+        assert isinstance(other.command("BGSAVE", "CANCEL"), Error)
+        assert client.read() == Status("OK")
+        assert client.command("DBSIZE") == 200000
+        assert len(saved_files(server)) == int(kind.partition("-")[2])
 
 
 # DEBUG RELOAD, LOADAOF
