@@ -10,6 +10,7 @@ void helper_init(struct helper *helper, struct keyspace *ks, uint32_t id, int64_
 {
 	*helper = (struct helper){.shard = shard_new(ks, (uint16_t)id)};
 	helper->shard->replay_ms = now;
+	helper->shard->replays = true;
 }
 
 void helper_collect(struct helper *helper)

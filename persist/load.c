@@ -37,9 +37,11 @@ struct source {
 	_Atomic bool ended;
 	pthread_mutex_t mutex; /* guards what follows */
 	struct rdb_reader reader;
-	uint32_t slots;     /* that it has keys of */
-	uint64_t keys_left; /* that may still be believed in */
-	uint64_t expected;  /* keys of a slot in the database being read */
+	uint32_t first, slots; /* that it has keys of; stand once a size was told */
+	uint64_t keys_left;    /* that may still be believed in */
+	uint64_t expected;     /* keys of each of the slots in the database ... */
+	uint32_t expected_db;  /* ... with this number */
+	bool sized;            /* the size of some database was told */
 };
 
 struct item {
@@ -113,19 +115,21 @@ static void leave_out(const struct source *source, uint64_t *counter, uint64_t o
 
 /* --- what a file says beside its keys: whoever has the reader --- */
 
-/* "sherd-slots": of a part of a snapshot. */
+/* "sherd-slots": of a part of a snapshot. In front of all sizes. */
 static void see_aux(void *arg, struct slice name, struct slice value)
 {
 	struct source *source = arg;
 	const char *dash = memchr(value.ptr, '-', value.len);
 	uint64_t first, last;
-	if (!slice_equal(name, SLICE("sherd-slots")) || !dash)
+	if (!slice_equal(name, SLICE("sherd-slots")) || !dash || source->sized)
 		return;
 	size_t at = (size_t)(dash - value.ptr);
 	if (number_parse_unsigned((struct slice){value.ptr, at}, &first) &&
 	    number_parse_unsigned((struct slice){dash + 1, value.len - at - 1}, &last) &&
-	    first <= last && last < SLOT_COUNT)
+	    first <= last && last < SLOT_COUNT) {
+		source->first = (uint32_t)first;
 		source->slots = (uint32_t)(last - first + 1);
+	}
 }
 
 static void see_database(void *arg, uint32_t db, uint64_t keys, uint64_t expires)
@@ -135,6 +139,8 @@ static void see_database(void *arg, uint32_t db, uint64_t keys, uint64_t expires
 		keys = source->keys_left;
 	source->keys_left -= keys;
 	source->expected = keys / source->slots;
+	source->expected_db = db;
+	source->sized = true;
 }
 
 static void see_left_out(void *arg, const char *what, uint64_t offset)
@@ -179,7 +185,8 @@ static void read_keys(struct loader *loader, struct source *source)
 			atomic_store(&source->ended, true);
 			return;
 		}
-		item->fill.expected = source->expected;
+		item->fill.expected =
+			item->found.db == source->expected_db ? source->expected : 0;
 		bytes += item->found.value.len;
 		loader->count++;
 		more = keep_name(loader, reader->bytes, &item->found.name);
@@ -231,6 +238,12 @@ static void read_batch(struct loader *loader)
 
 /* --- storing a batch --- */
 
+/* Room is made in the slots that the file is about: in others it would be made of the same keys once more. */
+static bool is_expected(const struct source *source, const struct slot *slot)
+{
+	return slot->index >= source->first && slot->index - source->first < source->slots;
+}
+
 static void hash_all(struct loader *loader)
 {
 	for (uint32_t i = 0; i < loader->count; i++) {
@@ -239,6 +252,8 @@ static void hash_all(struct loader *loader)
 		item->fill.slot = item->key.slot;
 		item->fill.hash = item->key.hash;
 		item->fill.db = item->found.db;
+		if (item->fill.expected > 0 && !is_expected(loader->source, item->fill.slot))
+			item->fill.expected = 0;
 		fill_prefetch_slot(&item->fill);
 	}
 }

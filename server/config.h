@@ -43,9 +43,6 @@ enum maxmemory_policy {
 /* A configuration file may be so large, and includes so deep. */
 #define CONFIG_FILE_MAX (1024 * 1024)
 #define CONFIG_INCLUDE_MAX 16
-/* The most that proto-max-bulk-len may be: SETRANGE and SETBIT make strings of any length out of a few
- * bytes, and memory that can't be had ends the process. */
-#define STRING_LIMIT_MAX (4ll << 30)
 /* Save points as text: the longest. */
 #define CONFIG_SAVE_MAX 1024
 /* What is wrong with a value, in words. */

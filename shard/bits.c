@@ -151,7 +151,7 @@ static bool parse_offset(struct slice arg, unsigned width, uint64_t *out)
 
 bool bits_arg_offset(struct ctx *ctx, uint32_t i, unsigned width, uint64_t *out)
 {
-	uint64_t max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
+	uint64_t max = ctx_string_max(ctx);
 	if (parse_offset(ctx->argv[i], width, out) && *out / 8 < max)
 		return true;
 	reply_error(ctx->reply, "ERR bit offset is not an integer or out of range");

@@ -108,13 +108,12 @@ static bool parse_restore(struct ctx *ctx, struct restore *restore)
 
 static struct entry *decode_payload(struct ctx *ctx, int64_t expire)
 {
-	size_t string_max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
 	struct rdb_in in;
 	struct entry *e = NULL;
 	uint16_t version;
 	uint8_t number;
 
-	if (!rdb_open_payload(ctx->argv[3], string_max, &in, &version)) {
+	if (!rdb_open_payload(ctx->argv[3], ctx_string_max(ctx), &in, &version)) {
 		reply_error(ctx->reply, "ERR DUMP payload version or checksum are wrong");
 		return NULL;
 	}

@@ -124,6 +124,15 @@ static bool reader_stops(struct ctx *ctx, const struct entry *e)
 	return true;
 }
 
+/* --- limits --- */
+
+uint64_t ctx_string_max(const struct ctx *ctx)
+{
+	if (ctx->shard->replays)
+		return STRING_BYTES_MAX;
+	return atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
+}
+
 /* --- access bits --- */
 
 static uint32_t lru_clock(const struct ctx *ctx)

@@ -206,6 +206,9 @@ uint32_t ctx_access_past(const struct ctx *ctx, int64_t idle_seconds, int64_t fr
 uint64_t ctx_idle_seconds(const struct ctx *ctx, const struct entry *e);
 uint32_t ctx_frequency(const struct ctx *ctx, const struct entry *e);
 
+/* As long as a string may be. */
+uint64_t ctx_string_max(const struct ctx *ctx);
+
 /* Argument i as an integer; on failure replies "ERR value is not an integer or out of range". */
 bool ctx_arg_int(struct ctx *ctx, uint32_t i, int64_t *out);
 /*

@@ -105,6 +105,7 @@ struct shard {
 	_Atomic int64_t blocking_keys; /* counted where they come and go: the sum is right */
 	struct turn *turn;             /* of the long work that is running (turn.h); NULL: none */
 	int64_t replay_ms;             /* effects are done again: now, for times of last use (ctx->now is 0) */
+	bool replays; /* ... what could be done then can be, whatever the limits are by now */
 };
 
 /* How reads leave their mark in an entry's access bits. */
@@ -129,6 +130,12 @@ struct encoding_limits {
 	_Atomic int64_t list_listpack_size; /* of a list's nodes: elements, or -1 to -5: 4 to 64 KB */
 };
 
+/*
+ * The most that string_max may be: SETRANGE and SETBIT make strings of any length out of a few bytes, and memory that
+ * can't be had ends the process.
+ */
+#define STRING_BYTES_MAX (4ll << 30)
+
 struct keyspace {
 	/* constant after start */
 	uint32_t databases;
@@ -141,7 +148,7 @@ struct keyspace {
 	_Atomic uint32_t lfu_log_factor;
 	_Atomic uint32_t lfu_decay_minutes;
 	_Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
-	_Atomic uint64_t string_max; /* proto-max-bulk-len */
+	_Atomic uint64_t string_max; /* proto-max-bulk-len; see ctx_string_max() */
 	_Alignas(64) struct epochs epochs;
 	struct freeze freeze;
 	struct journal_span journaled;

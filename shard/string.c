@@ -196,7 +196,7 @@ void string_digest(const struct entry *e, struct digest *digest)
 
 bool string_check_length(struct ctx *ctx, size_t offset, size_t len)
 {
-	uint64_t max = atomic_load_explicit(&ctx->ks->string_max, memory_order_relaxed);
+	uint64_t max = ctx_string_max(ctx);
 	if (len <= max && offset <= max - len)
 		return true;
 	reply_error(ctx->reply, error_string_max);

@@ -387,12 +387,54 @@ static void test_reserve(void **state)
 	}
 }
 
+/* What says that it has more keys than it has, or elsewhere, gets no more room than for as many as fit the file. */
+static void test_no_room_for_lies(void **state)
+{
+	static const struct slice fronts[] = {
+		BYTES("\372\13sherd-slots\0030-0\373\200\177\377\377\377\0"),
+		BYTES("\373\200\177\377\377\377\0\372\13sherd-slots\0030-0"),
+		BYTES("\372\13sherd-slots\0050-999\373\200\177\377\377\377\0"),
+	};
+	enum { ROOM = 400000, NAMES = 12000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(fronts); i++) {
+		struct store s;
+		struct load l = {0};
+		size_t memory = 0, len = 9 + fronts[i].len;
+		char *bytes = malloc(ROOM);
+		memcpy(mempcpy(bytes, "REDIS0010", 9), fronts[i].ptr, fronts[i].len);
+		for (uint32_t n = 0; n < NAMES; n++) {
+			if (n % (NAMES / STORE_DATABASES) == 0) {
+				bytes[len++] = (char)254;
+				bytes[len++] = (char)(n / (NAMES / STORE_DATABASES));
+			}
+			len += (size_t)sprintf(bytes + len, "%c%ckey:%08u%cv", 0, 12, n, 1);
+		}
+		memcpy(bytes + len, "\377\0\0\0\0\0\0\0\0", 9);
+		struct load_file file = {.name = "file", .bytes = {bytes, len + 9}};
+		if (!load(&l, &s, &file, 1, 2))
+			fail_msg("%zu: %s", i, l.error);
+		assert_int_equal(l.keys, NAMES);
+		for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+			for (uint32_t db = 0; db < STORE_DATABASES; db++) {
+				const struct table *table = slot_table(&s.ks->slots[slot], db);
+				memory += table ? table_memory(table) : 0;
+			}
+		if (memory > NAMES * 300)
+			fail_msg("%zu: %zu bytes of tables", i, memory);
+		store_deinit(&s);
+		free(bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_expired),
 		cmocka_unit_test(test_by_hand),        cmocka_unit_test(test_one_of_several),
 		cmocka_unit_test(test_damaged),        cmocka_unit_test(test_reserve),
+		cmocka_unit_test(test_no_room_for_lies),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -11,8 +11,8 @@ import signal
 import pytest
 
 import generator
-from resp import Status
-from test_crash import begin
+from resp import Error, Status
+from test_crash import begin, wait_until_loaded
 
 SEED = int(os.environ.get("SEED", "1"))
 SCALE = int(os.environ.get("SCALE", "1"))
@@ -78,3 +78,25 @@ def test_the_same_after_a_restart(kind, start, tmp_path, number):
         assert not differences(keys_before, keys_after)
         assert before == after
         assert keys_before, "nothing to compare"
+
+
+@pytest.mark.sherd_only
+def test_longer_than_strings_may_be_by_now(kind, start, tmp_path):
+    """The limit was another when they were written."""
+    server = begin(start, kind, tmp_path, "no")
+    with server.connect() as client:
+        assert client.command("CONFIG", "SET", "proto-max-bulk-len", "8mb") == Status("OK")
+        replies = client.pipeline([["SET", "s", "x" * 900000], ["APPEND", "s", "y" * 900000],
+                                   ["SETRANGE", "range", "3000000", "end"], ["SETBIT", "bit", "40000000", "1"],
+                                   ["BITFIELD", "field", "SET", "u8", "40000000", "7"],
+                                   ["RPUSH", "list", "z" * 2000000], ["RENAME", "list", "list of another slot"],
+                                   ["HSET", "hash", "f", "z" * 2000000], ["RENAME", "hash", "hash of another slot"]])
+        assert not [x for x in replies if isinstance(x, Error)]
+    before, keys_before = contents(server)
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    server = start(kind, ("appendonly", "yes"), ("dir", str(tmp_path)), ("proto-max-bulk-len", "1mb"))
+    wait_until_loaded(server)
+    after, keys_after = contents(server)
+    assert not differences(keys_before, keys_after)
+    assert before == after and len(keys_after) == 6
