@@ -205,6 +205,29 @@ def idle_bytes(server):
     return (after - before) / IDLE_CONNECTIONS
 
 
+def start_servers(servers, workers):
+    """Adds each as soon as it runs: whoever has the list can stop it."""
+    sherd = os.environ.get("SHERD", os.path.join(BUILD, "sherd"))
+    servers.append(Server("sherd", [sherd, "--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--workers", workers,
+                                    "--maxclients", str(IDLE_CONNECTIONS + 100)]))
+    servers.append(Server("redis", ["redis-server", "--port", "PORT", "--save", "", "--dir", "DIR",
+                                    "--maxclients", str(IDLE_CONNECTIONS + 100)],
+                          shutil.which("redis-check-rdb")))
+    servers.append(Server("floor", [os.path.join(BUILD, "bench", "null_server"), "--port", "PORT",
+                                    "--threads", workers]))
+
+
+def measure_idle(workers):
+    """Of fresh servers: with data loaded they have room to spare, which would hide what connections take."""
+    servers = []
+    try:
+        start_servers(servers, workers)
+        return {s.name: idle_bytes(s) for s in servers[:2]}
+    finally:
+        for server in servers:
+            server.stop()
+
+
 def machine():
     with open("/proc/cpuinfo") as f:
         model = re.search(r"model name\s*: (.*)", f.read())
@@ -256,17 +279,10 @@ def main():
     need_programs()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    sherd = os.environ.get("SHERD", os.path.join(BUILD, "sherd"))
-    workers = str(args.workers)
+    idle = measure_idle(str(args.workers)) if args.idle else {}
     servers = []
     try:
-        servers.append(Server("sherd", [sherd, "--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--workers", workers,
-                                        "--maxclients", str(IDLE_CONNECTIONS + 100)]))
-        servers.append(Server("redis", ["redis-server", "--port", "PORT", "--save", "", "--dir", "DIR",
-                                        "--maxclients", str(IDLE_CONNECTIONS + 100)],
-                              shutil.which("redis-check-rdb")))
-        servers.append(Server("floor", [os.path.join(BUILD, "bench", "null_server"), "--port", "PORT",
-                                        "--threads", workers]))
+        start_servers(servers, str(args.workers))
         bytes_a_key = {s.name: load(s) for s in servers}
         scenarios = args.scenarios.split(",")
         loaded = {sc: [s for s in servers if s.name != "floor" or sc in COMPARED_WITH_FLOOR] for sc in scenarios}
@@ -276,7 +292,6 @@ def main():
                 for server in loaded[scenario]:
                     raw[scenario][server.name].append(measure(server, scenario, args.seconds))
             print("round %d of %d done" % (number + 1, args.rounds), file=sys.stderr)
-        idle = {s.name: idle_bytes(s) for s in servers[:2]} if args.idle else {}
     finally:
         for server in servers:
             server.stop()

@@ -254,6 +254,7 @@ static bool is_beside_keys(struct slice name)
 static bool unknown(struct reading *r)
 {
 	struct slice name = r->argv[0], key = r->argc > 1 ? r->argv[1] : (struct slice){"", 0};
+	char what[NAME_SHOWN_MAX + 64];
 	if (is_beside_keys(name)) {
 		warn(r, "left out", name);
 		return true;
@@ -263,7 +264,9 @@ static bool unknown(struct reading *r)
 			    (int)(name.len < NAME_SHOWN_MAX ? name.len : NAME_SHOWN_MAX), name.ptr,
 			    (int)(key.len < NAME_SHOWN_MAX ? key.len : NAME_SHOWN_MAX), key.ptr);
 	r->aof->load.unknown++;
-	warn(r, "left out a command that is not supported, key", key);
+	snprintf(what, sizeof(what), "left out %.*s, which is not supported, key",
+		 (int)(name.len < NAME_SHOWN_MAX ? name.len : NAME_SHOWN_MAX), name.ptr);
+	warn(r, what, key);
 	return true;
 }
 

@@ -285,6 +285,8 @@ static int listen_tcp(struct acceptor *acceptor)
 	     word = strtok_r(NULL, " ", &rest))
 		result = listen_on(acceptor, word, port, backlog);
 	mem_free_unsized(words);
+	if (result)
+		log_write(LOG_WARNING, "Failed listening on port %d (TCP), aborting.", port);
 	return result;
 }
 

@@ -71,6 +71,7 @@ struct config {
 	_Atomic int64_t output_limit_normal_soft;
 	_Atomic int64_t output_limit_normal_seconds;
 	bool save_given; /* a line has said `save`: the next ones add to it. While loading only */
+	unsigned errors; /* lines that were refused. While loading only */
 	char *file; /* absolute path of the configuration file; NULL without; constant after start */
 	pthread_mutex_t mutex;
 	pthread_mutex_t change; /* held by CONFIG SET and REWRITE: one at a time reads and writes it all */

@@ -1,7 +1,8 @@
 /*
  * Reading the configuration: command line, file, includes (config.h).
  *
- * What is wrong is said as Redis says it: the file, the line's number, the line, the reason.
+ * What is wrong is said as Redis says it: the file, the line's number, the line, the reason; of all lines, so that
+ * somebody who comes with a file made for another server sees at once which of its lines have to go.
  */
 #include "server/config.h"
 
@@ -13,6 +14,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Then the rest isn't read: the file is no configuration, or it includes itself. */
+#define ERRORS_MAX 100
+
 /* Where a line comes from. */
 struct source {
 	const char *file; /* "command line" */
@@ -20,9 +24,11 @@ struct source {
 	unsigned depth;
 };
 
-static int fail(const struct source *source, struct slice line, const char *reason)
+static int fail(struct config *config, const struct source *source, struct slice line,
+		const char *reason)
 {
-	fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Sherd %s) ***\n", SHERD_VERSION);
+	if (config->errors++ == 0)
+		fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Sherd %s) ***\n", SHERD_VERSION);
 	fprintf(stderr, "Reading the configuration file, at line %u (%s)\n", source->line,
 		source->file);
 	fprintf(stderr, ">>> '%.*s'\n%s\n", (int)line.len, line.ptr, reason);
@@ -55,7 +61,7 @@ static int load_words(struct config *config, const struct source *source, struct
 	char error[CONFIG_ERROR_MAX], path[4096];
 	if (slice_is(words[0], "include") && count == 2) {
 		if (source->depth >= CONFIG_INCLUDE_MAX)
-			return fail(source, line, "too many nested includes");
+			return fail(config, source, line, "too many nested includes");
 		snprintf(path, sizeof(path), "%.*s", (int)words[1].len, words[1].ptr);
 		return load_file(config, path, source->depth + 1);
 	}
@@ -64,7 +70,7 @@ static int load_words(struct config *config, const struct source *source, struct
 			       option == config_find(SLICE("client-output-buffer-limit")) ||
 			       option == config_find(SLICE("save")));
 	if (!option || count < 2 || (count > 2 && !many))
-		return fail(source, line, "Bad directive or wrong number of arguments");
+		return fail(config, source, line, "Bad directive or wrong number of arguments");
 	struct reply value;
 	reply_init(&value, 2);
 	for (uint32_t i = 1; i < count; i++) {
@@ -77,7 +83,7 @@ static int load_words(struct config *config, const struct source *source, struct
 	struct slice text = {value.len ? value.buf : "", value.len};
 	bool ok = config_set(config, option, text, error);
 	reply_deinit(&value);
-	return ok ? 0 : fail(source, line, error);
+	return ok ? 0 : fail(config, source, line, error);
 }
 
 static int load_line(struct config *config, const struct source *source, struct slice line)
@@ -94,7 +100,7 @@ static int load_line(struct config *config, const struct source *source, struct 
 		return 0;
 	int result = 0;
 	if (!args_split(line.ptr, line.len, &args, &scratch))
-		result = fail(source, line, "Unbalanced quotes in configuration line");
+		result = fail(config, source, line, "Unbalanced quotes in configuration line");
 	else if (args.count)
 		result = load_words(config, source, line, args.v, args.count);
 	args_deinit(&args);
@@ -107,15 +113,16 @@ static int load_text(struct config *config, const char *name, unsigned depth, co
 {
 	struct source source = {name, 0, depth};
 	size_t at = 0;
-	while (at < len) {
+	int result = 0;
+	while (at < len && config->errors < ERRORS_MAX) {
 		const char *end = memchr(text + at, '\n', len - at);
 		size_t line_len = end ? (size_t)(end - (text + at)) : len - at;
 		source.line++;
 		if (load_line(config, &source, (struct slice){text + at, line_len}))
-			return -1;
+			result = -1;
 		at += line_len + 1;
 	}
-	return 0;
+	return result;
 }
 
 static int load_file(struct config *config, const char *path, unsigned depth)
@@ -125,6 +132,7 @@ static int load_file(struct config *config, const char *path, unsigned depth)
 	const char *real = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
 	int error = file_read(real, CONFIG_FILE_MAX, &text, &len);
 	if (error) {
+		config->errors++;
 		fprintf(stderr, "Fatal error, can't open config file '%s': %s\n", path,
 			strerror(-error));
 		return -1;
@@ -162,16 +170,17 @@ static int load_arguments(struct config *config, int argc, char **argv)
 	struct args words = {0};
 	char text[1024];
 	int result = 0;
-	for (int i = 0; i < argc && result == 0;) {
+	for (int i = 0; i < argc && config->errors < ERRORS_MAX;) {
 		source.line++;
 		if (strncmp(argv[i], "--", 2) != 0) {
-			result = fail(&source, slice_of(argv[i]),
+			result = fail(config, &source, slice_of(argv[i]),
 				      "Bad directive or wrong number of arguments");
 			break;
 		}
 		i += take_option(argv + i, argc - i, &words);
-		result = load_words(config, &source, line_of(&words, text, sizeof(text)), words.v,
-				    words.count);
+		if (load_words(config, &source, line_of(&words, text, sizeof(text)), words.v,
+			       words.count))
+			result = -1;
 	}
 	args_deinit(&words);
 	return result;

@@ -167,14 +167,23 @@ static bool open_files(struct importing *importing, enum import_kind kind)
 
 /* --- loading them --- */
 
+/* What is left out has a line each, up to here: a file may hold a million commands for one stream. */
+#define TOLD_MAX 100
+
 static void warn(void *arg, const char *text)
 {
+	unsigned *told = arg;
+	if (*told == TOLD_MAX)
+		return;
 	log_write(LOG_WARNING, "Import: %s", text);
+	if (++*told == TOLD_MAX)
+		log_write(LOG_WARNING, "Import: what else is left out is only counted");
 }
 
 static bool load(struct importing *importing, enum import_kind kind)
 {
 	struct server *server = importing->persistence->server;
+	unsigned told = 0;
 	struct aof_load aof = {
 		.load = {.ks = server->ks,
 			 .threads = server->worker_count,
@@ -182,6 +191,7 @@ static bool load(struct importing *importing, enum import_kind kind)
 			 .drop_expired = kind == IMPORT_RDB,
 			 .skip_unknown = config_int(&server->config.import_skip_unknown),
 			 .warn = warn,
+			 .arg = &told,
 			 .done = &importing->persistence->recovery.bytes_done},
 		.may_be_torn = config_int(&server->config.aof_load_truncated),
 	};

@@ -71,6 +71,14 @@ static void follow(void)
 	close(fd);
 }
 
+/* What a line tells of (the name of a key) must not look like other lines, nor do anything to a terminal. */
+static void blank_controls(char *text, int len)
+{
+	for (int i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			text[i] = '?';
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	char line[LOG_LINE_MAX], when[32];
@@ -89,6 +97,7 @@ void log_write(enum log_level level, const char *format, ...)
 	va_end(args);
 	if (n > LOG_LINE_MAX - 2)
 		n = LOG_LINE_MAX - 2;
+	blank_controls(line, n);
 	line[n++] = '\n';
 	if (has_moved())
 		follow();

@@ -30,6 +30,7 @@ bool log_wants(enum log_level level);
  */
 int log_open(const char *path);
 
+/* One line. Control characters in it are shown as '?': it may repeat what clients sent. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -114,6 +114,16 @@ static void test_no_new_file(void **state)
 	assert_int_equal(count_in("log", "six;"), 1);
 }
 
+static void test_controls(void **state)
+{
+	(void)state;
+	assert_int_equal(log_open("log"), 0);
+	int lines = count_in("log", "\n");
+	log_write(LOG_NOTICE, "key '%s'", "a\nb\r\t\x1b[2J\x7f\xc3\xa4");
+	assert_int_equal(count_in("log", "\n"), lines + 1);
+	assert_int_equal(count_in("log", "key 'a?b???[2J?\xc3\xa4'\n"), 1);
+}
+
 static void test_open_fails(void **state)
 {
 	(void)state;
@@ -128,7 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_levels),     cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_rotation),   cmocka_unit_test(test_no_new_file),
-		cmocka_unit_test(test_open_fails),
+		cmocka_unit_test(test_open_fails), cmocka_unit_test(test_controls),
 	};
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }
