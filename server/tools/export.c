@@ -10,6 +10,7 @@
 #include "persist/rdb_file.h"
 #include "proto/mem.h"
 #include "server/tools/undo.h"
+#include "shard/rdb.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -147,5 +148,7 @@ int export_run(struct tool *tool)
 	if (error)
 		return tool_fail(tool, "Can't write %s: %s", tool->rdb, strerror(-error));
 	printf("%s: %" PRIu64 " keys\n", tool->rdb, atomic_load(&exporting.keys_done));
+	if (exporting.file.version == RDB_VERSION_FIELDS)
+		printf("Hashes have fields that expire: of Redis, 7.4 and later read it.\n");
 	return TOOL_FINE;
 }
