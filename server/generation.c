@@ -222,6 +222,7 @@ static void end_journals(struct server *server)
 	struct persistence *persistence = &server->persistence;
 	struct manifest manifest;
 	if (!flusher_switch_off(&server->flusher)) {
+		persistence->unsynced = true;
 		log_write(LOG_WARNING,
 			  "The end of the journals could not be synced: a power loss may take what "
 			  "was written last. A snapshot makes up for that");
@@ -250,7 +251,8 @@ int generation_begin(struct server *server, const _Atomic bool *cancelled, bool 
 	int error = find_dir(server);
 	if (error)
 		return error;
-	if (flusher_off(flusher) && config_int(&server->config.appendonly))
+	if (flusher_off(flusher) && config_int(&server->config.appendonly) &&
+	    !server->persistence.unsynced)
 		return begin_journals(server, note, cut);
 	if (flusher_off(flusher)) {
 		*cut = atomic_load(&server->ks->epochs.now);
@@ -279,7 +281,7 @@ static void close_stretches(const struct server *server, struct manifest *manife
 static void remove_rest(struct persistence *persistence, const struct manifest *dropped)
 {
 	bool littered = persistence->littered;
-	persistence->littered = persistence->making = false;
+	persistence->littered = persistence->making = persistence->unsynced = false;
 	remove_files(persistence, dropped);
 	if (littered)
 		manifest_tidy(persistence->dir, &persistence->manifest);

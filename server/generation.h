@@ -27,7 +27,9 @@ struct server;
 
 /*
  * Brings what CONFIG SET appendonly wishes in force. True: a snapshot is needed for that: journals begin with
- * its cut, and are listed together with it; until then what the manifest lists stays the data.
+ * its cut, and are listed together with it; until then what the manifest lists stays the data. Where that has journals
+ * which ended in trouble, and count as far as COMMITS said then, another snapshot comes first, without journals: with
+ * these COMMITS would say more.
  */
 bool generation_follow(struct server *server);
 

@@ -33,6 +33,7 @@ struct persistence {
 	/* the snapshotter's */
 	bool making;   /* a snapshot was begun, and isn't complete */
 	bool littered; /* there may be files that aren't listed */
+	bool unsynced; /* journals have ended that could not be synced: the data, until a snapshot is complete */
 	struct recovery recovery; /* the loader's, but for what is atomic */
 	enum import_kind import;  /* what to load instead */
 	pthread_t loader;

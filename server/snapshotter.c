@@ -293,6 +293,13 @@ static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
 	return done;
 }
 
+/* Journals are wished, and can't be used before there is a snapshot. */
+static bool journals_wait(const struct server *server)
+{
+	return config_int(&server->config.appendonly) &&
+	       (flusher_off(&server->flusher) || !atomic_load(&server->flusher.listed));
+}
+
 static void save(struct snapshotter *snapshotter)
 {
 	enum save_kind kind = snapshotter->wish;
@@ -304,6 +311,8 @@ static void save(struct snapshotter *snapshotter)
 		waiters = take_waiters(&snapshotter->waiters);
 	if (waiters && !done) /* as in Redis, only background saving changes that */
 		atomic_store(&snapshotter->rdb.failed, failed);
+	if (done && journals_wait(snapshotter->server)) /* with the next one (generation.h) */
+		snapshotter->scheduled_aof = true;
 	atomic_store(&snapshotter->kind, snapshotter->wish);
 	answer_all(snapshotter, waiters, done);
 }
@@ -632,13 +641,6 @@ static bool may_try(const struct snapshotter *snapshotter, const struct save_res
 {
 	return !atomic_load(&results->failed) ||
 	       now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S;
-}
-
-/* Journals are wished, and can't be used before there is a snapshot. */
-static bool journals_wait(const struct server *server)
-{
-	return config_int(&server->config.appendonly) &&
-	       (flusher_off(&server->flusher) || !atomic_load(&server->flusher.listed));
 }
 
 /* What is due now; SAVE_NONE: nothing. Locked. */

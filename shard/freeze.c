@@ -55,14 +55,12 @@ void freeze_unit_go_on(struct shard *shard, const struct unit *unit)
 	unit_look(&shard->retire.unit, &shard->ks->freeze);
 }
 
-/* (Who began with no snapshot, or with an older one, is told by epochs.cut.) */
+/* (Who has got the slot from a unit after a cut sees that cut.) */
 bool freeze_unit_extend(struct shard *shard, const struct slot *slot)
 {
 	struct keyspace *ks = shard->ks;
 	struct unit *unit = &shard->retire.unit;
-	uint64_t now = atomic_load_explicit(&ks->epochs.now, memory_order_acquire);
-	if (now != unit->epoch &&
-	    unit->epoch <= atomic_load_explicit(&ks->epochs.cut, memory_order_relaxed))
+	if (unit->epoch <= atomic_load_explicit(&ks->epochs.cut, memory_order_acquire))
 		return false;
 	unit->first = slot->index < unit->first ? slot->index : unit->first;
 	unit->last = slot->index > unit->last ? slot->index : unit->last;
@@ -94,10 +92,7 @@ static uint64_t root_load(const struct slot *slot, uint32_t db)
 
 void freeze_table_slow(struct shard *shard, struct slot *slot, uint32_t db)
 {
-	struct freeze *freeze = &shard->ks->freeze;
-	if (atomic_load_explicit(&freeze->cut, memory_order_acquire) != shard->retire.unit.cut)
-		return;
-	_Atomic uint64_t *note = &notes_make(freeze, db)[slot->index];
+	_Atomic uint64_t *note = &notes_make(&shard->ks->freeze, db)[slot->index];
 	if (atomic_load_explicit(note, memory_order_relaxed) == 0)
 		atomic_store_explicit(note, root_load(slot, db) | FREEZE_NOTED,
 				      memory_order_release);
@@ -121,22 +116,20 @@ enum { SEEN_NOWHERE = -1, SEEN_PERHAPS = -2 };
 
 /*
  * The database that it was in at the cut, which need not be the one that it was taken out of: they are
- * exchanged. While the slot isn't passed, all that its notes lead to is there. Of a structure it isn't told:
- * it may be older than its entry.
+ * exchanged. Before it was taken out of a table, or that was exchanged, the table's root was noted; while the slot
+ * isn't passed, all that its notes lead to is there. Of a structure it isn't told: it may be older than its entry.
  */
 static int seen_in(const struct keyspace *ks, const struct slot *slot, uint64_t hash,
 		   const struct entry *e)
 {
-	bool noted = false;
 	if (e->flags & ENTRY_STRUCTURE)
 		return SEEN_PERHAPS;
 	for (uint32_t db = 0; db < ks->databases; db++) {
 		uint64_t note = note_load(&ks->freeze, slot, db);
 		if (note && !table_is_later(note & ~FREEZE_NOTED, hash, e))
 			return (int)db;
-		noted |= note != 0;
 	}
-	return noted ? SEEN_NOWHERE : SEEN_PERHAPS;
+	return SEEN_NOWHERE;
 }
 
 /* The unit has a cut. */

@@ -120,7 +120,10 @@ void freeze_unit_go_on(struct shard *shard, const struct unit *unit);
  */
 bool freeze_unit_extend(struct shard *shard, const struct slot *slot);
 
-/* Before a unit with a cut changes a slot's table in that database: freeze_table() in keyspace.h. */
+/*
+ * Before a unit with a cut changes a slot's table in that database: freeze_table() in keyspace.h. (The unit's cut is
+ * the snapshot's that is going on, or that ends and waits for the unit before it frees the notes.)
+ */
 void freeze_table_slow(struct shard *shard, struct slot *slot, uint32_t db);
 
 /*
