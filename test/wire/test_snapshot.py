@@ -734,6 +734,38 @@ class PatientWriter(Writer):
             self.write(client, n)
 
 
+class Asker(threading.Thread):
+    """Asks for what only the snapshotter does, again and again; all of it is answered."""
+
+    def __init__(self, server, commands):
+        super().__init__(daemon=True)
+        self.server, self.commands, self.answered = server, commands, 0
+
+    def run(self):
+        with self.server.connect() as client:
+            for args in self.commands:
+                client.command(*args)
+                self.answered += 1
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+def test_loaded_again_while_others_ask(kind, start):
+    """Workers that ask the snapshotter are not in the way of one that waits for them."""
+    server = start(kind, ("appendonly", "yes"))
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        asked = [["DEBUG", "RELOAD"], ["BGSAVE"], ["DEBUG", "LOADAOF"], ["BGSAVE", "SCHEDULE"],
+                 ["BGREWRITEAOF"]] * 20
+        threads = [Asker(server, asked[i:] + asked[:i]) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [x.answered for x in threads] == [len(asked)] * len(threads)
+        assert client.command("PING") == Status("PONG")
+
+
 @pytest.mark.sherd_only
 def test_while_a_rewrite_goes_on(kind, start):
     """SAVE is answered then, too, and an increment that was called off doesn't make it one."""
