@@ -172,6 +172,7 @@ static void note(struct snapshotter *snapshotter, enum save_kind kind, int error
 		return;
 	}
 	atomic_store(&results->failed, error != 0);
+	atomic_store(&results->failures, error ? atomic_load(&results->failures) + 1 : 0);
 	if (error) {
 		log_write(LOG_WARNING, "%s: error: %s", names[kind], strerror(-error));
 		return;

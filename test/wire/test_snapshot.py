@@ -687,6 +687,7 @@ def test_loaded_again(kind, start, appendonly):
                 expected[0, b"n"] = "string", client.command("GET", "n"), -1
             assert client.command(*words.split()) == Status("OK")
             assert content(client) == expected
+            assert persistence(client)["rdb_last_load_keys_loaded"] == str(len(expected))
             assert sum(client.command("DBSIZE") for db in (0, 3, 15)
                        if client.command("SELECT", str(db))) == len(expected)
             client.command("SELECT", "0")
