@@ -21,7 +21,7 @@
 static const char *const words_loglevel[] = {"debug", "verbose", "notice", "warning", "nothing", NULL};
 static const char *const words_protected[] = {"no", "yes", "local", NULL};
 static const char *const words_bool[] = {"no", "yes", NULL};
-static const char *const words_fsync[] = {"always", "everysec", "no", NULL};
+static const char *const words_fsync[] = {"everysec", "always", "no", NULL};
 static const char *const words_policy[] = {
 	"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru",
 	"allkeys-lfu",  "allkeys-random", "noeviction",    NULL};

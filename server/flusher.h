@@ -67,7 +67,7 @@ struct server;
 /* Seconds between syncs with appendfsync no: about what the system would take by itself. */
 #define FLUSH_LAZY_S 30
 /* In the order of the words of appendfsync. */
-enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
+enum fsync_policy { FSYNC_EVERYSEC, FSYNC_ALWAYS, FSYNC_NO };
 /* A disk that takes longer keeps no worker from its clients: syncers sync. */
 #define SYNC_HERE_NS 2000000
 /* Seconds between attempts to get out of doubt by a new generation: as for a save point that has failed. */

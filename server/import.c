@@ -206,6 +206,7 @@ static bool load(struct importing *importing, enum import_kind kind)
 		log_write(LOG_WARNING,
 			  "Import: left out the last %" PRIu64 " bytes of %s, which aren't whole",
 			  aof.torn, importing->files[importing->count - 1].name);
+	atomic_store(&importing->persistence->expired_keys, aof.load.expired);
 	log_write(LOG_NOTICE,
 		  "Imported %s%s%s in %.3f seconds: %" PRIu64 " keys and %" PRIu64
 		  " commands; left out: %" PRIu64 " keys that had expired, %" PRIu64

@@ -6,6 +6,16 @@
 
 typedef unsigned long long ull;
 
+/* Seconds until all is loaded, as far as anybody can tell: by Redis' formula. */
+static long long loading_eta_s(const struct persistence *persistence, ull done, ull total)
+{
+	int64_t elapsed =
+		(clock_wall_us() / 1000 - atomic_load(&persistence->loading_since)) / 1000;
+	if (elapsed <= 0)
+		return 1;
+	return total > done ? (long long)((ull)elapsed * (total - done) / (done + 1)) : 0;
+}
+
 static void loading_lines(const struct info *info)
 {
 	struct persistence *persistence = &info->server->persistence;
@@ -22,6 +32,7 @@ static void loading_lines(const struct info *info)
 	info_line(info, "loading_loaded_bytes:%llu", done);
 	info_line(info, "loading_loaded_perc:%.2f",
 		  total ? 100. * (double)done / (double)total : 0.);
+	info_line(info, "loading_eta_seconds:%lld", loading_eta_s(persistence, done, total));
 }
 
 /* Seconds since a snapshot was begun; -1: none of that kind is being made. */
@@ -71,7 +82,8 @@ static void rdb_lines(const struct info *info)
 	info_line(info, "rdb_changes_noted_bytes:%llu",
 		  (ull)atomic_load(&info->server->ks->changes.memory));
 	info_line(info, "rdb_last_cow_size:%llu", (ull)atomic_load(&rdb->kept));
-	info_text(info, "rdb_last_load_keys_expired:0\r\n");
+	info_line(info, "rdb_last_load_keys_expired:%llu",
+		  (ull)atomic_load(&info->server->persistence.expired_keys));
 	info_line(info, "rdb_last_load_keys_loaded:%lld",
 		  (long long)atomic_load(&info->server->persistence.loaded_keys));
 }
@@ -87,7 +99,7 @@ static void aof_lines(const struct info *info)
 	info_line(info, "aof_current_rewrite_time_sec:%lld", running_s(snapshotter, SAVE_AOF));
 	info_line(info, "aof_last_bgrewrite_status:%s", atomic_load(&aof->failed) ? "err" : "ok");
 	info_line(info, "aof_rewrites:%llu", (ull)atomic_load(&aof->count));
-	info_text(info, "aof_rewrites_consecutive_failures:0\r\n");
+	info_line(info, "aof_rewrites_consecutive_failures:%llu", (ull)atomic_load(&aof->failures));
 	info_line(info, "aof_last_write_status:%s",
 		  flusher_trouble(&info->server->flusher) ? "err" : "ok");
 	info_line(info, "aof_last_cow_size:%llu", (ull)atomic_load(&aof->kept));

@@ -169,6 +169,16 @@ static bool go_on(struct persistence *persistence, uint64_t epoch)
 	return true;
 }
 
+int64_t persistence_note_loaded(struct persistence *persistence)
+{
+	const struct keyspace *ks = persistence->server->ks;
+	int64_t keys = 0;
+	for (uint32_t db = 0; db < ks->databases; db++)
+		keys += keyspace_keys(ks, db);
+	atomic_store(&persistence->loaded_keys, keys);
+	return keys;
+}
+
 static void *loader_main(void *arg)
 {
 	struct persistence *persistence = arg;
@@ -181,10 +191,7 @@ static void *loader_main(void *arg)
 		server_stop(server);
 		return NULL;
 	}
-	int64_t keys = 0;
-	for (uint32_t db = 0; db < server->ks->databases; db++)
-		keys += keyspace_keys(server->ks, db);
-	atomic_store(&persistence->loaded_keys, keys);
+	int64_t keys = persistence_note_loaded(persistence);
 	log_write(LOG_NOTICE, "DB loaded: %.3f seconds, %" PRId64 " keys",
 		  (double)(clock_wall_us() - start) / 1e6, keys);
 	atomic_store_explicit(&persistence->loading, false, memory_order_release);

@@ -42,7 +42,8 @@ struct persistence {
 	_Atomic bool loading;
 	_Atomic bool failed;             /* the data could not be loaded: the server ends with an error */
 	_Atomic int64_t loading_since;   /* unix ms */
-	_Atomic int64_t loaded_keys;     /* by the start */
+	_Atomic int64_t loaded_keys;     /* the last time all was loaded */
+	_Atomic uint64_t expired_keys;   /* ... and left out, for they had expired */
 };
 
 /* Opens the data directory and begins to load. 0, or a negative errno after logging. Main thread. */
@@ -68,6 +69,9 @@ int persistence_missing(const struct persistence *persistence, bool manifest);
  * in its place by now are let alone (-EEXIST). 0 or a negative errno. The thread that makes snapshots.
  */
 int persistence_replace(struct persistence *persistence);
+
+/* All is loaded: so many keys, which INFO shows. The thread that did it. */
+int64_t persistence_note_loaded(struct persistence *persistence);
 
 /* Waits for the thread that loads. Before the snapshotter is stopped, which it tells in the end; once. */
 void persistence_join(struct persistence *persistence);

@@ -89,6 +89,8 @@ bool reload(struct server *server, const _Atomic bool *cancelled)
 		atomic_store_explicit(&persistence->loading, true, memory_order_release);
 		grace_wait(&server->ks->grace);
 		done = forget_all(server, cancelled) && load_again(server, &manifest);
+		atomic_store(&persistence->expired_keys, 0);
+		persistence_note_loaded(persistence);
 		atomic_store_explicit(&persistence->loading, false, memory_order_release);
 	}
 	manifest_free(&manifest);

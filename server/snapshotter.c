@@ -157,7 +157,7 @@ static int make(struct snapshotter *snapshotter, bool increment)
 	return error;
 }
 
-/* Writes wait, and none is under way any more. */
+/* Writes wait, and none is under way any more. Not locked: workers that want the mutex are in a tick. */
 static void hold_writes(struct server *server)
 {
 	atomic_fetch_or(&server->pause_mode, PAUSE_SHUTDOWN);
@@ -182,6 +182,7 @@ static void note(struct snapshotter *snapshotter, enum save_kind kind, int error
 		return;
 	}
 	atomic_store(&results->failed, error != 0);
+	atomic_store(&results->failures, error ? atomic_load(&results->failures) + 1 : 0);
 	if (error) {
 		log_write(LOG_WARNING, "%s: error: %s", names[kind], strerror(-error));
 		return;
@@ -349,7 +350,9 @@ static void load_again(struct snapshotter *snapshotter)
 	snapshotter->waiters = waiter;
 	atomic_store(&snapshotter->kind, SAVE_RDB);
 	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
+	pthread_mutex_unlock(&snapshotter->mutex);
 	hold_writes(server);
+	pthread_mutex_lock(&snapshotter->mutex);
 	bool done = !waiter->save || run_unlocked(snapshotter, SAVE_RDB);
 	pthread_mutex_unlock(&snapshotter->mutex);
 	done = done && reload(server, &snapshotter->snapshot.cancelled);

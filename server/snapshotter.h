@@ -62,8 +62,9 @@ extern const char save_error_busy[];
 
 /* What is known of the snapshots of one kind. The snapshotter stores, any thread reads. */
 struct save_results {
-	_Atomic uint64_t count;  /* complete ones */
-	_Atomic bool failed;     /* the last one */
+	_Atomic uint64_t count;    /* begun */
+	_Atomic bool failed;       /* the last one */
+	_Atomic uint64_t failures; /* since the last one that was complete */
 	_Atomic int64_t seconds; /* the last one took; -1: there was none */
 	_Atomic uint64_t kept;   /* bytes that it kept at most */
 };

@@ -150,8 +150,10 @@ def test_a_failure_is_not_repeated_at_once(kind, start, tmp_path):
         wait_idle(client)
         tried = number(client, "aof_rewrites")
         assert stays(client, "aof_rewrites") and tried == 1
+        assert number(client, "aof_rewrites_consecutive_failures") == 1
         mend(server)
         until(lambda: persistence(client)["aof_last_bgrewrite_status"] == "ok")
         wait_idle(client)
         check_sizes(client, tmp_path)
         assert number(client, "aof_current_size") < 10000
+        assert number(client, "aof_rewrites_consecutive_failures") == 0

@@ -227,6 +227,8 @@ def test_expired(kind, start, tmp_path):
     server = begin(start, kind, tmp_path)
     with server.connect() as client:
         assert client.command("KEYS", "*") == [b"l"]
+        info = client.command("INFO", "persistence")
+        assert b"rdb_last_load_keys_expired:1\r\nrdb_last_load_keys_loaded:1\r\n" in info
     assert "left out: 1 keys that had expired" in server.log()
 
 

@@ -66,6 +66,7 @@ CONFIG SET client-query-buffer-limit abc => -ERR CONFIG SET failed (possibly rel
 CONFIG SET client-query-buffer-limit 1zb => -ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - argument must be a memory value
 CONFIG SET client-query-buffer-limit -1 => -ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - argument must be a memory value
 CONFIG SET maxmemory-policy nosuch      => -ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction
+CONFIG SET appendfsync sometimes        => -ERR CONFIG SET failed (possibly related to argument 'appendfsync') - argument(s) must be one of the following: everysec, always, no
 CONFIG SET protected-mode maybe         => -ERR CONFIG SET failed (possibly related to argument 'protected-mode') - argument must be 'yes' or 'no'
 CONFIG SET databases 32                 => -ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config
 CONFIG SET unixsocket /tmp/x            => -ERR CONFIG SET failed (possibly related to argument 'unixsocket') - can't set immutable config

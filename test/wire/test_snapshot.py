@@ -731,6 +731,7 @@ def test_loaded_again(kind, start, appendonly):
                 expected[0, b"n"] = "string", client.command("GET", "n"), -1
             assert client.command(*words.split()) == Status("OK")
             assert content(client) == expected
+            assert persistence(client)["rdb_last_load_keys_loaded"] == str(len(expected))
             assert sum(client.command("DBSIZE") for db in (0, 3, 15)
                        if client.command("SELECT", str(db))) == len(expected)
             client.command("SELECT", "0")
@@ -776,6 +777,38 @@ class PatientWriter(Writer):
             super().write(client, n)
         except (AssertionError, IndexError, AttributeError):
             self.write(client, n)
+
+
+class Asker(threading.Thread):
+    """Asks for what only the snapshotter does, again and again; all of it is answered."""
+
+    def __init__(self, server, commands):
+        super().__init__(daemon=True)
+        self.server, self.commands, self.answered = server, commands, 0
+
+    def run(self):
+        with self.server.connect() as client:
+            for args in self.commands:
+                client.command(*args)
+                self.answered += 1
+
+
+@pytest.mark.sherd_only
+@pytest.mark.stress
+def test_loaded_again_while_others_ask(kind, start):
+    """Workers that ask the snapshotter are not in the way of one that waits for them."""
+    server = start(kind, ("appendonly", "yes"))
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        asked = [["DEBUG", "RELOAD"], ["BGSAVE"], ["DEBUG", "LOADAOF"], ["BGSAVE", "SCHEDULE"],
+                 ["BGREWRITEAOF"]] * 20
+        threads = [Asker(server, asked[i:] + asked[:i]) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [x.answered for x in threads] == [len(asked)] * len(threads)
+        assert client.command("PING") == Status("PONG")
 
 
 @pytest.mark.sherd_only
