@@ -187,6 +187,7 @@ static const struct config_option options[] = {
 };
 
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+_Static_assert(OPTION_COUNT <= CONFIG_OPTIONS_MAX, "all have a place");
 
 const struct config_option *config_option_at(size_t i)
 {
@@ -196,6 +197,11 @@ const struct config_option *config_option_at(size_t i)
 bool config_is_alias(const struct config_option *option)
 {
 	return option->kind == KIND_ALIAS;
+}
+
+bool config_is_memory(const struct config_option *option)
+{
+	return option->kind == KIND_MEMORY;
 }
 
 /* The option itself, where this is another name of it. */

@@ -43,6 +43,8 @@ enum maxmemory_policy {
 /* A configuration file may be so large, and includes so deep. */
 #define CONFIG_FILE_MAX (1024 * 1024)
 #define CONFIG_INCLUDE_MAX 16
+/* Rows of config.def at most. */
+#define CONFIG_OPTIONS_MAX 128
 /* Save points as text: the longest. */
 #define CONFIG_SAVE_MAX 1024
 /* What is wrong with a value, in words. */
@@ -114,6 +116,8 @@ const struct config_option *config_find(struct slice name);
 /* All of them, in the order of the rows, and once more for each alias; NULL at the end. */
 const struct config_option *config_option_at(size_t i);
 bool config_is_alias(const struct config_option *option);
+/* A number of bytes. */
+bool config_is_memory(const struct config_option *option);
 const char *config_name(const struct config_option *option);
 const char *config_help(const struct config_option *option);
 /* NULL when CONFIG SET may change it, else why it may not. */
