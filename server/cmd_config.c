@@ -4,6 +4,7 @@
 #include "server/gather.h"
 #include "server/handlers.h"
 #include "server/help.h"
+#include "server/multi.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -134,6 +135,20 @@ static bool make_changes(struct config *config, struct ctx *ctx, struct change *
 	return !conflict;
 }
 
+/* A promise is given when it is in force. (Not within EXEC, which would keep its slots so long.) */
+static void reply_changed(struct conn *conn, struct ctx *ctx, const struct change *changes,
+			  uint32_t count)
+{
+	struct flusher *flusher = &conn->worker->server->flusher;
+	bool waits = false;
+	for (uint32_t i = 0; i < count; i++)
+		waits |= changes[i].option == config_find(SLICE("appendfsync"));
+	if (waits && !flusher_off(flusher) && !multi_running(conn))
+		flusher_await_policy(flusher, save_waiter_new(conn, "ERR"));
+	else
+		reply_ok(ctx->reply);
+}
+
 void cmd_config_set(struct conn *conn, struct ctx *ctx)
 {
 	struct server *server = conn->worker->server;
@@ -149,7 +164,7 @@ void cmd_config_set(struct conn *conn, struct ctx *ctx)
 	if (find_options(ctx, changes, count) &&
 	    make_changes(&server->config, ctx, changes, count)) {
 		config_apply(server);
-		reply_ok(ctx->reply);
+		reply_changed(conn, ctx, changes, count);
 	}
 	config_end_change(&server->config);
 	for (uint32_t i = 0; i < count; i++)

@@ -1,23 +1,12 @@
 /* SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN: what asks the snapshotter (snapshotter.h). */
-#include "proto/mem.h"
 #include "server/handlers.h"
 #include "server/multi.h"
 #include "server/server.h"
 
-/* The request is answered when the snapshot has ended. */
-static struct save_waiter *wait_for_save(struct conn *conn, const char *error)
-{
-	struct save_waiter *waiter = mem_zalloc(sizeof(*waiter));
-	waiter->worker = conn->worker->id;
-	waiter->error = error;
-	waiter->op = op_detach(conn);
-	return waiter;
-}
-
 /* With a rewrite going on it waits for its turn, as everybody would if the server saved by itself. */
 void cmd_save(struct conn *conn, struct ctx *ctx)
 {
-	snapshotter_save(&conn->worker->server->snapshotter, wait_for_save(conn, "ERR"));
+	snapshotter_save(&conn->worker->server->snapshotter, save_waiter_new(conn, "ERR"));
 }
 
 /* --- in the background --- */
@@ -108,7 +97,7 @@ void cmd_debug_reload(struct conn *conn, struct ctx *ctx)
 		}
 	}
 	struct save_waiter *waiter =
-		wait_for_save(conn, "ERR Error trying to load the RDB dump, check server logs.");
+		save_waiter_new(conn, "ERR Error trying to load the RDB dump, check server logs.");
 	waiter->save = save;
 	snapshotter_reload(&conn->worker->server->snapshotter, waiter);
 }
@@ -117,7 +106,8 @@ void cmd_debug_loadaof(struct conn *conn, struct ctx *ctx)
 {
 	snapshotter_reload(
 		&conn->worker->server->snapshotter,
-		wait_for_save(conn, "ERR Error trying to load the AOF files, check server logs."));
+		save_waiter_new(conn,
+				"ERR Error trying to load the AOF files, check server logs."));
 }
 
 /* --- SHUTDOWN --- */
@@ -181,7 +171,7 @@ void cmd_shutdown(struct conn *conn, struct ctx *ctx)
 		     (!(given & SHUTDOWN_NOSAVE) && snapshotter_has_points(server));
 	if (saves && !persistence_loading(&server->persistence)) {
 		struct save_waiter *waiter =
-			wait_for_save(conn, "ERR Errors trying to SHUTDOWN. Check logs.");
+			save_waiter_new(conn, "ERR Errors trying to SHUTDOWN. Check logs.");
 		waiter->shutdown = true;
 		snapshotter_leave(&server->snapshotter, waiter, given & SHUTDOWN_FORCE);
 		return;

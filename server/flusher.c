@@ -378,6 +378,32 @@ static bool follow_policy(struct flusher *flusher)
 	return true;
 }
 
+void flusher_await_policy(struct flusher *flusher, struct save_waiter *waiter)
+{
+	pthread_mutex_lock(&flusher->mutex);
+	waiter->next = flusher->waiters;
+	flusher->waiters = waiter;
+	pthread_cond_signal(&flusher->changed);
+	pthread_mutex_unlock(&flusher->mutex);
+}
+
+/* Whoever waits has wished before: so that the policy is looked at under the mutex. */
+static void tell_policy(struct flusher *flusher)
+{
+	struct save_waiter *waiters = NULL;
+	pthread_mutex_lock(&flusher->mutex);
+	bool always = policy(flusher) == FSYNC_ALWAYS;
+	bool in_force = atomic_load(&flusher->always) == always && flusher->says_always == always &&
+			atomic_load(&flusher->said);
+	if (in_force || flusher_off(flusher) || flusher_trouble(flusher) ||
+	    atomic_load(&flusher->server->stopping)) {
+		waiters = flusher->waiters;
+		flusher->waiters = NULL;
+	}
+	pthread_mutex_unlock(&flusher->mutex);
+	save_waiters_answer(flusher->server, waiters, true);
+}
+
 static void look(struct flusher *flusher)
 {
 	int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
@@ -455,6 +481,7 @@ static void *flusher_main(void *arg)
 			turn(flusher);
 		if (!flusher_off(flusher))
 			step(flusher);
+		tell_policy(flusher);
 		sleep_a_while(flusher);
 	}
 	if (!flusher_off(flusher) && is_dirty(flusher) && !atomic_load(&flusher->sync_error))

@@ -62,6 +62,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct save_waiter;
 struct server;
 
 /* Seconds between syncs with appendfsync no: about what the system would take by itself. */
@@ -113,7 +114,8 @@ struct flusher {
 	pthread_t thread;
 	pthread_mutex_t epochs; /* whoever advances epochs.now, or writes to COMMITS */
 	bool says_always;       /* lines of COMMITS do; under that mutex */
-	pthread_mutex_t mutex;  /* guards the conditions only */
+	pthread_mutex_t mutex;  /* guards the conditions, and: */
+	struct save_waiter *waiters; /* for the policy that is wished */
 	pthread_cond_t changed;
 	pthread_cond_t progress; /* some journal's durable has grown, or a sync of any has failed */
 	_Atomic bool asked;        /* to close an epoch now */
@@ -151,6 +153,12 @@ void flusher_switch_on(struct flusher *flusher);
 void flusher_unlist(struct flusher *flusher);
 /* Ends it with an epoch of its own. True: the journals are whole, and synced; otherwise a write or a sync has failed. */
 bool flusher_switch_off(struct flusher *flusher);
+
+/*
+ * Another policy is wished: who waits is told when it is in force; or at once, when there is trouble or the server
+ * stops. The flusher has been started. Any thread.
+ */
+void flusher_await_policy(struct flusher *flusher, struct save_waiter *waiter);
 
 /* Until unlocked no epoch is closed. */
 void flusher_lock(struct flusher *flusher);

@@ -226,9 +226,9 @@ static bool run(struct snapshotter *snapshotter, enum save_kind kind, bool incre
 const char save_error_busy[] = "ERR Background save already in progress";
 
 /* The waiter is its worker's again. */
-static void mail(struct snapshotter *snapshotter, struct save_waiter *waiter)
+static void mail(struct server *server, struct save_waiter *waiter)
 {
-	struct mailbox *mailbox = &snapshotter->server->workers[waiter->worker].mailbox;
+	struct mailbox *mailbox = &server->workers[waiter->worker].mailbox;
 	struct parcel *parcel = mem_alloc(sizeof(*parcel));
 	parcel->count = 0;
 	parcel->letters[parcel->count++] = letter_make(waiter, MAIL_SAVED);
@@ -236,13 +236,22 @@ static void mail(struct snapshotter *snapshotter, struct save_waiter *waiter)
 		mailbox_wake(mailbox);
 }
 
-static void answer_all(struct snapshotter *snapshotter, struct save_waiter *waiters, bool ok)
+struct save_waiter *save_waiter_new(struct conn *conn, const char *error)
+{
+	struct save_waiter *waiter = mem_zalloc(sizeof(*waiter));
+	waiter->worker = conn->worker->id;
+	waiter->error = error;
+	waiter->op = op_detach(conn);
+	return waiter;
+}
+
+void save_waiters_answer(struct server *server, struct save_waiter *waiters, bool ok)
 {
 	struct save_waiter *next;
 	for (struct save_waiter *waiter = waiters; waiter; waiter = next) {
 		next = waiter->next;
 		waiter->ok = ok;
-		mail(snapshotter, waiter);
+		mail(server, waiter);
 	}
 }
 
@@ -276,7 +285,7 @@ static void drop_wish(struct snapshotter *snapshotter)
 	snapshotter->wish = SAVE_NONE;
 	snapshotter->increment = false;
 	atomic_store(&snapshotter->kind, SAVE_NONE);
-	answer_all(snapshotter, take_waiters(&snapshotter->waiters), false);
+	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), false);
 }
 
 /* The mutex is free meanwhile. */
@@ -315,7 +324,7 @@ static void save(struct snapshotter *snapshotter)
 	if (done && journals_wait(snapshotter->server)) /* with the next one (generation.h) */
 		snapshotter->scheduled_aof = true;
 	atomic_store(&snapshotter->kind, snapshotter->wish);
-	answer_all(snapshotter, waiters, done);
+	save_waiters_answer(snapshotter->server, waiters, done);
 }
 
 static void leave(struct snapshotter *snapshotter)
@@ -337,7 +346,7 @@ static void leave(struct snapshotter *snapshotter)
 			  "information.");
 	}
 	atomic_store(&snapshotter->leaving, false);
-	answer_all(snapshotter, take_waiters(&snapshotter->leavers), done);
+	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->leavers), done);
 }
 
 /* The first of those who want it. */
@@ -359,7 +368,7 @@ static void load_again(struct snapshotter *snapshotter)
 	pthread_mutex_lock(&snapshotter->mutex);
 	atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
 	atomic_store(&snapshotter->kind, SAVE_NONE);
-	answer_all(snapshotter, take_waiters(&snapshotter->waiters), done);
+	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), done);
 }
 
 /* Journals are switched off here; on by the next snapshot, which is due then (take_due). */
@@ -507,7 +516,7 @@ void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waite
 	enum save_kind now = (enum save_kind)atomic_load(&snapshotter->kind);
 	if (now == SAVE_RDB || snapshotter->stop || atomic_load(&snapshotter->leaving)) {
 		waiter->error = save_error_busy;
-		answer_all(snapshotter, waiter, false);
+		save_waiters_answer(snapshotter->server, waiter, false);
 	} else {
 		bool begun = now == SAVE_AOF && snapshotter->wish != SAVE_AOF;
 		snapshotter->scheduled_rdb = false;
@@ -578,7 +587,7 @@ bool snapshotter_stay(struct snapshotter *snapshotter)
 		log_write(LOG_WARNING, "Shutdown manually aborted.");
 		snapshotter->stays++;
 		atomic_store(&snapshotter->snapshot.cancelled, true);
-		answer_all(snapshotter, take_waiters(&snapshotter->leavers), false);
+		save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->leavers), false);
 	}
 	pthread_mutex_unlock(&snapshotter->mutex);
 	return leaving;

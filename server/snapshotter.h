@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct conn;
 struct op;
 struct server;
 struct worker;
@@ -46,7 +47,7 @@ enum save_kind {
 /* Seconds after a failure before a save point, or what was scheduled, is tried again. */
 #define SAVE_RETRY_S 5
 
-/* Who waits for the end of a snapshot: mail to the worker of the op. 16-byte aligned. */
+/* Who waits for the end of a snapshot, or for the flusher: mail to the worker of the op. 16-byte aligned. */
 struct save_waiter {
 	struct save_waiter *next;
 	struct op *op;
@@ -56,6 +57,11 @@ struct save_waiter {
 	const char *error; /* what it hears of a failure */
 	bool ok;           /* the snapshotter stores it before the mail */
 };
+
+/* The request that is being run is answered later: OK, or this error. Its worker. */
+struct save_waiter *save_waiter_new(struct conn *conn, const char *error);
+/* All of the list are, and may be gone then. Any thread. */
+void save_waiters_answer(struct server *server, struct save_waiter *waiters, bool ok);
 
 /* What is heard of a save that isn't begun, for another one is being made. */
 extern const char save_error_busy[];

@@ -343,6 +343,20 @@ def test_power_loss_where_syncs_end(kind, start, tmp_path, policies):
 
 
 @pytest.mark.sherd_only
+def test_answer_is_a_promise(kind, start, tmp_path):
+    """CONFIG SET is answered when what it promises is in force; without journals, and within EXEC, at once."""
+    server = begin(start, kind, tmp_path, "no")
+    with server.connect() as client:
+        for policy in ["always", "everysec", "always", "always", "no"]:
+            assert client.pipeline(["CONFIG SET appendfsync " + policy, "SET k 1"]) == [Status("OK")] * 2
+            assert commits_say_always(tmp_path) == (policy == "always")
+        assert client.pipeline(["MULTI", "CONFIG SET appendfsync always", "EXEC"])[-1] == [Status("OK")]
+        until(lambda: commits_say_always(tmp_path))
+        switch(server, False)
+        assert client.command("CONFIG", "SET", "appendfsync", "no") == Status("OK")
+
+
+@pytest.mark.sherd_only
 def test_always_is_said_last(kind, start, tmp_path):
     """Before COMMITS says always, what was told by the rule before is synced; if it can't be, that isn't said."""
     server = begin(start, kind, tmp_path, "no")
