@@ -79,18 +79,42 @@ static void on_stop(uv_async_t *async)
 	stop(async->data);
 }
 
-/* A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. */
+/* Who has been asked to shut down, and what takes signals then that are not about that. */
+static struct {
+	const struct server *server;
+	void (*usual)(int number);
+} asked;
+
+/*
+ * A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. Unless the shutdown has
+ * failed, or was called off: then it is the first one of another.
+ */
 static void on_insisting(int number)
 {
-	_exit(1);
+	if (atomic_load(&asked.server->stopping) ||
+	    atomic_load(&asked.server->snapshotter.leaving))
+		_exit(1);
+	asked.usual(number);
+}
+
+/* From the first signal on. The handler that was there, libuv's, only tells the loop. */
+static void watch_for_insisting(const struct server *server)
+{
+	struct sigaction usual, action = {.sa_handler = on_insisting, .sa_flags = SA_RESTART};
+	if (asked.server || sigaction(SIGINT, NULL, &usual))
+		return;
+	asked.server = server;
+	asked.usual = usual.sa_handler;
+	sigfillset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-	signal(SIGINT, on_insisting);
+	struct server *server = handle->data;
+	watch_for_insisting(server);
 	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
 		  number == SIGINT ? "SIGINT" : "SIGTERM");
-	struct server *server = handle->data;
 	if (snapshotter_has_points(server) && !persistence_loading(&server->persistence)) {
 		snapshotter_leave(&server->snapshotter, NULL, false);
 		return;

@@ -456,6 +456,24 @@ def test_a_shutdown_that_fails(kind, start):
 
 
 @pytest.mark.sherd_only
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_after_a_shutdown_that_failed(kind, start, first):
+    """It is the first one again, and saves; nobody insists."""
+    server = start(kind, ("save", "3600 1"))
+    with server.connect_unix() as client:
+        client.command("SET", "k", "v")
+        client.command("DEBUG", "IO-FAULT", "rename", "ENOSPC", "0", "1")
+        server.process.send_signal(first)
+        while "Errors trying to shut down" not in server.log():
+            time.sleep(.01)
+        while persistence(client)["rdb_bgsave_in_progress"] != "0":
+            time.sleep(.01)
+    server.process.send_signal(signal.SIGINT)
+    assert server.wait_exit() == 0
+    assert saved_files(server)
+
+
+@pytest.mark.sherd_only
 @pytest.mark.parametrize("rewrite", [False, True])
 def test_a_shutdown_that_is_called_off(kind, start, tmp_path, rewrite):
     """Who wanted it is told; another one that comes at once is another one."""
