@@ -71,6 +71,16 @@ static bool load_again(struct server *server, const struct manifest *manifest)
 	return done;
 }
 
+/* What is in memory is a part of the data: it must be neither served nor saved. The files have all of it. */
+static bool give_up(struct server *server, struct manifest *manifest)
+{
+	manifest_free(manifest);
+	log_write(LOG_WARNING, "What was in memory is gone, and could not be loaded again: ending");
+	atomic_store(&server->persistence.failed, true);
+	server_stop(server);
+	return false;
+}
+
 bool reload(struct server *server, const _Atomic bool *cancelled)
 {
 	struct persistence *persistence = &server->persistence;
@@ -88,7 +98,9 @@ bool reload(struct server *server, const _Atomic bool *cancelled)
 				      memory_order_relaxed);
 		atomic_store_explicit(&persistence->loading, true, memory_order_release);
 		grace_wait(&server->ks->grace);
-		done = forget_all(server, cancelled) && load_again(server, &manifest);
+		done = forget_all(server, cancelled);
+		if (done && !load_again(server, &manifest))
+			return give_up(server, &manifest);
 		atomic_store(&persistence->expired_keys, 0);
 		persistence_note_loaded(persistence);
 		atomic_store_explicit(&persistence->loading, false, memory_order_release);

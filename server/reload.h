@@ -16,7 +16,10 @@
 
 struct server;
 
-/* Writes wait already. False after logging why; before anything was forgotten where there is nothing to load. */
+/*
+ * Writes wait already. False after logging why: nothing was forgotten, or else the server ends with an error, as at a
+ * start that finds damage.
+ */
 bool reload(struct server *server, const _Atomic bool *cancelled);
 
 #endif

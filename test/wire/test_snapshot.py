@@ -797,6 +797,29 @@ class PatientWriter(Writer):
             self.write(client, n)
 
 
+@pytest.mark.sherd_only
+@pytest.mark.parametrize("appendonly", ["no", "yes"])
+def test_loaded_again_from_damage(kind, start, appendonly):
+    """A part of the data is neither served nor saved: the server ends, and its files stay."""
+    server = start(kind, ("appendonly", appendonly), ("save", "1 1"))
+    with server.connect_unix() as client:
+        wait_loaded(client)
+        client.command("DEBUG", "POPULATE", "1000")
+        assert client.command("SAVE") == Status("OK")
+        path = os.path.join(server.directory, DATA, saved_files(server)[0])
+        with open(path, "rb") as file:
+            data = file.read()
+        with open(path, "r+b") as file:
+            file.seek(len(data) // 2)
+            file.write(b"damage")
+        assert client.command("DEBUG", "RELOAD", "NOSAVE") == \
+            Error("ERR Error trying to load the RDB dump, check server logs.")
+    assert server.wait_exit() == 1
+    assert "at byte " in server.log()
+    with open(path, "rb") as file:
+        assert file.read() == data[:len(data) // 2] + b"damage" + data[len(data) // 2 + 6:]
+
+
 class Asker(threading.Thread):
     """Asks for what only the snapshotter does, again and again; all of it is answered."""
 
