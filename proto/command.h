@@ -124,7 +124,10 @@ const struct command *command_find_sub(const struct command *parent, struct slic
 const struct command *command_resolve(const struct slice *argv, uint32_t argc, struct reply *r);
 
 /* True when argc fits the row's arity. */
-bool command_arity_ok(const struct command *cmd, uint32_t argc);
+static inline bool command_arity_ok(const struct command *cmd, uint32_t argc)
+{
+	return cmd->arity > 0 ? argc == (uint32_t)cmd->arity : argc >= (uint32_t)-cmd->arity;
+}
 
 /* Writes Redis' "ERR wrong number of arguments for 'name' command". */
 void command_error_arity(const struct command *cmd, struct reply *r);

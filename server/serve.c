@@ -129,9 +129,7 @@ static void serve_request(struct worker *worker, struct pending *p)
 static void prepare(struct worker *worker, struct pending *p, const struct slice *argv)
 {
 	struct request *request = &p->request;
-	const struct command *cmd = command_find(argv[0]);
-	if (cmd && cmd->route == ROUTE_NONE)
-		cmd = command_lookup(argv, request->argc);
+	const struct command *cmd = command_lookup(argv, request->argc);
 	if (cmd && (cmd->container || !command_arity_ok(cmd, request->argc)))
 		cmd = NULL;
 	request->cmd = cmd;
