@@ -19,8 +19,11 @@
 #include "server/server.h"
 #include "shard/execute.h"
 
-/* The first piece of memory for a connection's replies of one tick: a pipeline of some hundred. */
-#define OUT_FIRST_BYTES (8 * 1024)
+/*
+ * The first piece of memory for a connection's replies of one tick: a pipeline of a hundred, and what the
+ * allocator gives and takes back in no time.
+ */
+#define OUT_FIRST_BYTES (4 * 1024)
 /* Room for more keys, or arguments, is given back when what needed it has run. */
 #define SCRATCH_KEEP (64 * 1024)
 /* With more arguments than this in the batch it is run before more is parsed. */
