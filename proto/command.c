@@ -313,8 +313,7 @@ static int32_t stored_keys(const struct command *cmd, const struct slice *argv, 
 	return store ? 2 : 1;
 }
 
-/* Whether BY or GET name keys. */
-static bool has_patterns(const struct slice *argv, uint32_t argc)
+bool command_has_patterns(const struct slice *argv, uint32_t argc)
 {
 	for (uint32_t i = 2; i + 1 < argc; i++) {
 		uint32_t values = values_of_option(argv[i]);
@@ -324,13 +323,6 @@ static bool has_patterns(const struct slice *argv, uint32_t argc)
 		i += values + slice_is(argv[i], "store");
 	}
 	return false;
-}
-
-enum command_route command_route(const struct command *cmd, const struct slice *argv, uint32_t argc)
-{
-	if (cmd->route != ROUTE_PATTERNS)
-		return cmd->route;
-	return has_patterns(argv, argc) ? ROUTE_ALL : ROUTE_KEYS;
 }
 
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,

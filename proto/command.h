@@ -146,9 +146,17 @@ void command_error_subcommand(const struct command *cmd, struct slice child, str
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
 		     uint32_t *out, uint32_t max);
 
+/* Whether BY or GET name keys. With ROUTE_PATTERNS only. */
+bool command_has_patterns(const struct slice *argv, uint32_t argc);
+
 /* Where this request runs: the row's route, but for ROUTE_PATTERNS one of the two that it stands for. */
-enum command_route command_route(const struct command *cmd, const struct slice *argv,
-				 uint32_t argc);
+static inline enum command_route command_route(const struct command *cmd, const struct slice *argv,
+					       uint32_t argc)
+{
+	if (cmd->route != ROUTE_PATTERNS)
+		return cmd->route;
+	return command_has_patterns(argv, argc) ? ROUTE_ALL : ROUTE_KEYS;
+}
 
 /* COMMAND and its subcommands: the arguments are the whole request. */
 void command_reply_all(struct reply *r);
