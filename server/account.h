@@ -10,11 +10,22 @@
 #ifndef SERVER_ACCOUNT_H
 #define SERVER_ACCOUNT_H
 
-#include "server/clock.h"
-#include "server/worker.h"
+#include "server/server.h"
 
 /* Counts a command that has taken so long. Returns the microseconds. */
-uint64_t account_command(struct worker *worker, const struct command *cmd, uint64_t cycles);
+static inline uint64_t account_command(struct worker *worker, const struct command *cmd,
+				       uint64_t cycles)
+{
+	const struct config *config = &worker->server->config;
+	uint64_t us = (uint64_t)(int64_t)clock_cycles_us(&worker->server->clock, cycles);
+	stats_command(&worker->stats, cmd, cycles);
+	stat_add(&worker->stats.commands_run, 1);
+	if (config_int(&config->latency_tracking))
+		stats_latency(&worker->stats, cmd, us);
+	if (config_int(&config->latency_monitor_threshold) > 0)
+		latency_note(worker, cmd, us);
+	return us;
+}
 
 /* Counts error replies by their first word. */
 void account_error(struct worker *worker, const struct reply *reply);
