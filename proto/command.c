@@ -163,11 +163,6 @@ const struct command *command_find(struct slice name)
 	return NULL;
 }
 
-bool command_has_subcommands(const struct command *cmd)
-{
-	return cmd->id + 1 < CMD_COUNT && cmd[1].parent == cmd;
-}
-
 const struct command *command_find_sub(const struct command *parent, struct slice child)
 {
 	const struct command *end = command_table + CMD_COUNT;
@@ -193,15 +188,6 @@ const struct command *command_find_full(struct slice name)
 	const struct command *parent = command_find((struct slice){name.ptr, bar - name.ptr});
 	struct slice child = {bar + 1, name.ptr + name.len - (bar + 1)};
 	return parent ? command_find_sub(parent, child) : NULL;
-}
-
-const struct command *command_lookup(const struct slice *argv, uint32_t argc)
-{
-	const struct command *cmd = command_find(argv[0]);
-
-	if (!cmd || argc == 1 || !command_has_subcommands(cmd))
-		return cmd;
-	return command_find_sub(cmd, argv[1]);
 }
 
 static int echo_len(struct slice s, size_t max)
@@ -252,11 +238,6 @@ static void error_unknown_sub(const struct command *parent, struct slice child, 
 		command_error_subcommand(parent, child, r);
 	else
 		error_sub("", parent, child, r);
-}
-
-bool command_arity_ok(const struct command *cmd, uint32_t argc)
-{
-	return cmd->arity > 0 ? argc == (uint32_t)cmd->arity : argc >= (uint32_t)-cmd->arity;
 }
 
 void command_error_arity(const struct command *cmd, struct reply *r)
@@ -332,8 +313,7 @@ static int32_t stored_keys(const struct command *cmd, const struct slice *argv, 
 	return store ? 2 : 1;
 }
 
-/* Whether BY or GET name keys. */
-static bool has_patterns(const struct slice *argv, uint32_t argc)
+bool command_has_patterns(const struct slice *argv, uint32_t argc)
 {
 	for (uint32_t i = 2; i + 1 < argc; i++) {
 		uint32_t values = values_of_option(argv[i]);
@@ -343,13 +323,6 @@ static bool has_patterns(const struct slice *argv, uint32_t argc)
 		i += values + slice_is(argv[i], "store");
 	}
 	return false;
-}
-
-enum command_route command_route(const struct command *cmd, const struct slice *argv, uint32_t argc)
-{
-	if (cmd->route != ROUTE_PATTERNS)
-		return cmd->route;
-	return has_patterns(argv, argc) ? ROUTE_ALL : ROUTE_KEYS;
 }
 
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,

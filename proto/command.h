@@ -124,7 +124,10 @@ const struct command *command_find_sub(const struct command *parent, struct slic
 const struct command *command_resolve(const struct slice *argv, uint32_t argc, struct reply *r);
 
 /* True when argc fits the row's arity. */
-bool command_arity_ok(const struct command *cmd, uint32_t argc);
+static inline bool command_arity_ok(const struct command *cmd, uint32_t argc)
+{
+	return cmd->arity > 0 ? argc == (uint32_t)cmd->arity : argc >= (uint32_t)-cmd->arity;
+}
 
 /* Writes Redis' "ERR wrong number of arguments for 'name' command". */
 void command_error_arity(const struct command *cmd, struct reply *r);
@@ -143,9 +146,17 @@ void command_error_subcommand(const struct command *cmd, struct slice child, str
 int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc,
 		     uint32_t *out, uint32_t max);
 
+/* Whether BY or GET name keys. With ROUTE_PATTERNS only. */
+bool command_has_patterns(const struct slice *argv, uint32_t argc);
+
 /* Where this request runs: the row's route, but for ROUTE_PATTERNS one of the two that it stands for. */
-enum command_route command_route(const struct command *cmd, const struct slice *argv,
-				 uint32_t argc);
+static inline enum command_route command_route(const struct command *cmd, const struct slice *argv,
+					       uint32_t argc)
+{
+	if (cmd->route != ROUTE_PATTERNS)
+		return cmd->route;
+	return command_has_patterns(argv, argc) ? ROUTE_ALL : ROUTE_KEYS;
+}
 
 /* COMMAND and its subcommands: the arguments are the whole request. */
 void command_reply_all(struct reply *r);

@@ -86,12 +86,22 @@ const char *command_group_name(const struct command *cmd);
 uint32_t command_categories(const struct command *cmd);
 
 /* True when rows of subcommands follow. */
-bool command_has_subcommands(const struct command *cmd);
+static inline bool command_has_subcommands(const struct command *cmd)
+{
+	return cmd->id + 1 < CMD_COUNT && cmd[1].parent == cmd;
+}
 
 /* Finds "get" or "client|id" in any case; NULL when there is none. */
 const struct command *command_find_full(struct slice name);
 
 /* The row that a request means, be its arity right or not; NULL when there is none. argc >= 1. */
-const struct command *command_lookup(const struct slice *argv, uint32_t argc);
+static inline const struct command *command_lookup(const struct slice *argv, uint32_t argc)
+{
+	const struct command *cmd = command_find(argv[0]);
+
+	if (!cmd || argc == 1 || !command_has_subcommands(cmd))
+		return cmd;
+	return command_find_sub(cmd, argv[1]);
+}
 
 #endif

@@ -12,7 +12,6 @@
 #include "proto/crc16.h"
 
 #include <endian.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define POLYNOMIAL 0x1021
@@ -72,49 +71,14 @@ uint16_t crc16(const char *bytes, size_t len)
 	return crc;
 }
 
-/* True when one of the eight bytes is '{'. */
-static inline bool word_has_brace(const char *bytes)
-{
-	const uint64_t ones = 0x0101010101010101;
-	uint64_t word;
-
-	memcpy(&word, bytes, sizeof(word));
-	word ^= ones * '{';
-	return ((word - ones) & ~word & ones * 0x80) != 0;
-}
-
-static inline bool has_brace(const char *key, size_t len)
-{
-	size_t i = 0;
-
-	if (len < STEP) {
-		for (; i < len; i++)
-			if (key[i] == '{')
-				return true;
-		return false;
-	}
-	for (; i + STEP < len; i += STEP)
-		if (word_has_brace(key + i))
-			return true;
-	return word_has_brace(key + len - STEP);
-}
-
-/* Cuts a key down to its hash tag, when it has one. */
-static void tag_find(const char **key, size_t *len)
-{
-	const char *end = *key + *len;
-	const char *open = memchr(*key, '{', *len);
-	const char *close = memchr(open + 1, '}', end - (open + 1));
-
-	if (close != NULL && close > open + 1) {
-		*key = open + 1;
-		*len = close - *key;
-	}
-}
-
 uint16_t key_slot(const char *key, size_t len)
 {
-	if (__builtin_expect(has_brace(key, len), 0))
-		tag_find(&key, &len);
+	const char *open = len > 0 ? memchr(key, '{', len) : NULL;
+	const char *close = open ? memchr(open + 1, '}', key + len - (open + 1)) : NULL;
+
+	if (close && close > open + 1) {
+		key = open + 1;
+		len = close - key;
+	}
 	return crc16(key, len) % SLOT_COUNT;
 }

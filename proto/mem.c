@@ -35,9 +35,10 @@ static void *checked(void *ptr, size_t size)
 #define PURGE_ALL(all)   PURGE_OF(all)
 #define VERSION_OF(...)  VERSION(__VA_ARGS__)
 
+/* Unlike mallocx() it has a short way for small sizes; both are jemalloc's, or neither has this name. */
 void *mem_alloc(size_t size)
 {
-	return checked(mallocx(size, 0), size);
+	return checked(malloc(size), size);
 }
 
 void *mem_zalloc(size_t size)
@@ -57,7 +58,7 @@ void *mem_alloc_lines(size_t size)
 
 void *mem_realloc(void *ptr, size_t size)
 {
-	return checked(ptr != NULL ? rallocx(ptr, size, 0) : mallocx(size, 0), size);
+	return checked(ptr != NULL ? rallocx(ptr, size, 0) : malloc(size), size);
 }
 
 void mem_free(void *ptr, size_t size)

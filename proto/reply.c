@@ -171,15 +171,6 @@ void reply_raw(struct reply *r, const char *bytes, size_t len)
 	r->len += len;
 }
 
-size_t reply_size(const struct reply *r)
-{
-	size_t size = r->len;
-
-	for (uint32_t i = 0; i < r->pin_count; i++)
-		size += r->pins[i].bytes.len;
-	return size;
-}
-
 static void pins_reserve(struct reply *r, uint32_t more)
 {
 	uint32_t cap = r->pin_cap * 2 > PINS_MIN ? r->pin_cap * 2 : PINS_MIN;

@@ -84,7 +84,14 @@ static inline char *reply_room(struct reply *r, size_t n)
 void reply_raw(struct reply *r, const char *bytes, size_t len);
 
 /* All bytes, pins included. */
-size_t reply_size(const struct reply *r);
+static inline size_t reply_size(const struct reply *r)
+{
+	size_t size = r->len;
+
+	for (uint32_t i = 0; i < r->pin_count; i++)
+		size += r->pins[i].bytes.len;
+	return size;
+}
 
 /*
  * So that a large reply isn't copied as it grows: when there are REPLY_SEAL_MIN bytes or more, the buffer

@@ -170,10 +170,11 @@ static enum resp_result header_parse(struct cut *cut, const struct header *heade
 static inline const char *header_fast(const char *p, const char *end, int64_t *n)
 {
 	const char *first = p;
-	uint32_t digit;
+	uint64_t digit, value = 0;
 
-	for (*n = 0; p < end && (digit = (unsigned char)*p - '0') <= 9; p++)
-		*n = (int64_t)((uint64_t)*n * 10 + digit);
+	for (; p < end && (digit = (uint64_t)(unsigned char)*p - '0') <= 9; p++)
+		value = value * 10 + digit;
+	*n = (int64_t)value;
 	if (end - p < 2 || *p != '\r' || p == first || p - first > DIGITS_FAST_MAX ||
 	    (*first == '0' && p - first > 1))
 		return NULL;
@@ -184,7 +185,8 @@ static inline const char *header_fast(const char *p, const char *end, int64_t *n
  * Steps over `*left` arguments and writes them down, unless `out` is NULL. When it stops early,
  * cut->p stands at the first argument that is not whole and *left counts from it.
  */
-static enum resp_result bulks_cut(struct cut *cut, uint32_t *left, struct slice *out)
+static inline __attribute__((always_inline)) enum resp_result
+bulks_cut(struct cut *cut, uint32_t *left, struct slice *out)
 {
 	const char *p = cut->p;
 	const char *end = cut->end;
@@ -229,7 +231,8 @@ static enum resp_result array_leave(struct resp_parser *parser, const struct cut
 }
 
 /* RESP_REQUEST: the arguments are all there now. */
-static enum resp_result array_resume(struct resp_parser *parser, struct cut *cut)
+static __attribute__((noinline)) enum resp_result array_resume(struct resp_parser *parser,
+							       struct cut *cut)
 {
 	uint32_t left = parser->left;
 	enum resp_result result;
@@ -374,7 +377,7 @@ bool args_split(const char *line, size_t len, struct args *args, char **scratch)
 	return false;
 }
 
-static enum resp_result inline_cut(struct cut *cut, struct args *args)
+static __attribute__((noinline)) enum resp_result inline_cut(struct cut *cut, struct args *args)
 {
 	const char *line = cut->start;
 	const char *end;

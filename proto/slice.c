@@ -3,18 +3,17 @@
  */
 #include "proto/slice.h"
 
-bool slice_is(struct slice s, const char *word)
+bool slice_spells(struct slice s, const char *word)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
 		if (c >= 'A' && c <= 'Z')
 			c += 'a' - 'A';
-		/* A zero in `s` must not pass for the end of `word`. */
-		if (word[i] == '\0' || c != word[i])
+		if (c != word[i])
 			return false;
 	}
-	return word[s.len] == '\0';
+	return true;
 }
 
 int slice_compare(struct slice a, struct slice b)

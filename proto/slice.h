@@ -30,8 +30,13 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-/* True when `s` spells `word`, in any case (ASCII): options and subcommands. `word` is lower case. */
-bool slice_is(struct slice s, const char *word);
+/* True when `s` spells `word`, of the same length, in any case (ASCII). `word` is lower case. */
+bool slice_spells(struct slice s, const char *word);
+/* The same for any lengths: options and subcommands. Most words differ in length, which needs no call. */
+static inline bool slice_is(struct slice s, const char *word)
+{
+	return s.len == strlen(word) && slice_spells(s, word);
+}
 
 /* Compares as memcmp does, the shorter one first when it is a prefix: <0, 0, >0. */
 int slice_compare(struct slice a, struct slice b);

@@ -64,9 +64,10 @@ static inline uint64_t clock_cycles(void)
 #endif
 }
 
+/* Of less than 2^63 cycles: signed numbers are converted by one instruction. */
 static inline double clock_cycles_us(const struct clock *clock, uint64_t cycles)
 {
-	return (double)cycles * clock->us_per_cycle;
+	return (double)(int64_t)cycles * clock->us_per_cycle;
 }
 
 #endif

@@ -13,10 +13,10 @@ static const char *const kind_names[LATENCY_KIND_COUNT] = {
 	[LATENCY_FAST_COMMAND] = "fast-command",
 };
 
-void latency_note(struct worker *worker, const struct command *cmd, uint64_t cycles)
+void latency_note(struct worker *worker, const struct command *cmd, uint64_t us)
 {
 	struct server *server = worker->server;
-	int64_t ms = (int64_t)(clock_cycles_us(&server->clock, cycles) / 1000);
+	int64_t ms = (int64_t)(us / 1000);
 	if (ms < config_int(&server->config.latency_monitor_threshold))
 		return;
 	struct latency_event *event =

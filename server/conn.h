@@ -166,7 +166,10 @@ void conn_close_after(struct conn *conn);
 void conn_set_resp(struct conn *conn, uint8_t resp);
 
 /* Bytes of replies that have not been sent. */
-size_t conn_out_bytes(const struct conn *conn);
+static inline size_t conn_out_bytes(const struct conn *conn)
+{
+	return conn->writing_bytes + reply_size(&conn->out);
+}
 
 /* Bytes received and not yet run. */
 static inline uint32_t conn_in_bytes(const struct conn *conn)

@@ -37,11 +37,6 @@ void conn_set_resp(struct conn *conn, uint8_t resp)
 	conn->out.resp = resp;
 }
 
-size_t conn_out_bytes(const struct conn *conn)
-{
-	return conn->writing_bytes + reply_size(&conn->out);
-}
-
 void conn_take_answer(struct conn *conn)
 {
 	struct op *op = conn->op;

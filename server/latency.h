@@ -23,7 +23,7 @@ struct latency_event {
 	int64_t max_ms;
 };
 
-/* A command has run in so many cycles; the monitor is on. The worker's thread. */
-void latency_note(struct worker *worker, const struct command *cmd, uint64_t cycles);
+/* A command has run for so many microseconds; the monitor is on. The worker's thread. */
+void latency_note(struct worker *worker, const struct command *cmd, uint64_t us);
 
 #endif

@@ -355,8 +355,8 @@ static enum attempt exec_observe_once(struct conn *conn, uint32_t *seqs)
 static void book_reads(struct conn *conn)
 {
 	for (struct queued *queued = conn->multi->first; queued; queued = queued->next) {
-		account_command(conn->worker, queued->request.cmd, queued->cycles);
-		slowlog_note(conn->worker, conn, &queued->request, queued->cycles);
+		uint64_t us = account_command(conn->worker, queued->request.cmd, queued->cycles);
+		slowlog_note(conn->worker, conn, &queued->request, us);
 	}
 }
 

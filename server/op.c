@@ -62,7 +62,8 @@ void op_answer(struct worker *worker, struct op *op)
 {
 	if (tells_of_keys(op->request.cmd))
 		journal_saw_all(worker->shard); /* whoever has worked on it, and when */
-	slowlog_note(worker, op->conn, &op->request, op->cycles);
+	slowlog_note(worker, op->conn, &op->request,
+		     (uint64_t)clock_cycles_us(&worker->server->clock, op->cycles));
 	if (multi_running(op->conn))
 		multi_answered(op->conn);
 	else

@@ -144,8 +144,8 @@ static bool run_observed(struct worker *worker, struct ctx *ctx)
 static void finish_here(struct worker *worker, struct pending *p, const struct ctx *ctx,
 			uint32_t errors_before)
 {
-	uint64_t cycles = account_request(worker, p->request.cmd, ctx->reply, errors_before);
-	slowlog_note(worker, p->conn, &p->request, cycles);
+	uint64_t us = account_request(worker, p->request.cmd, ctx->reply, errors_before);
+	slowlog_note(worker, p->conn, &p->request, us);
 }
 
 /* --- in turns --- */

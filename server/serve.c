@@ -19,8 +19,11 @@
 #include "server/server.h"
 #include "shard/execute.h"
 
-/* The first piece of memory for a connection's replies of one tick: a pipeline of some hundred. */
-#define OUT_FIRST_BYTES (8 * 1024)
+/*
+ * The first piece of memory for a connection's replies of one tick: a pipeline of a hundred, and what the
+ * allocator gives and takes back in no time.
+ */
+#define OUT_FIRST_BYTES (4 * 1024)
 /* Room for more keys, or arguments, is given back when what needed it has run. */
 #define SCRATCH_KEEP (64 * 1024)
 /* With more arguments than this in the batch it is run before more is parsed. */
@@ -129,9 +132,7 @@ static void serve_request(struct worker *worker, struct pending *p)
 static void prepare(struct worker *worker, struct pending *p, const struct slice *argv)
 {
 	struct request *request = &p->request;
-	const struct command *cmd = command_find(argv[0]);
-	if (cmd && cmd->route == ROUTE_NONE)
-		cmd = command_lookup(argv, request->argc);
+	const struct command *cmd = command_lookup(argv, request->argc);
 	if (cmd && (cmd->container || !command_arity_ok(cmd, request->argc)))
 		cmd = NULL;
 	request->cmd = cmd;

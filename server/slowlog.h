@@ -37,12 +37,11 @@ uint32_t slowlog_len(const struct slowlog *log);
 
 void slowlog_reset(struct slowlog *log);
 
-/* A request has run in so many cycles. */
+/* A request has run for so many microseconds. */
 static inline void slowlog_note(struct worker *worker, const struct conn *conn,
-				const struct request *request, uint64_t cycles)
+				const struct request *request, uint64_t us)
 {
 	int64_t limit = config_int(&worker->server->config.slowlog_log_slower_than);
-	uint64_t us = (uint64_t)clock_cycles_us(&worker->server->clock, cycles);
 	if (limit >= 0 && us >= (uint64_t)limit)
 		slowlog_add(worker, conn, request, us);
 }

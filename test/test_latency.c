@@ -20,7 +20,6 @@ static int setup(void **state)
 	memset(server.workers, 0, sizeof(struct worker) * WORKERS);
 	for (uint32_t i = 0; i < WORKERS; i++)
 		server.workers[i].server = &server;
-	server.clock.us_per_cycle = 1;
 	conn.worker = &server.workers[0];
 	return 0;
 }
