@@ -21,14 +21,20 @@ static bool wait_a_little(const _Atomic bool *cancelled)
 	return !atomic_load(cancelled);
 }
 
-/* Nothing is written any more: all of it gets into the journals' files. */
+/* Nothing is written any more: all of it gets into the journals' files. False after logging why not. */
 static bool write_journals(struct server *server, const _Atomic bool *cancelled)
 {
 	struct flusher *flusher = &server->flusher;
-	while (!flusher_off(flusher) &&
-	       !flusher_committed(flusher, atomic_load(&server->ks->epochs.now)))
+	while (!flusher_off(flusher)) {
+		bool written = flusher_committed(flusher, atomic_load(&server->ks->epochs.now));
+		int error = flusher_trouble(flusher); /* then nobody knows what the files have */
+		if (error)
+			log_write(LOG_WARNING, "Can't load " DATA_DIR " again: %s", strerror(-error));
+		if (error || written)
+			return !error;
 		if (!wait_a_little(cancelled))
 			return false;
+	}
 	return true;
 }
 

@@ -132,9 +132,9 @@ struct encoding_limits {
 
 /*
  * The most that string_max may be: SETRANGE and SETBIT make strings of any length out of a few bytes, and memory that
- * can't be had ends the process.
+ * can't be had ends the process; lengths in entries and files have 32 bits.
  */
-#define STRING_BYTES_MAX (4ll << 30)
+#define STRING_BYTES_MAX ((4ll << 30) - 1)
 
 struct keyspace {
 	/* constant after start */

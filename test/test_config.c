@@ -183,7 +183,7 @@ static const struct {
 	{"proto-max-bulk-len", "9223372036854775808", NULL, NOT_MEMORY},
 	{"proto-max-bulk-len", "99999999999gb", NULL, NOT_MEMORY},
 	{"proto-max-bulk-len", "1023kb", NULL, BULK_BETWEEN},
-	{"proto-max-bulk-len", "4gb", "4294967296", NULL},
+	{"proto-max-bulk-len", "4294967295", "4294967295", NULL},
 	{"proto-max-bulk-len", "4294967297", NULL, BULK_BETWEEN},
 	{"proto-max-bulk-len", "9223372036854775807", NULL, BULK_BETWEEN},
 	{"client-query-buffer-limit", "2147483648", NULL,

@@ -75,7 +75,7 @@ CONFIG SET dir /tmp/no/such/directory   => -ERR CONFIG SET failed (possibly rela
 CONFIG SET client-output-buffer-limit "normal 1 2" => -ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Wrong number of arguments in buffer limit configuration.
 CONFIG SET client-output-buffer-limit "nosuch 1 2 3" => -ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Invalid client class specified in buffer limit configuration.
 CONFIG SET client-output-buffer-limit "normal a 2 3" => -ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Error in hard, soft or soft_seconds setting in buffer limit configuration.
-CONFIG SET proto-max-bulk-len 100       => ~-ERR CONFIG SET failed \(possibly related to argument 'proto-max-bulk-len'\) - argument must be between 1048576 and (9223372036854775807|4294967296) inclusive
+CONFIG SET proto-max-bulk-len 100       => ~-ERR CONFIG SET failed \(possibly related to argument 'proto-max-bulk-len'\) - argument must be between 1048576 and (9223372036854775807|4294967295) inclusive
 CONFIG SET slowlog-max-len -1           => -ERR CONFIG SET failed (possibly related to argument 'slowlog-max-len') - argument must be between 0 and 9223372036854775807 inclusive
 CONFIG GET maxclients                   => {"maxclients": "10000"}
 CONFIG GET timeout                      => {"timeout": "0"}
@@ -85,12 +85,12 @@ CONFIG GET timeout                      => {"timeout": "0"}
 CONFIG SET timeout 77 databases 3       => -ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config
 CONFIG GET timeout                      => {"timeout": "0"}
 ## no string may ask for more memory than there can be [sherd]
-CONFIG SET proto-max-bulk-len 9223372036854775807 => -ERR CONFIG SET failed (possibly related to argument 'proto-max-bulk-len') - argument must be between 1048576 and 4294967296 inclusive
-CONFIG SET proto-max-bulk-len 4gb       => OK
-SETRANGE k 4294967296 x                 => -ERR string exceeds maximum allowed size (proto-max-bulk-len)
-SETBIT k 34359738368 1                  => -ERR bit offset is not an integer or out of range
-SETBIT k 34359738367 1                  => 0
-STRLEN k                                => 4294967296
+CONFIG SET proto-max-bulk-len 9223372036854775807 => -ERR CONFIG SET failed (possibly related to argument 'proto-max-bulk-len') - argument must be between 1048576 and 4294967295 inclusive
+CONFIG SET proto-max-bulk-len 4294967295 => OK
+SETRANGE k 4294967295 x                 => -ERR string exceeds maximum allowed size (proto-max-bulk-len)
+SETBIT k 34359738360 1                  => -ERR bit offset is not an integer or out of range
+SETBIT k 34359738359 1                  => 0
+STRLEN k                                => 4294967295
 DEL k                                   => 1
 ## limits of replies, none and the largest
 CONFIG SET client-output-buffer-limit "" => OK

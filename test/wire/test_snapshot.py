@@ -762,6 +762,24 @@ def test_loaded_again(kind, start, appendonly):
 
 
 @pytest.mark.sherd_only
+def test_not_loaded_again_in_trouble(kind, start):
+    """Nobody knows then what the journals' files have: what is in memory stays."""
+    server = start(kind, ("appendonly", "yes"), ("appendfsync", "always"))
+    with server.connect_unix() as client, server.connect_unix() as other:
+        wait_loaded(client)
+        client.command("SET", "a", "1")
+        assert client.command("DEBUG", "IO-FAULT", "sync", "EIO", "0", "0") == Status("OK")
+        other.send(["SET", "b", "2"])
+        wait_until(lambda: client.command("SET", "c", "3") == Error("MISCONF"), "no trouble")
+        for words in ["DEBUG RELOAD NOSAVE", "DEBUG LOADAOF"]:
+            assert isinstance(client.command(*words.split()), Error)
+        assert client.command("GET", "a") == b"1"
+        client.command("DEBUG", "IO-FAULT", "OFF")
+        assert other.read() == Status("OK")
+        assert client.command("GET", "b") == b"2"
+
+
+@pytest.mark.sherd_only
 @pytest.mark.stress
 def test_loaded_again_under_load(kind, start):
     """Nothing is lost, and nobody sees half of it."""
