@@ -12,6 +12,7 @@ import pytest
 
 from resp import NIL_BULK, Closed, Error, Status, encode
 from table import table
+from waiting import until
 
 DATA = "sherd-data"
 CHECK = "redis-check-rdb"
@@ -58,8 +59,10 @@ BGSAVE CANCEL                           => -ERR Background saving is currently n
 
 
 def wait_idle(client):
-    while any(word in client.command("INFO", "persistence") for word in BUSY):
-        time.sleep(.005)
+    def is_idle():
+        text = client.command("INFO", "persistence")
+        return not any(word in text for word in BUSY)
+    until(is_idle, lambda: client.command("INFO", "persistence").decode(), pause_s=.001)
 
 
 def persistence(client):
@@ -77,8 +80,7 @@ def test_background(client):
     assert before <= client.command("LASTSAVE") <= time.time()
     saves = persistence(client)["rdb_saves"]
     assert client.pipeline(["MULTI", "BGSAVE", "EXEC"])[-1] == [Status("Background saving scheduled")]
-    while persistence(client)["rdb_saves"] == saves:
-        time.sleep(.005)
+    until(lambda: persistence(client)["rdb_saves"] != saves, "no snapshot is made")
     wait_idle(client)
     assert client.command("BGREWRITEAOF") == Status("Background append only file rewriting started")
     wait_idle(client)
@@ -404,8 +406,7 @@ def test_one_moment(kind, start, tmp_path, flushed):
 
 
 def wait_loaded(client):
-    while b"loading:1" in client.command("INFO", "persistence"):
-        time.sleep(.005)
+    until(lambda: b"loading:1" not in client.command("INFO", "persistence"), "it is loading", pause_s=.001)
 
 
 # Leaving
@@ -485,8 +486,7 @@ def test_a_shutdown_that_is_called_off(kind, start, tmp_path, rewrite):
             assert client.command("BGREWRITEAOF") == \
                 Status("Background append only file rewriting started")
         first.send(encode(["SHUTDOWN", "SAVE"]))
-        while "before exiting: started" not in server.log():
-            pass
+        until(lambda: "before exiting: started" in server.log(), server.log, pause_s=0)
         client.send(encode(["SHUTDOWN", "ABORT"]) + encode(["SHUTDOWN", "SAVE"]))
         try:
             aborted = client.read()
@@ -700,8 +700,7 @@ def test_cancelled(kind, start):
         assert persistence(client)["rdb_last_bgsave_status"] == "ok"
         assert saved_files(server) == []
         assert client.command("SAVE") == Status("OK")
-        while persistence(client)["current_cow_size"] != "0":
-            time.sleep(.005)
+        until(lambda: persistence(client)["current_cow_size"] == "0", "what it kept isn't freed")
 
 
 @pytest.mark.sherd_only
