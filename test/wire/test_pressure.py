@@ -86,11 +86,11 @@ def test_reads_go_on_while_no_memory_can_be_freed(kind, start):
     asked = []
     until(lambda: len(served_elsewhere(clients[1:], asked)) >= 2, "nobody else is served")
     writer, reader = [x for x in clients[1:] if x not in asked][:2]
-    count, size = 20_000, 8000
+    count, size = 1600, 100_000         # few and large: that much is sent long before the other command is done
 
     def send():
-        for at in range(0, count, 100):
-            writer.send(b"".join(encode(["SET", "k", b"%0*d" % (size, at + i)]) for i in range(100)))
+        for i in range(count):
+            writer.send(encode(["SET", "k", b"%0*d" % (size, i)]))
     sender = threading.Thread(target=send)
     sender.start()
     worst = 0
