@@ -164,7 +164,8 @@ class Waiter(Client):
         self.command("SELECT", database)
         self.id = self.command("CLIENT", "ID")
         self.send(encode(split_words(line)))
-        until(self.is_blocked, "%s doesn't block" % line)
+        # a short timeout may be over before anybody has looked
+        until(lambda: self.is_blocked() or self.has_more(.001), "%s doesn't block" % line)
 
     def is_blocked(self):
         with self.server.connect_unix() as client:
@@ -471,9 +472,9 @@ def test_shutdown_with_clients_that_wait(kind, start):
 
 def test_counted_when_it_is_over(client, block, server):
     client("CONFIG RESETSTAT")
-    client("CONFIG SET slowlog-log-slower-than 20000")
+    client("CONFIG SET slowlog-log-slower-than 400000")
     client("SLOWLOG RESET")
-    served, late = block("BLPOP k 0"), block("BLPOP k 0.1")
+    served, late = block("BLPOP k 0"), block("BLPOP k 0.5")
     error = block("BLPOP k 0")
     client("CLIENT UNBLOCK %d ERROR" % error.id)
     assert [late.read(), error.read()] == [NIL_ARRAY, UNBLOCKED]
@@ -482,7 +483,7 @@ def test_counted_when_it_is_over(client, block, server):
     stats = server.info("commandstats")["cmdstat_blpop"]
     assert stats.startswith("calls=3,") and stats.endswith(",failed_calls=1"), stats
     usec = int(re.search(r"usec=(\d+)", stats).group(1))
-    assert usec < 50000, "time in which it waited is counted"
+    assert usec < 400000, "time in which it waited is counted"
     assert server.info("errorstats")["errorstat_UNBLOCKED"] == "count=1"
     assert client("SLOWLOG LEN") == 0
 
