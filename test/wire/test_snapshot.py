@@ -12,7 +12,7 @@ import pytest
 
 from resp import NIL_BULK, Closed, Error, Status, encode
 from table import table
-from waiting import until
+from waiting import WAIT_S, until
 
 DATA = "sherd-data"
 CHECK = "redis-check-rdb"
@@ -104,7 +104,7 @@ def test_save_points(kind, start, points, saved):
     server = start(kind, ("save", points))
     with server.connect_unix() as client:
         client.command("SET", "k", "v")
-        deadline = time.monotonic() + (10 if saved else 2.5)
+        deadline = time.monotonic() + (WAIT_S if saved else 2.5)
         while time.monotonic() < deadline:
             changed = b"rdb_changes_since_last_save:0\r" not in client.command("INFO", "persistence")
             if not changed:
