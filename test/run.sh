@@ -20,8 +20,9 @@ TEST_PACKAGES="libcmocka-dev redis-tools python3 python3-pytest python3-redis sp
 	clang"
 SANITIZED="-Dallocator=system -Dbuildtype=debugoptimized -Db_lundef=false"
 KINDS="reference,own sherd-1 sherd-2 sherd-5"	# of servers: the wire tests of each word run by themselves
+UNIT_PATIENCE=20	# times meson's 30 seconds, for a unit test; under a sanitizer some take a minute alone
 WIRE_MAX_S=1500		# a run of wire tests that hangs ends all the same, and has failed
-FUZZ_RUNS=20000		# for each target, beyond its corpus: some seconds
+FUZZ_RUNS=5000			# for each target, beyond its corpus: some seconds
 
 # A report must end the process or change its exit status: both fail the test that meets it.
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99"
@@ -73,11 +74,12 @@ built() {
 	return 1
 }
 
-# What is done behind the tests, one after the other; of each tree what is needed.
+# What is done behind the tests, one after the other, of each tree what is needed; first what takes longest to run.
 work_behind() {
-	tree asan build-asan $SANITIZED -Db_sanitize=address,undefined
 	TARGETS="sherd thread_tests"
 	tree tsan build-tsan $SANITIZED -Db_sanitize=thread
+	TARGETS=
+	tree asan build-asan $SANITIZED -Db_sanitize=address,undefined
 	sh test/model/check.sh >"$logs/model.log" 2>&1
 	echo $? >"$logs/model.status"
 	if install_fuzzer; then
@@ -96,7 +98,7 @@ unit() {
 	unit=$1 log=$2/meson-logs/testlog.txt
 	rm -f "$log"
 	shift
-	meson test -C "$@" --no-rebuild --timeout-multiplier 4 >"$logs/unit-$unit.log" 2>&1
+	meson test -C "$@" --no-rebuild --timeout-multiplier "$UNIT_PATIENCE" >"$logs/unit-$unit.log" 2>&1
 	counts=$(awk '
 		function section_ends() {
 			if (result != "" && result !~ /exit status (0|77)$/ && bad == 0)
@@ -175,7 +177,7 @@ release() {
 # The unit and the stress tests under the sanitizers, the latter with one number of workers each, for time.
 sanitized() {
 	SLOWNESS=8 wires= trees=
-	for pair in asan:sherd-2 tsan:sherd-5; do
+	for pair in tsan:sherd-5 asan:sherd-2; do
 		tree=${pair%:*}
 		built "$tree" || continue
 		trees="$trees $tree"
