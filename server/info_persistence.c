@@ -93,8 +93,9 @@ static void aof_lines(const struct info *info)
 	const struct snapshotter *snapshotter = &info->server->snapshotter;
 	const struct save_results *aof = &snapshotter->aof;
 	info_line(info, "aof_enabled:%d", (int)config_int(&info->server->config.appendonly));
+	bool scheduled = atomic_load(&snapshotter->scheduled_aof); /* first: it may begin just now */
 	info_line(info, "aof_rewrite_in_progress:%d", atomic_load(&snapshotter->kind) == SAVE_AOF);
-	info_line(info, "aof_rewrite_scheduled:%d", atomic_load(&snapshotter->scheduled_aof));
+	info_line(info, "aof_rewrite_scheduled:%d", scheduled);
 	info_line(info, "aof_last_rewrite_time_sec:%lld", (long long)atomic_load(&aof->seconds));
 	info_line(info, "aof_current_rewrite_time_sec:%lld", running_s(snapshotter, SAVE_AOF));
 	info_line(info, "aof_last_bgrewrite_status:%s", atomic_load(&aof->failed) ? "err" : "ok");

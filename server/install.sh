@@ -36,7 +36,7 @@ install_packages() {
 }
 
 # build_tree <directory> [meson options]: sets the directory up where that has not been done, and
-# builds. Its output goes to standard error, for standard output may be a pipe.
+# builds, all of it or only TARGETS. Its output goes to standard error, for standard output may be a pipe.
 build_tree() {
 	tree=$1
 	shift
@@ -46,5 +46,5 @@ build_tree() {
 	else
 		meson setup "$tree" "$@" >&2 || return 1
 	fi
-	ninja -C "$tree" >&2
+	ninja -C "$tree" $TARGETS >&2
 }

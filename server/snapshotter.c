@@ -371,7 +371,7 @@ static void load_again(struct snapshotter *snapshotter)
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), done);
 }
 
-/* Journals are switched off here; on by the next snapshot, which is due then (take_due). */
+/* Journals are switched off here; on by the next snapshot, which is due then (find_due). */
 static void follow(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
@@ -656,21 +656,17 @@ static bool may_try(const struct snapshotter *snapshotter, const struct save_res
 }
 
 /* What is due now; SAVE_NONE: nothing. Locked. */
-static enum save_kind take_due(struct snapshotter *snapshotter)
+static enum save_kind find_due(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
-	if (snapshotter->scheduled_aof) {
-		snapshotter->scheduled_aof = false;
+	if (snapshotter->scheduled_aof)
 		return SAVE_AOF;
-	}
 	if (journals_wait(server) && now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S)
 		return SAVE_AOF;
 	if (!may_try(snapshotter, &snapshotter->rdb))
 		return SAVE_NONE;
-	if (snapshotter->scheduled_rdb) {
-		snapshotter->scheduled_rdb = false;
+	if (snapshotter->scheduled_rdb)
 		return SAVE_RDB;
-	}
 	if (memory_reached(snapshotter)) {
 		snapshotter->memory_above = true;
 		return SAVE_RDB;
@@ -679,6 +675,19 @@ static enum save_kind take_due(struct snapshotter *snapshotter)
 	if (point_reached(server, snapshotter_changes(server), seconds))
 		return SAVE_RDB;
 	return may_try(snapshotter, &snapshotter->aof) && growth_due(server) ? SAVE_AOF : SAVE_NONE;
+}
+
+/* What is scheduled is in progress before it isn't scheduled any more: INFO, which doesn't lock, shows either. */
+static void wish_due(struct snapshotter *snapshotter)
+{
+	enum save_kind due = find_due(snapshotter);
+	if (due == SAVE_NONE)
+		return;
+	wish(snapshotter, due);
+	if (due == SAVE_AOF)
+		snapshotter->scheduled_aof = false;
+	else
+		snapshotter->scheduled_rdb = false;
 }
 
 void snapshotter_cron(struct snapshotter *snapshotter)
@@ -690,10 +699,7 @@ void snapshotter_cron(struct snapshotter *snapshotter)
 		atomic_store(&snapshotter->kept_peak, kept);
 	pthread_mutex_lock(&snapshotter->mutex);
 	if (atomic_load(&snapshotter->kind) == SAVE_NONE && !atomic_load(&snapshotter->leaving) &&
-	    !snapshotter->stop) {
-		enum save_kind due = take_due(snapshotter);
-		if (due != SAVE_NONE)
-			wish(snapshotter, due);
-	}
+	    !snapshotter->stop)
+		wish_due(snapshotter);
 	pthread_mutex_unlock(&snapshotter->mutex);
 }

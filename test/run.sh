@@ -3,13 +3,15 @@
 # wire tests beside the reference server, the unit and stress tests again under the sanitizers, and
 # the fuzz targets over their corpus. A stage that can't be built counts as a failure and the rest
 # goes on. The last line is "N passed, N failed"; the exit status says whether anything failed.
-# What needs nothing but a processor (the other trees, the models) is done behind the tests, which often
-# wait, at a lower priority.
+# Wire tests wait for most of their time, for disks and for what takes seconds: so those of each kind of server
+# run side by side with the others, and with the unit tests. What needs nothing but a processor (the other trees,
+# the models) is done behind all that, at a lower priority.
 #
 #     sh test/run.sh
 #
 # Logs of all stages stay in build/logs/. The random tests use the same
-# seed in each run, so that a failure is one of the change; SEED=n tries another.
+# seed in each run, so that a failure is one of the change; SEED=n tries another. SCALE=n makes random and stress
+# tests n times as long: what a single run has no time for.
 
 cd "$(dirname "$0")/.." || exit 1
 . server/install.sh
@@ -17,15 +19,18 @@ cd "$(dirname "$0")/.." || exit 1
 TEST_PACKAGES="libcmocka-dev redis-tools python3 python3-pytest python3-redis spin
 	clang"
 SANITIZED="-Dallocator=system -Dbuildtype=debugoptimized -Db_lundef=false"
+KINDS="reference,own sherd-1 sherd-2 sherd-5"	# of servers: the wire tests of each word run by themselves
+UNIT_PATIENCE=20	# times meson's 30 seconds, for a unit test; under a sanitizer some take a minute alone
 WIRE_MAX_S=1500		# a run of wire tests that hangs ends all the same, and has failed
-FUZZ_RUNS=20000		# for each target, beyond its corpus: some seconds
+FUZZ_RUNS=5000			# for each target, beyond its corpus: some seconds
 
 # A report must end the process or change its exit status: both fail the test that meets it.
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:exitcode=99"
 export TSAN_OPTIONS="halt_on_error=0:exitcode=99:second_deadlock_stack=1:suppressions=$PWD/test/tsan.supp"
 export PYTHONDONTWRITEBYTECODE=1
-export SLOWNESS SCALE	# of the wire tests: multiply their timeouts and their lengths
+export SLOWNESS		# of the wire tests: multiplies their timeouts
+export SCALE="${SCALE:-1}"
 
 logs=build/logs
 passed=0
@@ -69,14 +74,17 @@ built() {
 	return 1
 }
 
-# What is done behind the tests, one after the other.
+# What is done behind the tests, one after the other, of each tree what is needed; first what takes longest to run.
 work_behind() {
-	tree asan build-asan $SANITIZED -Db_sanitize=address,undefined
+	TARGETS="sherd thread_tests"
 	tree tsan build-tsan $SANITIZED -Db_sanitize=thread
+	TARGETS=
+	tree asan build-asan $SANITIZED -Db_sanitize=address,undefined
 	sh test/model/check.sh >"$logs/model.log" 2>&1
 	echo $? >"$logs/model.status"
 	if install_fuzzer; then
 		export CC=clang
+		TARGETS=fuzz_targets
 		tree fuzz build-fuzz -Dfuzz=true $SANITIZED -Db_sanitize=address,undefined
 	else
 		cp "$logs/fuzzer.log" "$logs/build-fuzz.log"
@@ -90,7 +98,7 @@ unit() {
 	unit=$1 log=$2/meson-logs/testlog.txt
 	rm -f "$log"
 	shift
-	meson test -C "$@" --no-rebuild --timeout-multiplier 4 >"$logs/unit-$unit.log" 2>&1
+	meson test -C "$@" --no-rebuild --timeout-multiplier "$UNIT_PATIENCE" >"$logs/unit-$unit.log" 2>&1
 	counts=$(awk '
 		function section_ends() {
 			if (result != "" && result !~ /exit status (0|77)$/ && bad == 0)
@@ -122,7 +130,8 @@ unit() {
 	count $counts
 }
 
-# Starts pytest in the background, one of $wires; `wire_end` takes the result when these have ended.
+# wire_begin <name> <sherd> [options]: starts pytest in the background, one of $wires; `wire_end` takes the result
+# when these have ended.
 wire_begin() {
 	name=$1 sherd=$2
 	shift 2
@@ -150,23 +159,46 @@ wire_end() {
 	count $(($5 - $4 - $3 - $2)) $(($2 + $3))
 }
 
-# sanitize <name> <servers> [options]: the tree's unit tests, all or as the options say, and the stress tests with
-# these servers: one number of workers each, for time.
-sanitize() {
-	built "$1" || return
-	sanitizer=$1 servers=$2
-	shift 2
-	unit "$sanitizer" "build-$sanitizer" "$@"
-	stage "wire tests: stress, $sanitizer"
-	SLOWNESS=6 SCALE=2 wires=
-	wire_begin "$sanitizer" "build-$sanitizer/sherd" -m stress --servers "$servers"
+# All of the release build's tests.
+release() {
+	built release || return
+	SLOWNESS=2 wires=
+	for kind in $KINDS; do
+		wire_begin "$kind" build/sherd --servers "$kind"
+	done
+	unit release build
+	stage "wire tests"
 	wait $wires
-	wire_end "$sanitizer"
+	for kind in $KINDS; do
+		wire_end "$kind"
+	done
+}
+
+# The unit and the stress tests under the sanitizers, the latter with one number of workers each, for time.
+sanitized() {
+	SLOWNESS=8 wires= trees=
+	for pair in tsan:sherd-5 asan:sherd-2; do
+		tree=${pair%:*}
+		built "$tree" || continue
+		trees="$trees $tree"
+		wire_begin "$tree" "build-$tree/sherd" -m stress --servers "${pair#*:}"
+	done
+	for tree in $trees; do
+		unit "$tree" "build-$tree" $([ "$tree" = asan ] || echo --suite threads)
+	done
+	models
+	fuzz
+	stage "wire tests: stress, under the sanitizers"
+	wait $wires
+	for tree in $trees; do
+		wire_end "$tree"
+	done
 }
 
 # check.sh has printed a line "ok ..." or "FAIL ..." for each check.
 models() {
 	stage "protocol models"
+	wait "$behind"
 	good=$(grep -c '^ok ' "$logs/model.log")
 	bad=$(grep -c '^FAIL ' "$logs/model.log")
 	[ "$(cat "$logs/model.status")" = 0 ] || [ "$bad" != 0 ] || bad=1
@@ -189,28 +221,35 @@ install_fuzzer() {
 fuzz() {
 	stage "fuzz targets"
 	built fuzz || return
-	found=0
+	targets= fuzzers=
 	for target in build-fuzz/test/fuzz_*; do
 		[ -f "$target" ] && [ -x "$target" ] || continue
-		found=1
-		fuzz_one "$target"
+		targets="$targets $(basename "$target")"
+		fuzz_begin "$target" &
+		fuzzers="$fuzzers $!"
 	done
-	[ $found = 1 ] || { echo "no fuzz targets were built"; count 0 1; }
+	[ -n "$targets" ] || { echo "no fuzz targets were built"; count 0 1; }
+	wait $fuzzers
+	for name in $targets; do
+		fuzz_end "$name"
+	done
 }
 
 # The corpus once, then a bounded number of new inputs; findings stay in the logs.
-fuzz_one() {
+fuzz_begin() {
 	name=$(basename "$1")
 	corpus=test/fuzz/corpus/${name#fuzz_}
 	mkdir -p "$logs/$name"
-	echo "-- $name, seed ${SEED:=$$}"
-	if "$1" -runs="$FUZZ_RUNS" -seed="$SEED" -artifact_prefix="$logs/$name-" \
-		"$logs/$name" "$corpus" >"$logs/$name.log" 2>&1; then
-		count 1 0
-	else
-		tail -n 40 "$logs/$name.log"
-		count 0 1
-	fi
+	"$1" -runs="$FUZZ_RUNS" -seed="$SEED" -artifact_prefix="$logs/$name-" \
+		"$logs/$name" "$corpus" >"$logs/$name.log" 2>&1
+	echo $? >"$logs/$name.status"
+}
+
+fuzz_end() {
+	echo "-- $1, seed $SEED"
+	[ "$(cat "$logs/$1.status")" = 0 ] && count 1 0 && return
+	tail -n 40 "$logs/$1.log"
+	count 0 1
 }
 
 mkdir -p build
@@ -228,19 +267,6 @@ tree release build
 work_behind &
 behind=$!
 renice -n 10 -p "$behind" >"$logs/renice.log" 2>&1
-if built release; then
-	unit release build
-	stage "wire tests"
-	SLOWNESS=2 SCALE=3 wires=
-	wire_begin one build/sherd --servers reference,sherd-2
-	wire_begin two build/sherd --servers sherd-1,sherd-5
-	wait $wires
-	wire_end one
-	wire_end two
-fi
-sanitize asan sherd-2
-sanitize tsan sherd-5 --suite threads
-wait $behind
-models
-fuzz
+release
+sanitized
 finish

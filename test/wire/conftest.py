@@ -1,7 +1,7 @@
 """Fixtures: `server` runs a test against the reference and against sherd with 1, 2 and 5 workers;
 `start` gives a test servers of its own.
 
-    pytest test/wire --servers=reference,sherd-2     only these kinds
+    pytest test/wire --servers=reference,sherd-2     only these kinds; "own": tests that choose for themselves
     SHERD=path                                       the sherd to test (default: build/sherd)
     SLOWNESS=n                                       multiplies all timeouts (sanitizer builds)
 """
@@ -15,11 +15,13 @@ from resp import Closed
 from servers import KINDS, Server, is_sherd
 
 NEEDED_VERSION = (7, 0)         # the reference that our expectations are confirmed by
+OWN = "own"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--servers", default=",".join(KINDS),
-                     help="comma-separated kinds of servers: %(default)s")
+    parser.addoption("--servers", default=",".join(KINDS + (OWN,)),
+                     help="comma-separated kinds of servers: %(default)s; " + OWN +
+                     ": tests that choose their servers themselves, and run once")
 
 
 def pytest_configure(config):
@@ -30,16 +32,20 @@ def pytest_configure(config):
         config.addinivalue_line("markers", mark)
 
 
-def selected_kinds(config):
+def selected(config):
     kinds = config.getoption("--servers").split(",")
-    unknown = [x for x in kinds if x != "reference" and not is_sherd(x)]
+    unknown = [x for x in kinds if x not in ("reference", OWN) and not is_sherd(x)]
     if unknown:
         raise pytest.UsageError("no such kind of server: %s" % unknown[0])
     return kinds
 
 
+def selected_kinds(config):
+    return [x for x in selected(config) if x != OWN]
+
+
 def pytest_sessionstart(session):
-    if any(map(is_sherd, selected_kinds(session.config))) and not os.access(servers.SHERD, os.X_OK):
+    if selected(session.config) != ["reference"] and not os.access(servers.SHERD, os.X_OK):
         pytest.exit("%s doesn't exist or isn't executable: build it, or name it by SHERD=path, "
                     "or run with --servers reference" % servers.SHERD, 2)
 
@@ -47,7 +53,7 @@ def pytest_sessionstart(session):
 def pytest_generate_tests(metafunc):
     for fixture in ("server", "kind"):
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, selected_kinds(metafunc.config), indirect=True,
+            metafunc.parametrize(fixture, selected_kinds(metafunc.config) or [None], indirect=True,
                                  scope="function")
 
 
@@ -59,10 +65,12 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         params = getattr(item, "callspec", None) and item.callspec.params or {}
         kind = params.get("server") or params.get("kind")
+        needed = {"server", "kind"} & set(item.fixturenames)
         out = (kind == "reference" and (item.get_closest_marker("sherd_only") or not usable)
                or kind and is_sherd(kind) and item.get_closest_marker("reference_only")
                or kind in ("sherd-1", "sherd-5") and item.get_closest_marker("one_kind")
-               or not kind and "sherd-2" not in selected_kinds(config))     # it chooses for itself: once
+               or needed and not kind
+               or not needed and OWN not in selected(config))
         (dropped if out else kept).append(item)
     items[:] = kept
     if dropped:

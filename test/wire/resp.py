@@ -159,35 +159,68 @@ def split_words(line):
 
 
 class Decoder:
-    """Takes bytes in any portions; `next()` answers a reply, or None while one is incomplete."""
+    """
+    Takes bytes in any portions; `next()` answers a reply, or None while one is incomplete: then it goes on where it
+    has stopped, within the aggregates that are open.
+    """
 
     def __init__(self):
-        self.data = b""
-        self.at = 0
+        self.data = bytearray()
+        self.start = self.at = 0        # of the reply, and where it is read on
+        self.open = []                  # [type, elements still to come, elements] from the outermost on
 
     def feed(self, data):
-        self.data = self.data[self.at:] + data
-        self.at = 0
+        del self.data[:self.start]
+        self.at -= self.start
+        self.start = 0
+        self.data += data
 
     def next(self, raw=False):
         """`raw` gives (reply, the bytes it was made of)."""
-        start = self.at
-        try:
-            reply = self._reply()
-        except IndexError:
-            self.at = start
+        reply = None
+        while reply is None:
+            before = self.at
+            try:
+                reply = self._put(self._element())
+            except IndexError:
+                self.at = before
+                return None
+        start, self.start = self.start, self.at
+        return (reply, bytes(self.data[start:self.at])) if raw else reply
+
+    def take(self, count):
+        """So many bytes, undecoded; None while there are fewer."""
+        if len(self.data) - self.at < count:
             return None
-        return (reply, self.data[start:self.at]) if raw else reply
+        data = bytes(self.data[self.at:self.at + count])
+        self.start = self.at = self.at + count
+        return data
+
+    def rest(self):
+        return self.take(len(self.data) - self.at)
+
+    def _put(self, element):
+        """An element has been read, or an aggregate begun (None): the whole reply, when that is complete."""
+        while self.open:
+            kind, count, elements = self.open[-1]
+            if element is not None:
+                elements.append(element)
+            if len(elements) < count:
+                return None
+            self.open.pop()
+            element = Map(zip(elements[::2], elements[1::2])) if kind is Map else kind(elements)
+        return element
 
     def _line(self):
         end = self.data.find(b"\r\n", self.at)
         if end < 0:
             raise IndexError
-        line = self.data[self.at:end]
+        line = bytes(self.data[self.at:end])
         self.at = end + 2
         return line
 
-    def _reply(self):
+    def _element(self):
+        """None: it was the beginning of an aggregate."""
         line = self._line()
         kind, rest = line[:1], line[1:]
         if kind == b":":
@@ -199,9 +232,11 @@ class Decoder:
         if kind in AGGREGATES:
             if kind == b"*" and rest == b"-1":
                 return NIL_ARRAY
-            return AGGREGATES[kind](self._reply() for _ in range(int(rest)))
+            self.open.append((AGGREGATES[kind], int(rest), []))
+            return None
         if kind == b"%":
-            return Map((self._reply(), self._reply()) for _ in range(int(rest)))
+            self.open.append((Map, 2 * int(rest), []))
+            return None
         if kind == b"_" and not rest:
             return NIL
         raise BadReply("not RESP: %r" % (line[:100],))
@@ -213,8 +248,8 @@ class Decoder:
         if len(self.data) < end + 2:
             raise IndexError
         if self.data[end:end + 2] != b"\r\n":
-            raise BadReply("a bulk string without its end: %r" % self.data[self.at:end + 2][:100])
-        text = self.data[self.at:end]
+            raise BadReply("a bulk string without its end: %r" % bytes(self.data[self.at:end + 2][:100]))
+        text = bytes(self.data[self.at:end])
         self.at = end + 2
         return BULKS[kind](text)
 
@@ -252,7 +287,7 @@ class Client:
             data = b""
         if not data:
             raise Closed("the server closed the connection; not yet decoded: %r" %
-                         self.decoder.data[self.decoder.at:][:200])
+                         bytes(self.decoder.data[self.decoder.start:][:200]))
         self.decoder.feed(data)
 
     def read(self, raw=False):
@@ -264,12 +299,11 @@ class Client:
 
     def read_bytes(self, count):
         """Exactly `count` bytes, undecoded."""
-        decoder = self.decoder
-        while len(decoder.data) - decoder.at < count:
+        while True:
+            data = self.decoder.take(count)
+            if data is not None:
+                return data
             self.receive()
-        data = decoder.data[decoder.at:decoder.at + count]
-        decoder.at += count
-        return data
 
     def command(self, *args):
         self.send(encode(args))
@@ -287,21 +321,18 @@ class Client:
 
     def read_until_closed(self):
         """All bytes up to the end of the connection; socket.timeout when it stays open."""
-        decoder = self.decoder
         try:
             while True:
                 self.receive()
         except Closed:
-            data = decoder.data[decoder.at:]
-            decoder.at = len(decoder.data)
-            return data
+            return self.decoder.rest()
 
     def finish_sending(self):
         self.socket.shutdown(socket.SHUT_WR)
 
     def has_more(self, seconds):
         """Whether anything (also the end of the connection) arrives within that time."""
-        if self.decoder.at < len(self.decoder.data):
+        if self.decoder.start < len(self.decoder.data):
             return True
         self.socket.settimeout(seconds)
         try:

@@ -17,7 +17,8 @@ import pytest
 
 import workers
 from resp import Client, Closed, Error, NIL_ARRAY, TIMEOUT_S, encode
-from test_blocking import blocked_clients, wait_for
+from test_blocking import blocked_clients
+from waiting import until
 
 SEED = int(os.environ.get("SEED") or time.time_ns() % 10 ** 9)
 SCALE = float(os.environ.get("SCALE", "1"))
@@ -182,9 +183,9 @@ def test_each_element_once(server):
         left = [x.decode() for key in KEYS for x in client.command("LRANGE", key, 0, -1)]
         assert sorted(received + left) == sorted(pushed), "seed %d" % SEED
         assert received, "nobody was served"
-        wait_for(lambda: blocked_clients(client) == 0, "clients that have gone are blocked")
+        until(lambda: blocked_clients(client) == 0, "clients that have gone are blocked")
         if server.is_sherd:
-            wait_for(lambda: b"total_blocking_keys:0\r" in client("INFO clients"),
+            until(lambda: b"total_blocking_keys:0\r" in client("INFO clients"),
                      "places remain in queues")
 
 
@@ -235,7 +236,7 @@ def test_first_in_first_served(server):
             # They come one after the other, so that there is an order.
             client.send(encode(["BLPOP"] + keys_of[i] + ["0"]))
             waiting.append(client)
-            wait_for(lambda: blocked_clients(control) == i + 1, "it doesn't block")
+            until(lambda: blocked_clients(control) == i + 1, "it doesn't block")
         away = rng.sample(range(CLIENTS), CLIENTS // 8)
         parts = [KEYS[i::3] for i in range(3)]
         results = workers.run(

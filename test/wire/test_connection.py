@@ -552,12 +552,12 @@ def test_client_pause_write(server, client):
 def test_client_pause_all(server, client):
     """CLIENT UNPAUSE itself waits too, as in Redis; the pause ends by its time."""
     with server.connect() as other:
-        assert client("CLIENT PAUSE 200") == Status("OK")
         since = time.monotonic()
+        assert client("CLIENT PAUSE 500") == Status("OK")
         other.send(encode(["PING"]))
         assert not other.has_more(0.05)
         assert other.read() == Status("PONG")
-        assert time.monotonic() - since > 0.15
+        assert time.monotonic() - since > 0.45
 
 
 def test_client_pause_ends(server, client):

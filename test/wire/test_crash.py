@@ -15,11 +15,11 @@ import random
 import re
 import signal
 import threading
-import time
 
 import pytest
 
 from resp import Closed, Error, Status, encode
+from waiting import until
 
 WRITERS = 4
 ROUNDS = 3
@@ -171,9 +171,12 @@ def load(server, rng, counts, stop_at, connections=1, depth=1):
     readers = [Reader(server, rng) for _ in range(2)]
     for thread in writers + readers:
         thread.start()
-    while sum(w.acknowledged for w in writers) - sum(counts) < stop_at:
+
+    def is_reached():
         assert any(w.is_alive() for w in writers), [w.problem for w in writers]
-        writers[0].join(.001)
+        return sum(w.acknowledged for w in writers) - sum(counts) >= stop_at
+    until(is_reached, lambda: "%s of %d requests are acknowledged" % (
+        [w.acknowledged - n for w, n in zip(writers, counts)], stop_at), pause_s=.001)
     server.process.kill()
     server.process.wait()
     for thread in writers + readers:
@@ -207,8 +210,7 @@ def check(server, writers, readers, least=None):
 
 def wait_until_loaded(server):
     with server.connect() as client:
-        while b"loading:1" in client.command("INFO", "persistence"):
-            time.sleep(.005)
+        until(lambda: b"loading:1" not in client.command("INFO", "persistence"), "it is loading")
 
 
 def begin(start, kind, directory, policy):
@@ -314,9 +316,11 @@ def test_killed_while_others_wait(kind, start, tmp_path, policy):
         for thread in [pusher] + movers:
             thread.start()
         goal = count + rng.randrange(1, 800)
-        while pusher.acknowledged < goal:
+
+        def is_reached():
             assert pusher.is_alive()
-            pusher.join(.001)
+            return pusher.acknowledged >= goal
+        until(is_reached, lambda: "%d of %d are acknowledged" % (pusher.acknowledged, goal), pause_s=.001)
         server.process.kill()
         server.process.wait()
         for thread in [pusher] + movers:
@@ -380,8 +384,7 @@ def lose_tails(directory, rng, synced):
 def quiet_lengths(server, directory):
     """Nobody writes: waits until all is durable; how long the files are then."""
     with server.connect() as client:
-        while b"journal_lag_bytes:0\r\n" not in client.command("INFO", "persistence"):
-            pass
+        until(lambda: b"journal_lag_bytes:0\r\n" in client.command("INFO", "persistence"), "journals lag behind")
     lengths = {path: len(path.read_bytes().rstrip(b"\0")) for path in journals(directory)}
     lengths[directory / DATA / "COMMITS"] = (directory / DATA / "COMMITS").stat().st_size
     return lengths

@@ -367,5 +367,5 @@ def dumpers(number, address, form, rounds):
 @pytest.mark.stress
 @pytest.mark.parametrize("form", FORMS)
 def test_dumped_at_one_moment(server, form):
-    rounds = int(SCALE * (2000 if form == "small-hash" else 150))
+    rounds = int(SCALE * (2000 if form == "small-hash" else 80))
     workers.run([(changers, (server.path, form, rounds))] * 2 + [(dumpers, (server.path, form, rounds))] * 2)

@@ -7,12 +7,12 @@ There is no seed: the operations are fixed, only the timing is random.
 import os
 import random
 import signal
-import time
 
 import pytest
 
 import workers
-from resp import Client, Closed, Status, TIMEOUT_S, encode
+from resp import Client, Closed, Status, encode
+from waiting import until
 
 SCALE = float(os.environ.get("SCALE", "1"))
 ROUNDS = int(150 * SCALE)
@@ -63,17 +63,10 @@ def kill(number, address, rounds):
     client.close()
 
 
-def wait_for(condition, what):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-
-
 def check_free(server):
     if server.is_sherd:
-        wait_for(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
-        wait_for(lambda: server.info("workers")["slots_held"] == "0", "a slot is still held")
+        until(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
+        until(lambda: server.info("workers")["slots_held"] == "0", "a slot is still held")
     with server.connect() as client:
         for i in range(3000):
             assert client.command("SET", "key:%d" % i, "x") == Status("OK")

@@ -15,7 +15,8 @@ import pytest
 import servers
 from resp import NIL_BULK, Error, Status
 from test_crash import DATA, begin, other_boot, seeded
-from test_trouble import WAIT_S, calls, fault, info, kill, until
+from test_trouble import calls, fault, info, kill
+from waiting import WAIT_S, until
 
 pytestmark = [pytest.mark.sherd_only, pytest.mark.one_kind]
 
@@ -40,13 +41,15 @@ class Session:
 
     def insist(self, *words):
         """The first reply that is no refusal because of the disk, or of what still goes on."""
-        end = time.monotonic() + WAIT_S
-        while True:
-            reply = self.client.command(*words)
-            if not isinstance(reply, Error) or b"MISCONF" not in reply.text and b"in progress" not in reply.text:
-                return reply
-            assert time.monotonic() < end, reply
-            time.sleep(.005)
+        replies = []
+
+        def is_answered():
+            replies[:] = [self.client.command(*words)]
+            refused = isinstance(replies[0], Error) and (b"MISCONF" in replies[0].text or
+                                                         b"in progress" in replies[0].text)
+            return not refused
+        until(is_answered, lambda: "%s: %s" % (" ".join(map(str, words)), replies))
+        return replies[0]
 
     def write(self):
         """Some slots by one request, and one by another."""
@@ -61,7 +64,7 @@ class Session:
         def idle():
             text = info(self.server)
             return "rdb_bgsave_in_progress:0" in text and "aof_rewrite_in_progress:0" in text
-        until(idle, WAIT_S)
+        until(idle)
 
     def save(self, *words):
         """Whether that works or not: what it leaves must be good. Writes go on meanwhile."""
@@ -82,10 +85,10 @@ class Session:
         """What was written meanwhile is safe when they are listed again."""
         before = self.last_cut()
         self.set("appendonly", "no")
-        until(lambda: "journal_0:" not in info(self.server), WAIT_S)
+        until(lambda: "journal_0:" not in info(self.server))
         self.write()
         self.set("appendonly", "yes")
-        until(lambda: "journal_0:" in info(self.server) and self.last_cut() > before, WAIT_S)
+        until(lambda: "journal_0:" in info(self.server) and self.last_cut() > before)
 
     def run(self, policy):
         other = "everysec" if policy == "always" else "always"
@@ -132,7 +135,7 @@ def attempt(start, kind, directory, policy, rule):
         session.run(policy)
         made = calls(admin)
     if policy == "always":
-        until(lambda: says_always(directory), WAIT_S)
+        until(lambda: says_always(directory))
     kill(server)
     if policy == "always":
         other_boot(directory)

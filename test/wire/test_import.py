@@ -15,7 +15,7 @@ import pytest
 
 import generator
 import rdb
-from resp import Error, Status, TIMEOUT_S
+from resp import NIL_BULK, Error, Status, TIMEOUT_S
 
 SEED = int(os.environ.get("SEED", "1"))
 SCALE = int(os.environ.get("SCALE", "1"))
@@ -452,7 +452,7 @@ def test_torn(kind, start, tmp_path):
         (directory / "appendonly.aof").write_bytes(text[:size])
         server = begin(start, kind, directory, ("appendonly", "yes"))
         with server.connect() as client:
-            expected = b"%d" % done if done else None
+            expected = b"%d" % done if done else NIL_BULK
             assert client.command("MGET", "a", "b") == [expected, expected]
         server.stop()
         left = size - (ends[done - 1] if done else 23)

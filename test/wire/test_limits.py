@@ -9,6 +9,7 @@ import time
 import pytest
 
 from resp import Closed, Error, Status, TIMEOUT_S, encode
+from waiting import until
 
 MB = 1 << 20
 
@@ -17,13 +18,6 @@ def resident(server):
     """Bytes of memory that the process occupies."""
     with open("/proc/%d/statm" % server.process.pid) as file:
         return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def wait_until(what, message):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not what():
-        assert time.monotonic() < deadline, message
-        time.sleep(.005)
 
 
 def is_listed(client, number):
@@ -82,7 +76,7 @@ def test_output_buffer_hard_limit(server, client):
     with server.connect() as greedy:
         number = greedy("CLIENT ID")
         greedy.send(encode(["GET", "big"]) * 60)
-        wait_until(lambda: not is_listed(client, number), "it is still connected")
+        until(lambda: not is_listed(client, number), "it is still connected")
         with pytest.raises((Closed, OSError)):
             greedy.read_bytes(60 * MB)
     assert client("PING") == Status("PONG")
@@ -96,7 +90,7 @@ def test_output_buffer_soft_limit(server, client):
         # More than the sockets' own buffers take, so that the server is left with over 2 MB.
         greedy.send(encode(["GET", "big"]) * 20)
         assert patient("PING") == Status("PONG")
-        wait_until(lambda: not is_listed(client, number), "it is still connected")
+        until(lambda: not is_listed(client, number), "it is still connected")
         assert patient("PING") == Status("PONG")
 
 
@@ -202,7 +196,7 @@ def test_ten_thousand_connections(kind, start):
         assert sorted(int(x.recv(100)[1:]) for x in sockets[::100]) == list(range(1, 101))
         for each in sockets:
             each.close()
-        wait_until(lambda: int(server.info("clients")["connected_clients"]) < 10, "they stay")
+        until(lambda: int(server.info("clients")["connected_clients"]) < 10, "they stay")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -225,6 +219,10 @@ def test_idle_connections_are_small(server, client):
     assert each_takes < 1024, "%d bytes" % each_takes
 
 
+def said_of_limit(server, said):
+    return [x for x in server.log(said).split("\n") if "open files" in x or "descriptors" in x]
+
+
 @pytest.mark.sherd_only
 def test_out_of_file_descriptors(kind, start):
     """Accepting pauses, says so once, and goes on when somebody has left."""
@@ -239,18 +237,20 @@ def test_out_of_file_descriptors(kind, start):
         others = [server.connect() for _ in range(20)]
         for each in others:
             each.send(b"PING\r\n")
-        served = [x for x in others if x.has_more(.1)]
+        until(lambda: any(x.has_more(.001) for x in others), "nobody is served")
+        until(lambda: said_of_limit(server, said), "it doesn't say so")
+        served = [x for x in others if x.has_more(.01)]
         assert 0 < len(served) < 10, "%d of 20 were served with 4 descriptors" % len(served)
         assert client("INCR n") == 1
         time.sleep(.3)
-        lines = [x for x in server.log(said).split("\n") if "open files" in x or "descriptors" in x]
+        lines = said_of_limit(server, said)
         assert len(lines) == 1, "it should say so once: %r" % lines
         for each in list(others):       # one leaves, the next is let in, to the last
             if each.has_more(TIMEOUT_S):
                 assert each.read() == Status("PONG")
             each.close()
         assert client("INCR n") == 2
-        wait_until(lambda: int(server.info("clients")["connected_clients"]) <= 2, "who left stays")
+        until(lambda: int(server.info("clients")["connected_clients"]) <= 2, "who left stays")
         with server.connect() as again:
             assert again("PING") == Status("PONG")
 

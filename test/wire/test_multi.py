@@ -1,13 +1,13 @@
 """Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH."""
 
 import re
-import time
 
 import pytest
 
 import resp
-from resp import (Closed, Error, Map, NIL, NIL_ARRAY, NIL_BULK, Status, TIMEOUT_S, encode)
+from resp import (Closed, Error, Map, NIL, NIL_ARRAY, NIL_BULK, Status, encode)
 from table import table
+from waiting import until
 
 OK, QUEUED = Status("OK"), Status("QUEUED")
 ABORT = "EXECABORT Transaction discarded because of previous errors."
@@ -961,13 +961,6 @@ def test_watching_connections_that_go(server, client):
         assert client.pipeline(["SET k 2", "SET {k}1 2", "MULTI", "GET k", "EXEC"])[-1] == [b"2"]
 
 
-def wait_for(condition, what):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-
-
 def fields(line):
     return dict(x.split("=", 1) for x in line.decode().strip().split(" "))
 
@@ -1028,7 +1021,7 @@ def test_watched_bytes_count(server):
             for i in range(100):
                 assert other.command("WATCH", *["%d:%d" % (i, k) for k in range(1000)]) == OK
         assert admin.command("PING") == Status("PONG")
-    wait_for(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
+    until(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
 
 
 # CLIENT REPLY
@@ -1195,7 +1188,7 @@ def test_nothing_is_left_held_or_watched(server, client):
     with server.connect() as other:
         other.command("WATCH", "x", "y", "z")
         assert int(server.info("workers")["slots_watched"]) == 3
-    wait_for(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
+    until(lambda: server.info("workers")["slots_watched"] == "0", "a slot is still watched")
     assert server.info("workers")["slots_held"] == "0"
 
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from resp import Status, TIMEOUT_S, encode
+from waiting import WAIT_S, until
 
 MB = 1 << 20
 
@@ -18,13 +19,6 @@ def resident(server):
     """Bytes of memory that the process occupies."""
     with open("/proc/%d/statm" % server.process.pid) as file:
         return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def wait_until(what, message):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not what():
-        assert time.monotonic() < deadline, message
-        time.sleep(.005)
 
 
 @pytest.mark.sherd_only
@@ -64,6 +58,19 @@ def test_a_flush_within_a_transaction_waits_as_well(kind, start):
         assert client("DBSIZE") == 0
 
 
+def served_elsewhere(clients, asked):
+    """Those who are answered while others aren't; `asked`: who waits for an answer, kept from call to call."""
+    for client in clients:
+        if client not in asked:
+            client.send(encode(["PING"]))
+            asked.append(client)
+    served = [x for x in asked if x.has_more(.02)]
+    for client in served:
+        assert client.read() == Status("PONG")
+        asked.remove(client)
+    return served if asked else []
+
+
 @pytest.mark.sherd_only
 @pytest.mark.one_kind
 def test_reads_go_on_while_no_memory_can_be_freed(kind, start):
@@ -76,22 +83,21 @@ def test_reads_go_on_while_no_memory_can_be_freed(kind, start):
     busy("BITOP NOT {t}k {t}s")
     before = resident(server) + 100 * MB        # what it makes
     busy.send(encode(["BITOP", "OR", "{t}d"] + ["{t}k"] * 600))
-    time.sleep(.05)
-    for client in clients[1:]:
-        client.send(encode(["PING"]))
-    time.sleep(.1)
-    writer, reader = [x for x in clients[1:] if x.has_more(.001)][:2]
-    assert (writer.read(), reader.read()) == (Status("PONG"), Status("PONG"))
-    count, size = 20_000, 8000
+    asked = []
+    until(lambda: len(served_elsewhere(clients[1:], asked)) >= 2, "nobody else is served")
+    writer, reader = [x for x in clients[1:] if x not in asked][:2]
+    count, size = 1600, 100_000         # few and large: that much is sent long before the other command is done
 
     def send():
-        for at in range(0, count, 100):
-            writer.send(b"".join(encode(["SET", "k", b"%0*d" % (size, at + i)]) for i in range(100)))
+        for i in range(count):
+            writer.send(encode(["SET", "k", b"%0*d" % (size, i)]))
     sender = threading.Thread(target=send)
     sender.start()
     worst = 0
     last, waited = None, 0      # what was read last; how many times in a row: the writer is waiting
+    deadline = time.monotonic() + WAIT_S
     while not busy.has_more(.01):
+        assert time.monotonic() < deadline, "the long command doesn't end"
         assert reader("PING") == Status("PONG")
         now = reader("GET k")
         waited = waited + 1 if now == last else 0
@@ -133,7 +139,7 @@ def test_timeout_closes_who_never_reads(server, client):
 
         def is_gone():
             return client.command("CLIENT", "LIST", "ID", str(number)) == b""
-        wait_until(is_gone, "it is still connected")
+        until(is_gone, "it is still connected")
     client("CONFIG SET timeout 0")
 
 
@@ -152,7 +158,7 @@ def test_who_leaves_during_a_pause_is_gone(server, client):
 
     def are_gone():
         return all(client.command("CLIENT", "LIST", "ID", str(x)) == b"" for x in numbers)
-    wait_until(are_gone, "they are still connected")
+    until(are_gone, "they are still connected")
     client("CLIENT UNPAUSE")
     assert client("EXISTS k") == 0
 
@@ -170,7 +176,7 @@ def test_one_large_request_leaves_nothing_behind(kind, start):
         sender.start()
         assert client.read() == 0
         sender.join()
-    wait_until(lambda: used() < before + 4 * MB, "it keeps %d bytes" % (used() - before))
+    until(lambda: used() < before + 4 * MB, "it keeps %d bytes" % (used() - before))
 
 
 def test_a_list_of_very_many_ids(server, client):

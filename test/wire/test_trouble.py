@@ -6,27 +6,17 @@ service goes on. Writers, readers and what is found after a start: as in test_cr
 
 import os
 import re
-import time
 
 import pytest
 
-from resp import NIL_BULK, TIMEOUT_S, Closed, Error, Status
+from resp import NIL_BULK, Closed, Error, Status
 from test_crash import (DATA, SECTOR, WRITERS, Reader, Writer, begin, check, found, journals, lose_tail, other_boot,
                         seeded, wait_until_loaded)
+from waiting import until
 
 SCALE = int(os.environ.get("SCALE", "1"))
 ENOSPC = "MISCONF Errors writing to the AOF file: No space left on device"
 CALLS = ("open", "write", "sync", "rename", "truncate", "unlink")
-# For whatever comes by itself: some of it the server tries every few seconds only.
-WAIT_S = 6 * TIMEOUT_S
-
-
-def until(condition, seconds=WAIT_S):
-    """Waits until it is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "still not so after %g s" % seconds
-        time.sleep(.001)
 
 
 def fault(client, *words):
@@ -40,6 +30,12 @@ def mend(server):
         assert client.command("DEBUG", "IO-FAULT", "OFF") == Status("OK")
 
 
+def manifest(directory):
+    """Its text; none: there is none yet."""
+    path = directory / DATA / "MANIFEST"
+    return path.read_text() if path.exists() else ""
+
+
 def calls(client):
     """{call: how many there were since the last rule}"""
     flat = client.command("DEBUG", "IO-FAULT", "COUNTS")
@@ -51,13 +47,13 @@ def info(server):
     INFO persistence. Replies of the moment in which the disk fails wait until it is well again, of whatever
     command: then another connection asks.
     """
-    end = time.monotonic() + WAIT_S
-    while True:
+    def ask():
         try:
             with server.connect(timeout=1) as client:
                 return client.command("INFO", "persistence").decode()
         except TimeoutError:
-            assert time.monotonic() < end
+            return None
+    return until(ask, "INFO isn't answered")
 
 
 def in_trouble(server):
@@ -66,13 +62,13 @@ def in_trouble(server):
 
 def insist(client, *words):
     """Repeats a request for as long as the disk is what it is refused for."""
-    end = time.monotonic() + WAIT_S
-    while True:
-        reply = client.command(*words)
-        if not (isinstance(reply, Error) and str(reply).startswith("MISCONF")):
-            return reply
-        assert time.monotonic() < end, reply
-        time.sleep(.001)
+    replies = []
+
+    def is_answered():
+        replies[:] = [client.command(*words)]
+        return not (isinstance(replies[0], Error) and str(replies[0]).startswith("MISCONF"))
+    until(is_answered, lambda: "%s: %s" % (" ".join(words), replies))
+    return replies[0]
 
 
 def wait_for_writers(writers, goal):
@@ -80,7 +76,7 @@ def wait_for_writers(writers, goal):
     def reached():
         assert all(w.is_alive() for w in writers), [w.problem for w in writers]
         return sum(w.acknowledged for w in writers) >= goal
-    until(reached)
+    until(reached, lambda: "%s of %d requests are acknowledged" % ([w.acknowledged for w in writers], goal))
 
 
 def kill(server):
@@ -96,6 +92,7 @@ def test_full_disk(kind, start, tmp_path, policy, rule):
     with server.connect() as admin, server.connect() as early, server.connect() as late:
         assert late.command("SET", "{a}old", "1") == Status("OK")
         assert late.pipeline(["MULTI", "SET {a}multi 1"])[-1] == Status("QUEUED")
+        until(lambda: all_committed(server, tmp_path))      # else it may be COMMITS that can't be written, and that first
         assert admin.command("DEBUG", "IO-FAULT", *rule.split()) == Status("OK")
         early.send(b"SET {b}new 2\r\n")
         until(lambda: in_trouble(server))
@@ -218,15 +215,15 @@ def start_calls(server):
 
 
 def wait_until_up_and_loaded(server):
-    end = time.monotonic() + WAIT_S
-    while server.process.poll() is None:
+    def is_up():
+        if server.process.poll() is not None:
+            raise Closed()
         try:
             wait_until_loaded(server)
-            return
+            return True
         except (OSError, Closed):
-            assert time.monotonic() < end
-            time.sleep(.001)
-    raise Closed()
+            return False
+    until(is_up, "it isn't up")
 
 
 @pytest.mark.sherd_only
@@ -433,7 +430,7 @@ def test_appendonly_at_run_time(kind, start, tmp_path, policy):
         client.command("SET", "before", "1")
         client.command("SET", "changes", "1")
         switch(server, True)
-        until(lambda: "stretch" in (tmp_path / DATA / "MANIFEST").read_text())
+        until(lambda: "stretch" in manifest(tmp_path))
         assert insist(client, "SET", "during", "2") == Status("OK")
         assert client.command("DEL", "changes") == 1
     kill(server)
@@ -443,7 +440,7 @@ def test_appendonly_at_run_time(kind, start, tmp_path, policy):
         switch(server, False)
         assert client.command("SET", "lost", "3") == Status("OK")
         assert client.command("SET", "during", "lost") == Status("OK")
-    until(lambda: "open" not in (tmp_path / DATA / "MANIFEST").read_text())
+    until(lambda: "open" not in manifest(tmp_path))
     kill(server)
     server = start(kind, *options)      # with appendonly no what is there is loaded all the same
     wait_until_loaded(server)
@@ -468,8 +465,8 @@ def test_switched_under_load(kind, start, tmp_path, policy):
             goal = sum(w.acknowledged for w in writers) + rng.randrange(300)
             wait_for_writers(writers, goal)
             switch(server, on)
-        lines = (tmp_path / DATA / "MANIFEST").read_text()
-        assert re.search(r"snapshot (\d+) .*\nstretch \d+ \1 ", lines), lines
+        until(lambda: re.search(r"snapshot (\d+) .*\nstretch \d+ \1 ", manifest(tmp_path)),
+              lambda: manifest(tmp_path))
         kill(server)
         for thread in writers + readers:
             thread.join()
@@ -484,7 +481,8 @@ def test_off_ends_trouble(kind, start, tmp_path):
     """Who can do without the journals needs no disk."""
     server = begin(start, kind, tmp_path, "everysec")
     with server.connect() as admin, server.connect() as client:
-        fault(admin, "any", "ENOSPC", "0", "0")
+        # nothing has been written: the reply waits for nothing, and the rule is in force before the next request
+        assert admin.command("DEBUG", "IO-FAULT", "any", "ENOSPC", "0", "0") == Status("OK")
         client.send(b"SET k v\r\n")
         until(lambda: in_trouble(server))
         switch(server, False)
@@ -492,7 +490,7 @@ def test_off_ends_trouble(kind, start, tmp_path):
         assert client.command("SET", "k", "w") == Status("OK")
         mend(server)
         switch(server, True)
-        until(lambda: "stretch" in (tmp_path / DATA / "MANIFEST").read_text().split("snapshot")[-1])
+        until(lambda: "stretch" in manifest(tmp_path).split("snapshot")[-1])
         assert insist(client, "SET", "l", "x") == Status("OK")
     kill(server)
     server = begin(start, kind, tmp_path, "everysec")
@@ -571,13 +569,17 @@ def snapshot_fails(server, client, nth):
 @pytest.mark.sherd_only
 @pytest.mark.parametrize("policy", ["everysec", "always"])
 def test_failed_snapshots_leave_nothing(kind, start, tmp_path, policy):
-    """No files of journals without anything in them pile up, and the next snapshot takes away all others."""
+    """
+    Whichever call it is: no files of journals without anything in them pile up, and the next snapshot takes away
+    all others.
+    """
     server = begin(start, kind, tmp_path, policy)
     workers, failed, n = int(kind.partition("-")[2]), 0, 0
     with server.connect() as client:
         for nth in range(60):
             written = len([x for x in data_files(tmp_path, "journal-")
                            if os.path.getsize(tmp_path / DATA / x)])
+            before = failed
             for _ in range(3):
                 failed += snapshot_fails(server, client, nth)
                 names = data_files(tmp_path, "journal-")
@@ -585,10 +587,13 @@ def test_failed_snapshots_leave_nothing(kind, start, tmp_path, policy):
                 assert len(names) <= (written + 3) * workers, names
             n += 1
             assert insist(client, "SET", "key", str(n)) == Status("OK")
-            if nth % 4 == 3:
+            done = failed == before and nth > 12        # it has no more calls
+            if done or nth % 4 == 3:
                 assert insist(client, "SAVE") == Status("OK")
                 assert len(data_files(tmp_path, "journal-")) == workers
                 assert len(os.listdir(tmp_path / DATA)) == 2 * workers + len(["MANIFEST", "COMMITS", "LOCK"])
+            if done:
+                break
     assert failed > 20
     kill(server)
     server = begin(start, kind, tmp_path, policy)
