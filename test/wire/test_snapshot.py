@@ -773,7 +773,7 @@ def test_not_loaded_again_in_trouble(kind, start):
         client.command("SET", "a", "1")
         assert client.command("DEBUG", "IO-FAULT", "sync", "EIO", "0", "0") == Status("OK")
         other.send(["SET", "b", "2"])
-        wait_until(lambda: client.command("SET", "c", "3") == Error("MISCONF"), "no trouble")
+        until(lambda: client.command("SET", "c", "3") == Error("MISCONF"), "no trouble")
         for words in ["DEBUG RELOAD NOSAVE", "DEBUG LOADAOF"]:
             assert isinstance(client.command(*words.split()), Error)
         assert client.command("GET", "a") == b"1"
