@@ -772,12 +772,17 @@ def test_not_loaded_again_in_trouble(kind, start):
         wait_loaded(client)
         client.command("SET", "a", "1")
         assert client.command("DEBUG", "IO-FAULT", "sync", "EIO", "0", "0") == Status("OK")
-        other.send(["SET", "b", "2"])
-        until(lambda: client.command("SET", "c", "3") == Error("MISCONF"), "no trouble")
-        for words in ["DEBUG RELOAD NOSAVE", "DEBUG LOADAOF"]:
-            assert isinstance(client.command(*words.split()), Error)
+        other.send(encode(["SET", "b", "2"]))
+        until(lambda: "can't be synced" in server.log(), "no trouble")
+        asking = [server.connect_unix() for _ in range(2)]
+        for number, (asker, words) in enumerate(zip(asking, ["DEBUG RELOAD NOSAVE", "DEBUG LOADAOF"]), 1):
+            asker.send(encode(words.split()))
+            until(lambda: server.log().count("Can't load sherd-data again") == number, "loaded again")
         assert client.command("GET", "a") == b"1"
         client.command("DEBUG", "IO-FAULT", "OFF")
+        for asker in asking:
+            assert isinstance(asker.read(), Error)
+            asker.close()
         assert other.read() == Status("OK")
         assert client.command("GET", "b") == b"2"
 
