@@ -26,12 +26,14 @@ static const char *taken(struct journal *journal)
 {
 	static char text[RECORD_MAX];
 	size_t n = 0;
-	assert_true(journal->len < sizeof(text));
-	for (size_t i = 0; i < journal->len; i++)
-		if (journal->buf[i] != '\n')
-			text[n++] = (char)(journal->buf[i] == '\r' ? '|' : journal->buf[i]);
+	assert_true(journal->buf.len < sizeof(text));
+	char *bytes = store_journal(journal);
+	for (size_t i = 0; i < journal->buf.len; i++)
+		if (bytes[i] != '\n')
+			text[n++] = (char)(bytes[i] == '\r' ? '|' : bytes[i]);
+	free(bytes);
 	text[n] = '\0';
-	journal_wrote(journal, journal->len);
+	journal_wrote(journal, journal->buf.len);
 	return text;
 }
 
@@ -161,10 +163,12 @@ static void test_large(void **state)
 	request[6 + BYTES] = '\0';
 	store_run(&s, request);
 	struct journal *journal = journal_of(&s, 0);
-	assert_true(journal->len > BYTES + 2);
-	assert_memory_equal(journal->buf + journal->len - BYTES - 2, request + 6, BYTES);
-	assert_memory_equal(journal->buf + journal->len - 2, "\r\n", 2);
-	journal_wrote(journal, journal->len);
+	assert_true(journal->buf.len > BYTES + 2);
+	char *bytes = store_journal(journal);
+	assert_memory_equal(bytes + journal->buf.len - BYTES - 2, request + 6, BYTES);
+	assert_memory_equal(bytes + journal->buf.len - 2, "\r\n", 2);
+	free(bytes);
+	journal_wrote(journal, journal->buf.len);
 	store_run(&s, "SET b 1");
 	assert_string_equal(taken(journal), "#V:3300:2|*3|$3|SET|$1|b|$1|1|");
 	store_deinit(&s);
@@ -212,17 +216,19 @@ static void test_sums(void **state)
 		memset(large, 'a' + (int)i, sizeof(large));
 		s.db = rows[i].db;
 		store_run_value(&s, rows[i].request, (struct slice){large, rows[i].bytes});
-		const char *stop = journal->buf + journal->len;
-		const char *effects = journal->len ? memchr(journal->buf, '*', journal->len) : stop;
+		char *bytes = store_journal(journal);
+		const char *stop = bytes + journal->buf.len;
+		const char *effects = journal->buf.len ? memchr(bytes, '*', journal->buf.len) : stop;
 		assert_true((size_t)(stop - effects) >= strlen(rows[i].effects));
 		assert_memory_equal(effects, rows[i].effects, strlen(rows[i].effects));
 		int len = sprintf(line, "\r\n#SUM:%016" PRIx64 "\r\n",
 				  crc64(0, effects, (size_t)(stop - effects)));
 		if (rows[i].summed)
 			assert_memory_equal(effects - len, line, (size_t)len);
-		else if (journal->len)
-			assert_null(memmem(journal->buf, journal->len, "#SUM", 4));
-		journal_wrote(journal, journal->len);
+		else if (journal->buf.len)
+			assert_null(memmem(bytes, journal->buf.len, "#SUM", 4));
+		free(bytes);
+		journal_wrote(journal, journal->buf.len);
 	}
 	store_deinit(&s);
 }
@@ -289,7 +295,7 @@ static void test_cut(void **state)
 	atomic_store(&s.ks->epochs.cut, 2);
 	store_run(&s, "SET b 3");
 	assert_int_equal(journal->segment_at, SIZE_MAX);
-	size_t before = journal->len;
+	size_t before = journal->buf.len;
 	atomic_store(&s.ks->epochs.now, 3);
 	store_run(&s, "SET b 4");
 	assert_int_equal(journal->segment_at, before);
@@ -359,7 +365,7 @@ static void test_rests_on(void **state)
 		struct journal *third = journal_of(&s, 2);
 		store_run(&s, "SET b 1");
 		store_run(&s, "INCR b");
-		journal_wrote(second, second->len);
+		journal_wrote(second, second->buf.len);
 		store_run(&s, looks[i]);
 		print_message("# %s\n", looks[i]);
 		assert_int_equal(third->saw[1], atomic_load(&second->appended));
