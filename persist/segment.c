@@ -153,7 +153,7 @@ int segment_write(struct segment *segment, size_t most, bool ahead)
 		most -= written;
 		journal_wrote(journal, written);
 	}
-	if (ahead && !error)
+	if (ahead && !error && !segment->more)
 		write_ahead(segment);
 	atomic_store_explicit(&segment->error, error, memory_order_relaxed);
 	return error;

@@ -201,8 +201,18 @@ static void test_sums(void **state)
 		{"a large argument of a write that changes nothing", "SET b % NX", 600, 3, false,
 		 ""},
 		{"leaves nothing behind", "SET b 1", 0, 3, false, "*3\r\n$3\r\nSET"},
+		{"in pieces", "SET b %", 2000000, 3, true, "*3\r\n$3\r\nSET"},
+		{"in pieces behind others", "MSET c 1 a % b %", 1000000, 0, true,
+		 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*1\r\n$5\r\nMULTI"},
+		{"a string with room for more", "APPEND b %", 2000, 0, true, "*3\r\n$6\r\nAPPEND"},
+		{"... and zeros", "SETBIT b 24000000 1", 0, 0, false, "*4\r\n$6\r\nSETBIT"},
+		{"... in pieces", "COPY b a REPLACE", 0, 0, true, "*3\r\n$3\r\nSET"},
+		{"a collection", "HSET h field %", 1000000, 0, true, "*4\r\n$4\r\nHSET"},
+		{"... as a payload", "COPY h {a}h", 0, 0, true, "*6\r\n$7\r\nRESTORE"},
+		{"... among others", "RENAME h {b}h", 0, 0, true, "*1\r\n$5\r\nMULTI"},
+		{"small ones go on", "SET b 1", 0, 0, false, "*3\r\n$3\r\nSET"},
 	};
-	static char large[20000];
+	static char large[2000000];
 	struct store s;
 
 	(void)state;
@@ -330,6 +340,36 @@ static void test_all_at_cut(void **state)
 	store_deinit(&s);
 }
 
+/* Ordinary records are written in their tick; of large ones a part, but never less than a piece. */
+static void test_due(void **state)
+{
+	static char large[100 * 1024 * 1024];
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	journals_on(&s);
+	struct journal *journal = journal_of(&s, 0);
+	store_run(&s, "SET b 1");
+	assert_int_equal(journal_due(journal), journal->buf.len);
+	size_t ordinary = journal->buf.len;
+	store_run_value(&s, "SET b %", (struct slice){large, sizeof(large)});
+	size_t ticks = 0;
+	assert_in_range(journal_due(journal), ordinary + JOURNAL_PIECE_BYTES,
+			ordinary + journal->buf.len / JOURNAL_PIECE_PART + 100);
+	for (; journal->buf.len > 0; ticks++) {
+		size_t before = journal->buf.len;
+		store_run(&s, "SET b 1");
+		size_t more = journal->buf.len - before, due = journal_due(journal);
+		assert_true(due == journal->buf.len || due >= more + JOURNAL_PIECE_BYTES);
+		journal_wrote(journal, due);
+		assert_true(journal->buf.len + JOURNAL_PIECE_BYTES <= before || !journal->buf.len);
+	}
+	assert_in_range(ticks, JOURNAL_PIECE_PART, 3 * JOURNAL_PIECE_PART);
+	assert_int_equal(journal->large, 0);
+	store_deinit(&s);
+}
+
 /* Who reads or changes what another wrote has to wait for that one's bytes. */
 static void test_saw(void **state)
 {
@@ -382,7 +422,7 @@ int main(void)
 		cmocka_unit_test(test_cut),        cmocka_unit_test(test_all_at_cut),
 		cmocka_unit_test(test_saw),        cmocka_unit_test(test_rests_on),
 		cmocka_unit_test(test_many_slots), cmocka_unit_test(test_large),
-		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_sums),       cmocka_unit_test(test_due),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
