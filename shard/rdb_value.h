@@ -58,8 +58,11 @@ struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expi
 void rdb_write_payload(struct rdb_out *out, const struct entry *e);
 /* The same without the sum. */
 void rdb_write_unsummed(struct rdb_out *out, const struct entry *e);
-/* Checks version and sum; `in` then begins with the number of the type in that version. */
-bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in,
-		      uint16_t *version);
+/*
+ * Checks version and sum, taking turns; `in` then begins with the number of the type in that version. rdb_decode()
+ * takes turns, too.
+ */
+bool rdb_open_payload(struct slice payload, size_t string_max, struct shard *shard,
+		      struct rdb_in *in, uint16_t *version);
 
 #endif
