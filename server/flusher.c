@@ -183,8 +183,8 @@ static bool is_written(const struct flusher *flusher)
 }
 
 /*
- * The same when what large records leave for later ticks has been waited for. False: a write fails, or has to wait for
- * the next generation, which may have to wait for the caller.
+ * The same when what large records leave for later ticks has been waited for. False: a write fails, or
+ * has to wait for the next generation, which may have to wait for the caller.
  */
 static bool wait_written(const struct flusher *flusher)
 {

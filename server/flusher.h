@@ -2,10 +2,11 @@
  * The flusher: the thread that closes epochs and makes journals durable (shard/journal.h, persist/).
  *
  * Closing epoch S: now = S + 1, then a grace period. After it every tick that loaded S has ended, so all
- * records of epochs up to S are in the files, or on the way there, which takes a large one some ticks: these are
- * waited for. Unless a write failed: then the epoch stays open until a later attempt. Where they end in a journal is known: before its first record of epoch S + 1, or at its end. The
- * flusher has all segments synced side by side (a thread for each: a syncer), appends S to COMMITS and syncs
- * that: then S is committed, and so much of each journal is durable.
+ * records of epochs up to S are in the files, or on the way there (a large one takes some ticks: it is
+ * waited for), unless a write failed: then the epoch stays open until a later attempt. Where they end in
+ * a journal is known: before its first record of epoch S + 1, or at its end. The flusher has all segments
+ * synced side by side (a thread for each: a syncer), appends S to COMMITS and syncs that: then S is
+ * committed, and so much of each journal is durable.
  *
  * When: once a second, with appendfsync no every FLUSH_LAZY_S seconds; only if something was journaled. After
  * a power loss recovery goes back to the last committed epoch: a cut at an epoch is causally closed (who
@@ -180,8 +181,8 @@ bool flusher_committed(struct flusher *flusher, uint64_t cut);
 void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes);
 
 /*
- * Writes what the worker has journaled, `most` bytes at most. True: there is more, for the next tick. The worker, at
- * the end of its tick.
+ * Writes what the worker has journaled, `most` bytes at most. True: there is more, for the next tick. The
+ * worker, at the end of its tick.
  */
 bool flusher_write(struct flusher *flusher, uint32_t worker, size_t most);
 

@@ -73,8 +73,8 @@ static void account(struct long_run *run)
 }
 
 /*
- * What has been written goes to the connection, but for a header that isn't complete; what tells of a write, only
- * with its record. What nobody will get is dropped.
+ * What has been written goes to the connection, but for a header that isn't complete; what tells of a
+ * write only with its record. What nobody will get is dropped.
  */
 static void hand_out(struct long_run *run, bool done)
 {

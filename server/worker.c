@@ -334,8 +334,8 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	if (worker->ready_later.first || patient)
 		sched_yield();
 	blocked_arm(worker);
-	bool work = worker->busy || worker->writing || patient || worker->ready.first || worker->ready_later.first ||
-		    worker->flush_first || worker->cron_due;
+	bool work = worker->busy || worker->writing || patient || worker->ready.first ||
+		    worker->ready_later.first || worker->flush_first || worker->cron_due;
 	if (gate_waits(&worker->gate))
 		work |= gate_before_sleep(worker, !work);
 	work = work || !mailbox_sleep(&worker->mailbox);

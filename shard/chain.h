@@ -1,9 +1,9 @@
 /*
  * A chain: bytes in a queue, in pieces of moderate size.
  *
- * What is appended never moves again, however much comes behind it, and the whole content of one chain goes behind
- * another's without being copied. So hundreds of megabytes are appended to, handed on and taken away at the front
- * in steps of a piece, and take no more memory than they have bytes.
+ * What is appended never moves again, however much comes behind it, and the whole content of one chain
+ * goes behind another's without being copied. So hundreds of megabytes are appended to, handed on and
+ * taken away at the front in steps of a piece, and take hardly more memory than they have bytes.
  *
  *	chain  first --> [ from..len, next ] --> [ 0..len, next ] <-- last
  *	                   taken away before from     room behind len
@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room of the first piece, and of those that follow when there is much: each has twice that of the one before. */
+/* Room of the first piece; each has twice that of the one before it, up to the most. */
 #define CHAIN_PIECE_MIN 4096
 #define CHAIN_PIECE_MAX (256 * 1024)
 
@@ -39,14 +39,14 @@ struct chain {
 /* Frees all of it; it is empty then. */
 void chain_clear(struct chain *chain);
 
-/* Room for so many bytes in one piece, behind the last; chain_grow() says how many of them have been written. */
+/* Room for so many bytes together, behind the last; chain_grow() says how many have been written. */
 char *chain_room(struct chain *chain, size_t bytes);
 void chain_grow(struct chain *chain, size_t bytes);
 
 /* Appends a copy. */
 void chain_add(struct chain *chain, const char *bytes, size_t len);
 
-/* All that is in `from` goes to the end of `to`; `from` is empty then. Fewer bytes than these are copied. */
+/* All that is in `from` goes to the end of `to`; `from` is empty then. Fewer bytes are copied. */
 #define CHAIN_MOVE_MIN (64 * 1024)
 void chain_move(struct chain *to, struct chain *from);
 

@@ -101,7 +101,10 @@ static bool in_several_slots(const struct ctx *ctx)
 	return false;
 }
 
-/* Whether its effect, which is likely to be the request itself, may take turns: if not it is to be run again so. */
+/*
+ * Its effect is likely to be the request itself, or as long. False: that takes turns, so it is to be run
+ * again where it may.
+ */
 static bool effect_may_be_long(struct ctx *ctx)
 {
 	uint64_t bytes = 0;

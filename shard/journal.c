@@ -20,7 +20,7 @@
 
 /* Bytes copied and summed before others may have their turn: some hundred microseconds. */
 #define STEP_BYTES (64 * 1024)
-/* So much is summed as it comes; the sum of less isn't worth being joined with that of what stands before it. */
+/* So much is summed as it comes; for less it isn't worth joining its sum with that of what goes before. */
 #define SUM_AHEAD_BYTES (256 * 1024)
 /* SELECT with a number, and MULTI. */
 #define PREAMBLE_MAX (64 + NUMBER_TEXT_MAX)

@@ -90,7 +90,7 @@ struct rdb_out {
 	 * Takes what is there (len = 0). May be called within any write. NULL: all of it is kept.
 	 */
 	void (*drain)(struct rdb_out *out);
-	struct shard *shard; /* whose turns are taken while nothing is written (turn.h); NULL: nobody's */
+	struct shard *shard; /* whose turns a walk that doesn't write takes (turn.h); NULL: none */
 };
 
 /* All of it may begin as zeros. */

@@ -59,8 +59,8 @@ void rdb_write_payload(struct rdb_out *out, const struct entry *e);
 /* The same without the sum. */
 void rdb_write_unsummed(struct rdb_out *out, const struct entry *e);
 /*
- * Checks version and sum, taking turns; `in` then begins with the number of the type in that version. rdb_decode()
- * takes turns, too.
+ * Checks version and sum, taking turns (as rdb_decode() does); `in` then begins with the number of the
+ * type in that version.
  */
 bool rdb_open_payload(struct slice payload, size_t string_max, struct shard *shard,
 		      struct rdb_in *in, uint16_t *version);

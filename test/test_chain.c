@@ -99,7 +99,7 @@ static void test_model(void **state)
 	}
 }
 
-/* Many bytes go over as they are; few are copied, so that chains of many short parts don't come about. */
+/* Many bytes go over as they are; few are copied, so that no chain gets many short pieces. */
 static void test_moves(void **state)
 {
 	static char bytes[CHAIN_MOVE_MIN];

@@ -228,7 +228,8 @@ static void test_sums(void **state)
 		store_run_value(&s, rows[i].request, (struct slice){large, rows[i].bytes});
 		char *bytes = store_journal(journal);
 		const char *stop = bytes + journal->buf.len;
-		const char *effects = journal->buf.len ? memchr(bytes, '*', journal->buf.len) : stop;
+		const char *effects =
+			journal->buf.len ? memchr(bytes, '*', journal->buf.len) : stop;
 		assert_true((size_t)(stop - effects) >= strlen(rows[i].effects));
 		assert_memory_equal(effects, rows[i].effects, strlen(rows[i].effects));
 		int len = sprintf(line, "\r\n#SUM:%016" PRIx64 "\r\n",

@@ -128,7 +128,8 @@ static void run_scenario(bool ahead, size_t most)
 	}
 	for (uint32_t n = 0; n < RECORDS; n++) {
 		append(&journal, n);
-		for (attempts = 0; (error = segment_write(&segment, most, ahead)) || segment.more;) {
+		for (attempts = 0;
+		     (error = segment_write(&segment, most, ahead)) || segment.more;) {
 			attempts += error != 0;
 			assert_int_equal(atomic_load(&segment.error), error);
 			check_files(atomic_load(&journal.written), RECORDS / GENERATION_RECORDS);
@@ -156,7 +157,7 @@ static void test_segment_each_call(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT_OF(segment_rules); i++) {
 		uint32_t skip = 0;
-		size_t most = i < COUNT_OF(segment_rules) ? SIZE_MAX : 5; /* a record takes several */
+		size_t most = i < COUNT_OF(segment_rules) ? SIZE_MAX : 5; /* several a record */
 		do {
 			char rule[64];
 			snprintf(rule, sizeof(rule), "%s %" PRIu32,
