@@ -7,9 +7,14 @@
 #include <stdbool.h>
 #include <string.h>
 
+static size_t piece_size(const struct chain_piece *piece)
+{
+	return sizeof(*piece) + piece->cap;
+}
+
 static void piece_free(struct chain_piece *piece)
 {
-	mem_free(piece, sizeof(*piece) + piece->cap);
+	mem_free(piece, piece_size(piece));
 }
 
 /* The only piece, and without bytes. */
@@ -31,13 +36,14 @@ void chain_clear(struct chain *chain)
 /* Begins another piece at the end, for at least so many bytes. */
 static void add_piece(struct chain *chain, size_t bytes)
 {
-	size_t cap = chain->last ? 2 * chain->last->cap : CHAIN_PIECE_MIN;
+	struct chain_piece *piece;
+	size_t size = chain->last ? 2 * piece_size(chain->last) : CHAIN_PIECE_MIN;
 	if (is_spare(chain))
 		chain_clear(chain);
-	cap = cap > CHAIN_PIECE_MAX ? CHAIN_PIECE_MAX : cap;
-	cap = cap < bytes ? bytes : cap;
-	struct chain_piece *piece = mem_alloc(sizeof(*piece) + cap);
-	*piece = (struct chain_piece){.cap = cap};
+	size = size > CHAIN_PIECE_MAX ? CHAIN_PIECE_MAX : size;
+	size = size < sizeof(*piece) + bytes ? sizeof(*piece) + bytes : size;
+	piece = mem_alloc(size);
+	*piece = (struct chain_piece){.cap = size - sizeof(*piece)};
 	if (chain->last)
 		chain->last->next = piece;
 	else
@@ -65,7 +71,7 @@ void chain_add(struct chain *chain, const char *bytes, size_t len)
 	while (len > 0) {
 		size_t left = chain->last ? chain->last->cap - chain->last->len : 0;
 		if (left == 0) {
-			add_piece(chain, len < CHAIN_PIECE_MAX ? len : CHAIN_PIECE_MAX);
+			add_piece(chain, 1);
 			continue;
 		}
 		size_t part = len < left ? len : left;
@@ -99,7 +105,7 @@ void chain_move(struct chain *to, struct chain *from)
 static void drop_first(struct chain *chain)
 {
 	struct chain_piece *piece = chain->first;
-	if (!piece->next && piece->cap <= CHAIN_PIECE_MAX) {
+	if (!piece->next && piece_size(piece) <= CHAIN_PIECE_MAX) {
 		piece->from = piece->len = 0;
 		return;
 	}

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room of the first piece; each has twice that of the one before it, up to the most. */
+/* Memory of the first piece; each has twice that of the one before it, up to the most. */
 #define CHAIN_PIECE_MIN 4096
 #define CHAIN_PIECE_MAX (256 * 1024)
 

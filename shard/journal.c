@@ -20,6 +20,8 @@
 
 /* Bytes copied and summed before others may have their turn: some hundred microseconds. */
 #define STEP_BYTES (64 * 1024)
+/* A longer argument may stand in several pieces: room for all of it together may be left unused. */
+#define TOGETHER_BYTES 1024
 /* So much is summed as it comes; for less it isn't worth joining its sum with that of what goes before. */
 #define SUM_AHEAD_BYTES (256 * 1024)
 /* SELECT with a number, and MULTI. */
@@ -139,7 +141,7 @@ static void put_long_argument(struct effects *unit, struct slice arg)
 
 static void put_argument(struct effects *unit, struct slice arg)
 {
-	if (arg.len > STEP_BYTES) {
+	if (arg.len > TOGETHER_BYTES) {
 		put_long_argument(unit, arg);
 		return;
 	}
@@ -199,17 +201,13 @@ void effect_remove_part(struct journal *journal, uint32_t db, const char *name, 
 /* A string's bytes, from where they stand. */
 static void put_string(struct effects *unit, const struct entry *e)
 {
+	static const char zeros[STEP_BYTES];
 	size_t len = string_length(e);
 	put_header(unit, '$', len);
 	for (size_t at = 0; at < len;) {
 		struct slice piece = string_piece(e, at);
 		size_t part = piece.len < STEP_BYTES ? piece.len : STEP_BYTES;
-		char *room = chain_room(&unit->bytes, part);
-		if (piece.ptr)
-			memcpy(room, piece.ptr, part);
-		else
-			memset(room, 0, part);
-		chain_grow(&unit->bytes, part);
+		chain_add(&unit->bytes, piece.ptr ? piece.ptr : zeros, part);
 		at += part;
 		turn_steps(shard_of(unit), TURN_STEPS);
 	}
