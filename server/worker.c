@@ -307,7 +307,7 @@ static bool worker_done(struct worker *worker)
 {
 	struct server *server = worker->server;
 	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching &&
-		     !blocked_busy(worker);
+		     !blocked_busy(worker) && !worker->writing;
 	if (quiet && !worker->quiet) {
 		worker->quiet = true;
 		if (atomic_fetch_add(&server->quiet, 1) + 1 == server->worker_count)
