@@ -125,25 +125,35 @@ static bool may_turn(struct segment *segment)
 	       atomic_load_explicit(segment->turned, memory_order_acquire) >= cut;
 }
 
-int segment_write(struct segment *segment, bool ahead)
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+int segment_write(struct segment *segment, size_t most, bool ahead)
 {
 	struct journal *journal = segment->journal;
 	int error = 0;
-	while (!error && (journal->len > 0 || journal->segment_at == 0)) {
+	segment->more = false;
+	while (!error && (journal->buf.len > 0 || journal->segment_at == 0)) {
 		if (journal->segment_at == 0) {
 			if (!may_turn(segment))
 				break;
 			error = next_file(segment);
 			continue;
 		}
-		size_t part =
-			journal->len < journal->segment_at ? journal->len : journal->segment_at;
+		segment->more = most == 0;
+		if (segment->more)
+			break;
+		struct slice front = chain_front(&journal->buf);
 		size_t written;
-		error = io_write(segment->fd, journal->buf, part, &written);
+		error = io_write(segment->fd, front.ptr,
+				 least(least(front.len, journal->segment_at), most), &written);
 		segment->len += written;
+		most -= written;
 		journal_wrote(journal, written);
 	}
-	if (ahead && !error)
+	if (ahead && !error && !segment->more)
 		write_ahead(segment);
 	atomic_store_explicit(&segment->error, error, memory_order_relaxed);
 	return error;

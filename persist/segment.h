@@ -2,8 +2,9 @@
  * Segments: the files of a worker's journal (shard/journal.h has what stands in them).
  *
  * One file for each worker, start of the server ("run") and generation: journal-<run>-<cut>-<worker>.aof.
- * The worker appends to its own with one write() a tick. The flusher syncs them (epoch closing: server/
- * flusher.h) meanwhile; the mutex guards only which descriptors are open.
+ * The worker appends to its own at the end of a tick: all there is, of large records a part
+ * (journal_due). The flusher syncs them (epoch closing: server/flusher.h) meanwhile; the mutex guards
+ * only which descriptors are open.
  *
  * Zeros ahead. A sync of a file that has grown makes the file system write its own notes, too, which takes
  * longer than the data. Who is synced often (appendfsync always) therefore writes zeros ahead,
@@ -50,6 +51,7 @@ struct segment {
 	struct segment_id id;
 	_Atomic uint64_t len; /* of fd's file, without zeros; who syncs reads it under the mutex */
 	uint64_t zeros_end;   /* where the zeros end, if that is behind len */
+	bool more;            /* the last segment_write() has left some for the next */
 	/* the worker stores, any thread reads */
 	_Atomic int error;           /* 0 or a negative errno: the last write() */
 	_Atomic uint64_t longest_us; /* the longest write() */
@@ -74,8 +76,11 @@ int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 		 struct journal *journal);
 void segment_close(struct segment *segment);
 
-/* Writes what the journal has, and zeros `ahead`. Its worker. 0 or the error, which is kept. */
-int segment_write(struct segment *segment, bool ahead);
+/*
+ * Writes of what the journal has `most` bytes at most, and zeros `ahead`. Its worker. 0 or the error,
+ * which is kept.
+ */
+int segment_write(struct segment *segment, size_t most, bool ahead);
 
 /* The length of a segment without the zeros behind its records. */
 static inline size_t segment_trimmed(const char *bytes, size_t len)

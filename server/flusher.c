@@ -13,6 +13,8 @@
 
 /* How often the flusher looks whether something is due; between attempts after a write has failed. */
 #define LOOK_MS 100
+/* How often it looks how far a large record has come. */
+#define WRITTEN_LOOK_US 1000
 
 static struct journal *journal_of(const struct flusher *flusher, uint32_t worker)
 {
@@ -180,6 +182,24 @@ static bool is_written(const struct flusher *flusher)
 	return true;
 }
 
+/*
+ * The same when what large records leave for later ticks has been waited for. False: a write fails, or
+ * has to wait for the next generation, which may have to wait for the caller.
+ */
+static bool wait_written(const struct flusher *flusher)
+{
+	while (!is_written(flusher)) {
+		for (uint32_t i = 0; i < flusher->server->worker_count; i++) {
+			const struct segment *segment = &flusher->syncers[i].segment;
+			if (load(&segment->arrived) > load(&segment->entered) ||
+			    atomic_load_explicit(&segment->error, memory_order_relaxed))
+				return false;
+		}
+		nanosleep(&(struct timespec){.tv_nsec = WRITTEN_LOOK_US * 1000}, NULL);
+	}
+	return true;
+}
+
 /* Something was journaled that doesn't belong to a committed epoch. */
 static bool is_dirty(const struct flusher *flusher)
 {
@@ -216,7 +236,7 @@ static bool close_epoch(struct flusher *flusher)
 	grace_wait(server->reclaimer.grace);
 	for (uint32_t i = 0; i < server->worker_count; i++)
 		flusher->ends[i] = end_of_epoch(journal_of(flusher, i), epoch);
-	if (!is_written(flusher) || !sync_all(flusher))
+	if (!wait_written(flusher) || !sync_all(flusher))
 		return false;
 	return note_commit(flusher, epoch);
 }
@@ -627,10 +647,10 @@ static void write_rest(struct flusher *flusher)
 {
 	uint32_t count = flusher->server->worker_count;
 	for (uint32_t i = 0; i < count; i++)
-		flusher_write(flusher, i);
+		flusher_write(flusher, i, SIZE_MAX);
 	atomic_store(&flusher->turned, generation(flusher));
 	for (uint32_t i = 0; i < count; i++)
-		flusher_write(flusher, i);
+		flusher_write(flusher, i, SIZE_MAX);
 }
 
 void flusher_stop(struct flusher *flusher)
@@ -666,18 +686,19 @@ static void note_write(struct flusher *flusher, int before, int error)
 		log_write(LOG_NOTICE, "The journals can be written again.");
 }
 
-void flusher_write(struct flusher *flusher, uint32_t worker)
+bool flusher_write(struct flusher *flusher, uint32_t worker, size_t most)
 {
 	struct syncer *syncer = &flusher->syncers[worker];
 	int before = atomic_load_explicit(&syncer->segment.error, memory_order_relaxed);
-	int error = segment_write(&syncer->segment, flusher_wakes(flusher));
+	int error = segment_write(&syncer->segment, most, flusher_wakes(flusher));
 	if (error != before)
 		note_write(flusher, before, error);
 	if (!flusher_wakes(flusher))
-		return;
+		return syncer->segment.more;
 	atomic_thread_fence(memory_order_seq_cst);
 	if (has_work(syncer))
 		syncer_ask(syncer, 0);
+	return syncer->segment.more;
 }
 
 bool flusher_sync(struct flusher *flusher, uint32_t worker)

@@ -2,10 +2,11 @@
  * The flusher: the thread that closes epochs and makes journals durable (shard/journal.h, persist/).
  *
  * Closing epoch S: now = S + 1, then a grace period. After it every tick that loaded S has ended, so all
- * records of epochs up to S are in the files, unless a write failed: then the epoch stays open until a later
- * attempt. Where they end in a journal is known: before its first record of epoch S + 1, or at its end. The
- * flusher has all segments synced side by side (a thread for each: a syncer), appends S to COMMITS and syncs
- * that: then S is committed, and so much of each journal is durable.
+ * records of epochs up to S are in the files, or on the way there (a large one takes some ticks: it is
+ * waited for), unless a write failed: then the epoch stays open until a later attempt. Where they end in
+ * a journal is known: before its first record of epoch S + 1, or at its end. The flusher has all segments
+ * synced side by side (a thread for each: a syncer), appends S to COMMITS and syncs that: then S is
+ * committed, and so much of each journal is durable.
  *
  * When: once a second, with appendfsync no every FLUSH_LAZY_S seconds; only if something was journaled. After
  * a power loss recovery goes back to the last committed epoch: a cut at an epoch is causally closed (who
@@ -179,8 +180,11 @@ bool flusher_committed(struct flusher *flusher, uint64_t cut);
 /* Somebody waits until so much of a worker's journal is safe. Any thread. */
 void flusher_ask(struct flusher *flusher, uint32_t worker, uint64_t bytes);
 
-/* Writes what the worker has journaled. The worker, at the end of its tick. */
-void flusher_write(struct flusher *flusher, uint32_t worker);
+/*
+ * Writes what the worker has journaled, `most` bytes at most. True: there is more, for the next tick. The
+ * worker, at the end of its tick.
+ */
+bool flusher_write(struct flusher *flusher, uint32_t worker, size_t most);
 
 /*
  * Makes durable what the worker has written, now, if that is quick; otherwise asks the syncer. True: more is

@@ -73,10 +73,10 @@ static void account(struct long_run *run)
 }
 
 /*
- * What has been written goes to the connection, but for a header that isn't complete. What nobody will
- * get is dropped.
+ * What has been written goes to the connection, but for a header that isn't complete; what tells of a
+ * write only with its record. What nobody will get is dropped.
  */
-static void hand_out(struct long_run *run)
+static void hand_out(struct long_run *run, bool done)
 {
 	struct op *op = run->job.op;
 	struct reply *reply = &op->reply;
@@ -86,7 +86,7 @@ static void hand_out(struct long_run *run)
 		account_error(run->worker, reply);
 		reply->errors = 0;
 	}
-	if (reply->later > 0)
+	if (reply->later > 0 || (!done && !run->ctx.quiet && run->worker->shard->journal.on))
 		return;
 	if (op->mute || (op->conn->flags & CONN_CLOSING)) {
 		reply_reset(reply, REPLY_SEAL_MIN);
@@ -125,7 +125,7 @@ static bool long_run_step(struct worker *worker, struct job *job)
 		if (retire_waiting_bytes(&worker->shard->retire) > LONG_RETIRED_MAX)
 			return false;
 		done = resume(run);
-		hand_out(run);
+		hand_out(run, done);
 	}
 	if (done)
 		account(run);

@@ -48,10 +48,11 @@ static void flush_replies(struct worker *worker)
 static void forget_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
-	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
+	worker->writing = false;
+	if (journal->buf.len == 0 && journal->segment_at == SIZE_MAX)
 		return;
 	journal_forget(journal);
-	flusher_write(&worker->server->flusher, worker->id);
+	flusher_write(&worker->server->flusher, worker->id, SIZE_MAX);
 }
 
 /*
@@ -68,9 +69,9 @@ static void write_journal(struct worker *worker)
 	}
 	journal_follow(worker->shard);
 	gate_settle(worker);
-	if (journal->len == 0 && journal->segment_at == SIZE_MAX)
+	if (journal->buf.len == 0 && journal->segment_at == SIZE_MAX)
 		return;
-	flusher_write(&worker->server->flusher, worker->id);
+	worker->writing = flusher_write(&worker->server->flusher, worker->id, journal_due(journal));
 	uint64_t end = atomic_load_explicit(&journal->appended, memory_order_relaxed);
 	if (end > worker->journaled)
 		journal_saw(worker->shard, (uint64_t)worker->id << JOURNAL_WORKER_SHIFT | end);
@@ -306,7 +307,7 @@ static bool worker_done(struct worker *worker)
 {
 	struct server *server = worker->server;
 	bool quiet = worker->stopping && !worker->conns && !worker->ops && !worker->unwatching &&
-		     !blocked_busy(worker);
+		     !blocked_busy(worker) && !worker->writing;
 	if (quiet && !worker->quiet) {
 		worker->quiet = true;
 		if (atomic_fetch_add(&server->quiet, 1) + 1 == server->worker_count)
@@ -333,8 +334,8 @@ static void worker_on_prepare(uv_prepare_t *prepare)
 	if (worker->ready_later.first || patient)
 		sched_yield();
 	blocked_arm(worker);
-	bool work = worker->busy || patient || worker->ready.first || worker->ready_later.first ||
-		    worker->flush_first || worker->cron_due;
+	bool work = worker->busy || worker->writing || patient || worker->ready.first ||
+		    worker->ready_later.first || worker->flush_first || worker->cron_due;
 	if (gate_waits(&worker->gate))
 		work |= gate_before_sleep(worker, !work);
 	work = work || !mailbox_sleep(&worker->mailbox);

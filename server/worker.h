@@ -105,6 +105,7 @@ struct worker {
 	uv_timer_t timeout; /* for the first of the timeouts */
 	int64_t armed_for;  /* which it runs for, 0: none */
 	bool busy;      /* more to do: don't sleep */
+	bool writing;   /* more of the journal to write: the same */
 	bool cron_due;
 	bool stopping;  /* no connection any more */
 	bool quiet;     /* ... and nothing unanswered: counted in server->quiet */

@@ -8,6 +8,7 @@
 #include "shard/bits.h"
 #include "shard/handlers.h"
 #include "shard/string.h"
+#include "shard/turn.h"
 
 /*
  * BITOP goes over all sources in steps of this size, so that the result's bytes stay in the L1
@@ -250,6 +251,7 @@ static struct entry *bitop_entry(struct ctx *ctx, enum bitop op, struct entry *c
 	for (size_t at = 0; at < len; at += BITOP_STEP) {
 		size_t n = len - at < BITOP_STEP ? len - at : BITOP_STEP;
 		bitop_step(op, out + at, sources, count, at, n);
+		turn_step(ctx->shard);
 	}
 	return e;
 }
@@ -295,7 +297,7 @@ void cmd_bitop(struct ctx *ctx)
 	uint32_t count = ctx->argc - 3;
 	struct entry **sources = mem_alloc(count * sizeof(struct entry *));
 	size_t len;
-	if (find_sources(ctx, sources, count, &len))
+	if (find_sources(ctx, sources, count, &len) && ctx_long(ctx, len / LONG_ELEMENT_BYTES))
 		bitop_store(ctx, op, sources, count, len);
 	mem_free(sources, count * sizeof(struct entry *));
 }

@@ -7,6 +7,8 @@
 #include "shard/value.h"
 
 #define FREQUENCY_MAX 255
+/* Of a payload at least so many are an element, or take as long as one to be summed and copied. */
+#define PAYLOAD_ELEMENT_BYTES 16
 
 void cmd_dump(struct ctx *ctx)
 {
@@ -113,7 +115,7 @@ static struct entry *decode_payload(struct ctx *ctx, int64_t expire)
 	uint16_t version;
 	uint8_t number;
 
-	if (!rdb_open_payload(ctx->argv[3], ctx_string_max(ctx), &in, &version)) {
+	if (!rdb_open_payload(ctx->argv[3], ctx_string_max(ctx), ctx->shard, &in, &version)) {
 		reply_error(ctx->reply, "ERR DUMP payload version or checksum are wrong");
 		return NULL;
 	}
@@ -130,7 +132,8 @@ void cmd_restore(struct ctx *ctx)
 	struct restore restore;
 
 	ctx_by_state(ctx);
-	if (!parse_restore(ctx, &restore))
+	if (!parse_restore(ctx, &restore) ||
+	    !ctx_long(ctx, ctx->argv[3].len / PAYLOAD_ELEMENT_BYTES))
 		return;
 	struct entry *e = decode_payload(ctx, restore.expire);
 	if (!e)

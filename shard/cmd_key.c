@@ -6,6 +6,8 @@
  * structure may not get to another slot, and is copied (freeze.h).
  */
 #include "shard/handlers.h"
+#include "shard/string.h"
+#include "shard/turn.h"
 #include "shard/value.h"
 
 static void remove_keys(struct ctx *ctx)
@@ -61,14 +63,24 @@ static bool must_copy(const struct ctx *ctx, const struct entry *e)
 	       ctx->keys[0].slot != ctx->keys[1].slot;
 }
 
+/* How many elements' time it takes to say in the journal what the value is; 0: that isn't done. */
+static uint64_t state_elements(const struct ctx *ctx, const struct entry *e)
+{
+	if (!ctx->by_state)
+		return 0;
+	return entry_type(e) == ENTRY_STRING ? string_length(e) / LONG_ELEMENT_BYTES
+					     : value_elements(e);
+}
+
 /* False: it is to be run again as long work. */
 static bool rename_entry(struct ctx *ctx, const struct entry *e)
 {
 	struct slice name = ctx->keys[1].name;
 	struct entry *moved;
-	if (must_copy(ctx, e)) {
-		if (!ctx_long(ctx, value_elements(e)))
-			return false;
+	bool copies = must_copy(ctx, e);
+	if (!ctx_long(ctx, (copies ? value_elements(e) : 0) + state_elements(ctx, e)))
+		return false;
+	if (copies) {
 		moved = entry_copy(e, name, ctx->shard);
 		ctx_remove(ctx, 0);
 	} else {
@@ -165,7 +177,7 @@ void cmd_copy(struct ctx *ctx)
 		reply_int(ctx->reply, 0);
 		return;
 	}
-	if (!ctx_long(ctx, value_elements(e)))
+	if (!ctx_long(ctx, value_elements(e) + state_elements(ctx, e)))
 		return;
 	struct entry *copy = entry_copy(e, ctx->keys[1].name, ctx->shard);
 	entry_set_access(copy, ctx_access_new(ctx));

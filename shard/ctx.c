@@ -289,9 +289,9 @@ static struct entry *replace_entry(struct ctx *ctx, uint32_t k, uint32_t db, str
 
 static struct entry *put_entry(struct ctx *ctx, uint32_t k, uint32_t db, struct entry *e)
 {
-	store_under(ctx, &ctx->keys[k], db, false);
 	if (ctx->by_state)
 		effect_state(&ctx->shard->journal, db, e);
+	store_under(ctx, &ctx->keys[k], db, false);
 	return replace_entry(ctx, k, db, e);
 }
 

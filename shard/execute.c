@@ -9,6 +9,7 @@
 #include "proto/mem.h"
 #include "shard/blocked.h"
 #include "shard/hold.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -100,6 +101,20 @@ static bool in_several_slots(const struct ctx *ctx)
 	return false;
 }
 
+/*
+ * Its effect is likely to be the request itself, or as long. False: that takes turns, so it is to be run
+ * again where it may.
+ */
+static bool effect_may_be_long(struct ctx *ctx)
+{
+	uint64_t bytes = 0;
+	if (!ctx->shard->journal.on || (ctx->cmd->flags & (CMD_WRITE | CMD_BLOCKING)) != CMD_WRITE)
+		return true;
+	for (uint32_t i = 0; i < ctx->argc; i++)
+		bytes += ctx->argv[i].len;
+	return ctx_long(ctx, bytes / LONG_ELEMENT_BYTES);
+}
+
 void execute(struct ctx *ctx)
 {
 	ctx->holder = true;
@@ -108,6 +123,8 @@ void execute(struct ctx *ctx)
 		load_clock(ctx);
 	}
 	ctx->by_state = ctx->shard->journal.on && in_several_slots(ctx);
+	if (!effect_may_be_long(ctx))
+		return;
 	key_handlers[ctx->cmd->id](ctx);
 	assert(!(ctx->need_turns && (ctx->dirty || ctx->own_effects)));
 	if (!ctx->dirty)

@@ -7,20 +7,25 @@
 #include "shard/journal.h"
 
 #include "proto/crc64.h"
-#include "proto/mem.h"
 #include "proto/number.h"
 #include "shard/keyspace.h"
 #include "shard/rdb_value.h"
 #include "shard/string.h"
+#include "shard/turn.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BUF_FIRST_BYTES 4096
-/* A buffer larger than this is not kept when it is empty. */
-#define BUF_KEEP_BYTES (1024 * 1024)
+/* Bytes copied and summed before others may have their turn: some hundred microseconds. */
+#define STEP_BYTES (64 * 1024)
+/* A longer argument may stand in several pieces: room for all of it together may be left unused. */
+#define TOGETHER_BYTES 1024
+/* So much is summed as it comes; for less it isn't worth joining its sum with that of what goes before. */
+#define SUM_AHEAD_BYTES (256 * 1024)
+/* SELECT with a number, and MULTI. */
+#define PREAMBLE_MAX (64 + NUMBER_TEXT_MAX)
 /* Redis' tools read comment lines of up to 1023 bytes; a slot with its number takes at most 20. */
 #define LINE_SLOTS_MAX 45
 /* The same for a journal's count. */
@@ -45,29 +50,15 @@ void journal_init(struct journal *journal)
 
 void journal_deinit(struct journal *journal)
 {
-	mem_free(journal->buf, journal->cap);
-	mem_free(journal->unit.buf, journal->unit.cap);
+	chain_clear(&journal->buf);
+	chain_clear(&journal->unit.bytes);
 }
 
 /* --- bytes --- */
 
-/* Room for `more` bytes behind *len. */
-static char *room(char **buf, const size_t *len, size_t *cap, size_t more)
-{
-	if (*len + more > *cap) {
-		size_t want = *cap ? *cap : BUF_FIRST_BYTES;
-		while (want < *len + more)
-			want *= 2;
-		*buf = mem_realloc(*buf, want);
-		*cap = want;
-	}
-	return *buf + *len;
-}
-
 static void put(struct journal *journal, const char *bytes, size_t len)
 {
-	memcpy(room(&journal->buf, &journal->len, &journal->cap, len), bytes, len);
-	journal->len += len;
+	chain_add(&journal->buf, bytes, len);
 }
 
 static void put_text(struct journal *journal, const char *text)
@@ -91,17 +82,82 @@ static char *put_count(char *at, char sign, size_t n)
 	return mempcpy(at, "\r\n", 2);
 }
 
+/* Who has its turns takes them here. */
+static struct shard *shard_of(struct effects *unit)
+{
+	return (struct shard *)((char *)unit - offsetof(struct shard, journal.unit));
+}
+
+/* Sums up what isn't yet. */
+static void sum_up(struct effects *unit)
+{
+	struct chain_piece *piece = unit->sum_piece ? unit->sum_piece : unit->bytes.first;
+	while (unit->summed < unit->bytes.len) {
+		size_t part = piece->len - unit->sum_at;
+		if (part == 0) {
+			piece = piece->next;
+			unit->sum_at = 0;
+			continue;
+		}
+		part = part < STEP_BYTES ? part : STEP_BYTES;
+		unit->sum = crc64(unit->sum, piece->bytes + unit->sum_at, part);
+		unit->sum_piece = piece;
+		unit->sum_at += part;
+		unit->summed += part;
+		turn_steps(shard_of(unit), TURN_STEPS);
+	}
+}
+
+static void put_header(struct effects *unit, char sign, size_t n)
+{
+	char *at = chain_room(&unit->bytes, COUNT_MAX);
+	chain_grow(&unit->bytes, (size_t)(put_count(at, sign, n) - at));
+}
+
+static void put_line_end(struct effects *unit)
+{
+	chain_add(&unit->bytes, "\r\n", 2);
+}
+
+/* What is added now may be summed already, when the sum is. */
+static void note_argument(struct effects *unit, size_t len)
+{
+	unit->large |= len >= JOURNAL_SUM_MIN;
+	if (unit->large && unit->bytes.len - unit->summed >= SUM_AHEAD_BYTES)
+		sum_up(unit);
+}
+
+static void put_long_argument(struct effects *unit, struct slice arg)
+{
+	put_header(unit, '$', arg.len);
+	for (size_t at = 0; at < arg.len; at += STEP_BYTES) {
+		size_t left = arg.len - at;
+		chain_add(&unit->bytes, arg.ptr + at, left < STEP_BYTES ? left : STEP_BYTES);
+		turn_steps(shard_of(unit), TURN_STEPS);
+	}
+	put_line_end(unit);
+	note_argument(unit, arg.len);
+}
+
+static void put_argument(struct effects *unit, struct slice arg)
+{
+	if (arg.len > TOGETHER_BYTES) {
+		put_long_argument(unit, arg);
+		return;
+	}
+	char *begin = chain_room(&unit->bytes, COUNT_MAX + arg.len + 2);
+	char *at = put_count(begin, '$', arg.len);
+	at = mempcpy(at, arg.ptr, arg.len);
+	at = mempcpy(at, "\r\n", 2);
+	chain_grow(&unit->bytes, (size_t)(at - begin));
+	note_argument(unit, arg.len);
+}
+
 static void put_command(struct effects *unit, const struct slice *argv, uint32_t argc)
 {
-	char *at = room(&unit->buf, &unit->len, &unit->cap, COUNT_MAX);
-	unit->len = put_count(at, '*', argc) - unit->buf;
-	for (uint32_t i = 0; i < argc; i++) {
-		at = room(&unit->buf, &unit->len, &unit->cap, COUNT_MAX + argv[i].len + 2);
-		at = put_count(at, '$', argv[i].len);
-		at = mempcpy(at, argv[i].ptr, argv[i].len);
-		unit->len = (char *)mempcpy(at, "\r\n", 2) - unit->buf;
-		unit->large |= argv[i].len >= JOURNAL_SUM_MIN;
-	}
+	put_header(unit, '*', argc);
+	for (uint32_t i = 0; i < argc; i++)
+		put_argument(unit, argv[i]);
 }
 
 static void put_select(struct effects *unit, uint32_t db)
@@ -111,7 +167,7 @@ static void put_select(struct effects *unit, uint32_t db)
 	put_command(unit, (struct slice[]){SLICE("SELECT"), number}, 2);
 }
 
-void effect_add(struct journal *journal, uint32_t db, const struct slice *argv, uint32_t argc)
+static struct effects *effect_begin(struct journal *journal, uint32_t db)
 {
 	struct effects *unit = &journal->unit;
 	if (unit->count == 0)
@@ -120,7 +176,12 @@ void effect_add(struct journal *journal, uint32_t db, const struct slice *argv, 
 		put_select(unit, db);
 	unit->db = db;
 	unit->count++;
-	put_command(unit, argv, argc);
+	return unit;
+}
+
+void effect_add(struct journal *journal, uint32_t db, const struct slice *argv, uint32_t argc)
+{
+	put_command(effect_begin(journal, db), argv, argc);
 }
 
 void effect_remove(struct journal *journal, uint32_t db, struct slice key)
@@ -135,36 +196,102 @@ void effect_remove_part(struct journal *journal, uint32_t db, const char *name, 
 		effect_add(journal, db, (struct slice[]){slice_of(name), key, part}, 3);
 }
 
+/* --- what keys are --- */
+
+/* A string's bytes, from where they stand. */
+static void put_string(struct effects *unit, const struct entry *e)
+{
+	static const char zeros[STEP_BYTES];
+	size_t len = string_length(e);
+	put_header(unit, '$', len);
+	for (size_t at = 0; at < len;) {
+		struct slice piece = string_piece(e, at);
+		size_t part = piece.len < STEP_BYTES ? piece.len : STEP_BYTES;
+		chain_add(&unit->bytes, piece.ptr ? piece.ptr : zeros, part);
+		at += part;
+		turn_steps(shard_of(unit), TURN_STEPS);
+	}
+	put_line_end(unit);
+	note_argument(unit, len);
+}
+
 /* SET key value [PXAT when] */
 static void effect_set(struct journal *journal, uint32_t db, const struct entry *e)
 {
-	char *scratch, text[NUMBER_TEXT_MAX];
+	struct effects *unit = effect_begin(journal, db);
+	char text[NUMBER_TEXT_MAX];
 	bool expires = e->flags & ENTRY_EXPIRES;
-	struct slice when = {text, expires ? number_format(text, entry_expire(e)) : 0};
-	effect_add(journal, db,
-		   (struct slice[]){SLICE("SET"), entry_key(e), string_bytes(e, &scratch),
-				    SLICE("PXAT"), when},
-		   expires ? 5 : 3);
-	mem_free_unsized(scratch);
+	put_header(unit, '*', expires ? 5 : 3);
+	put_argument(unit, SLICE("SET"));
+	put_argument(unit, entry_key(e));
+	put_string(unit, e);
+	if (!expires)
+		return;
+	put_argument(unit, SLICE("PXAT"));
+	put_argument(unit, (struct slice){text, number_format(text, entry_expire(e))});
+}
+
+/* RESTORE's argument in the making: what has been written of it, and the sum of that. */
+struct payload {
+	struct rdb_out out;
+	struct chain bytes;
+	uint64_t sum;
+};
+
+static void payload_drain(struct rdb_out *out)
+{
+	struct payload *payload = (struct payload *)out;
+	payload->sum = crc64(payload->sum, out->bytes, out->len);
+	chain_add(&payload->bytes, out->bytes, out->len);
+	out->len = 0;
+	turn_steps(out->shard, TURN_STEPS);
+}
+
+static void payload_make(struct payload *payload, const struct entry *e, struct shard *shard)
+{
+	*payload = (struct payload){.out = {.drain = payload_drain, .shard = shard}};
+	rdb_write_unsummed(&payload->out, e);
+	payload_drain(&payload->out);
+	rdb_write_u64(&payload->out, payload->sum);
+	payload_drain(&payload->out);
+	rdb_out_deinit(&payload->out);
+}
+
+/* Its sum is known, and so that of all the effects up to here. */
+static void put_payload(struct effects *unit, struct payload *payload)
+{
+	size_t len = payload->bytes.len;
+	bool ahead = len >= SUM_AHEAD_BYTES;
+	put_header(unit, '$', len);
+	if (ahead)
+		sum_up(unit);
+	chain_move(&unit->bytes, &payload->bytes);
+	chain_clear(&payload->bytes);
+	if (ahead) {
+		unit->sum = crc64_join(unit->sum, payload->sum, len);
+		unit->summed += len;
+		unit->sum_piece = unit->bytes.last;
+		unit->sum_at = unit->bytes.last->len;
+	}
+	put_line_end(unit);
+	note_argument(unit, len);
 }
 
 /* RESTORE key when value REPLACE ABSTTL */
 static void effect_restore(struct journal *journal, uint32_t db, const struct entry *e)
 {
+	struct effects *unit = effect_begin(journal, db);
+	struct payload payload;
 	char text[NUMBER_TEXT_MAX];
-	struct slice when = {text,
-			     number_format(text, e->flags & ENTRY_EXPIRES ? entry_expire(e) : 0)};
-	struct rdb_out out = {0};
-	rdb_write_payload(&out, e);
-	effect_add(journal, db,
-		   (struct slice[]){SLICE("RESTORE"),
-				    entry_key(e),
-				    when,
-				    {out.bytes, out.len},
-				    SLICE("REPLACE"),
-				    SLICE("ABSTTL")},
-		   6);
-	rdb_out_deinit(&out);
+	int64_t when = e->flags & ENTRY_EXPIRES ? entry_expire(e) : 0;
+	payload_make(&payload, e, shard_of(unit));
+	put_header(unit, '*', 6);
+	put_argument(unit, SLICE("RESTORE"));
+	put_argument(unit, entry_key(e));
+	put_argument(unit, (struct slice){text, number_format(text, when)});
+	put_payload(unit, &payload);
+	put_argument(unit, SLICE("REPLACE"));
+	put_argument(unit, SLICE("ABSTTL"));
 }
 
 void effect_state(struct journal *journal, uint32_t db, const struct entry *e)
@@ -183,7 +310,7 @@ void effects_put_by(struct journal *journal, struct effects *kept)
 
 void effects_take_back(struct journal *journal, struct effects *kept)
 {
-	mem_free(journal->unit.buf, journal->unit.cap);
+	chain_clear(&journal->unit.bytes);
 	journal->unit = *kept;
 	*kept = (struct effects){0};
 }
@@ -203,7 +330,7 @@ static void store(_Atomic uint64_t *word, uint64_t value)
 /* Bytes of all records ever, with those of the one being made. */
 static uint64_t end_of(const struct journal *journal, size_t len_before)
 {
-	return load(&journal->appended) + (journal->len - len_before);
+	return load(&journal->appended) + (journal->buf.len - len_before);
 }
 
 /* The generation that an epoch belongs to. `now` was loaded before, so `cut` isn't older. */
@@ -217,7 +344,7 @@ static uint64_t generation_of(const struct epochs *epochs, uint64_t epoch)
 static void begin_segment(struct journal *journal, uint64_t cut)
 {
 	assert(journal->segment_at == SIZE_MAX);
-	journal->segment_at = journal->len;
+	journal->segment_at = journal->buf.len;
 	journal->db = UINT32_MAX;
 	journal->all_seen = 0;
 	journal->counting ^= 1;
@@ -266,7 +393,7 @@ static uint64_t number_next(struct slot *slot, uint64_t cut)
 static void put_slots(struct journal *journal, struct slot *const *slots, uint32_t count,
 		      uint64_t cut)
 {
-	char *at = room(&journal->buf, &journal->len, &journal->cap, count * SLOT_TEXT_MAX);
+	char *begin = chain_room(&journal->buf, count * SLOT_TEXT_MAX), *at = begin;
 	for (uint32_t i = 0; i < count; i++) {
 		at = i % LINE_SLOTS_MAX == 0 ? mempcpy(at, "#V:", 3) : mempcpy(at, ",", 1);
 		at += number_format_unsigned(at, slots[i]->index);
@@ -275,7 +402,7 @@ static void put_slots(struct journal *journal, struct slot *const *slots, uint32
 		if (i + 1 == count || (i + 1) % LINE_SLOTS_MAX == 0)
 			at = mempcpy(at, "\r\n", 2);
 	}
-	journal->len = at - journal->buf;
+	chain_grow(&journal->buf, (size_t)(at - begin));
 }
 
 /* A journal's records of this generation. */
@@ -310,52 +437,64 @@ static void put_all(struct shard *shard, uint64_t cut)
 	journal->all_seen = units;
 }
 
-/* The effects, and what they need to stand in the file: their database, and that they are one. */
-static void put_effects(struct journal *journal)
+static const char exec[] = "*1\r\n$4\r\nEXEC\r\n";
+
+/* What stands before the effects: their database, and that they are one. */
+static size_t format_preamble(const struct journal *journal, char out[PREAMBLE_MAX])
 {
-	static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
-	static const char exec[] = "*1\r\n$4\r\nEXEC\r\n";
-	bool several = journal->unit.count > 1;
+	char *at = out;
 	if (journal->unit.db_first != journal->db) {
 		char text[NUMBER_TEXT_MAX];
 		size_t len = number_format_unsigned(text, journal->unit.db_first);
-		put_text(journal, "*2\r\n$6\r\nSELECT\r\n$");
-		put_number(journal, len);
-		put_text(journal, "\r\n");
-		put(journal, text, len);
-		put_text(journal, "\r\n");
+		at = mempcpy(at, "*2\r\n$6\r\nSELECT\r\n", 16);
+		at = put_count(at, '$', len);
+		at = mempcpy(at, text, len);
+		at = mempcpy(at, "\r\n", 2);
 	}
-	if (several)
-		put_text(journal, multi);
-	put(journal, journal->unit.buf, journal->unit.len);
-	if (several)
-		put_text(journal, exec);
-	journal->db = journal->unit.db;
+	if (journal->unit.count > 1)
+		at = mempcpy(at, "*1\r\n$5\r\nMULTI\r\n", 15);
+	return (size_t)(at - out);
 }
 
-/* The same behind the line with their sum, whose place is kept until they are there. */
-static void put_summed_effects(struct journal *journal)
+/* Of all that comes behind the line that has it. */
+static uint64_t sum_of(struct effects *unit, const char *preamble, size_t len)
 {
-	char line[SUM_LINE_SIZE] = {0};
-	size_t line_at = journal->len;
-	put(journal, line, sizeof(line) - 1);
-	size_t at = journal->len;
-	put_effects(journal);
-	uint64_t sum = crc64(0, journal->buf + at, journal->len - at);
-	snprintf(line, sizeof(line), "#SUM:%016" PRIx64 "\r\n", sum);
-	memcpy(journal->buf + line_at, line, sizeof(line) - 1);
+	uint64_t sum = crc64(0, preamble, len);
+	if (unit->summed > 0) {
+		sum_up(unit);
+		sum = crc64_join(sum, unit->sum, unit->summed);
+	} else {
+		for (struct chain_piece *piece = unit->bytes.first; piece; piece = piece->next)
+			sum = crc64(sum, piece->bytes, piece->len);
+	}
+	return unit->count > 1 ? crc64(sum, exec, sizeof(exec) - 1) : sum;
+}
+
+/* The effects, and what they need to stand in the file. */
+static void put_effects(struct journal *journal)
+{
+	struct effects *unit = &journal->unit;
+	char preamble[PREAMBLE_MAX], line[SUM_LINE_SIZE];
+	size_t len = format_preamble(journal, preamble);
+	if (unit->large) {
+		snprintf(line, sizeof(line), "#SUM:%016" PRIx64 "\r\n",
+			 sum_of(unit, preamble, len));
+		put(journal, line, sizeof(line) - 1);
+	}
+	put(journal, preamble, len);
+	if (unit->bytes.len >= CHAIN_MOVE_MIN)
+		journal->large += unit->bytes.len;
+	chain_move(&journal->buf, &unit->bytes);
+	if (unit->count > 1)
+		put(journal, exec, sizeof(exec) - 1);
+	journal->db = unit->db;
 }
 
 static void unit_reset(struct journal *journal)
 {
-	journal->unit.len = 0;
-	journal->unit.count = 0;
-	journal->unit.large = false;
-	if (journal->unit.cap <= BUF_KEEP_BYTES)
-		return;
-	mem_free(journal->unit.buf, journal->unit.cap);
-	journal->unit.buf = NULL;
-	journal->unit.cap = 0;
+	struct chain bytes = journal->unit.bytes;
+	chain_drop(&bytes, bytes.len);
+	journal->unit = (struct effects){.bytes = bytes};
 }
 
 static void tell_slots(struct shard *shard, struct slot *const *slots, uint32_t count, uint64_t end)
@@ -389,7 +528,7 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 {
 	struct journal *journal = &shard->journal;
 	const struct epochs *epochs = &shard->ks->epochs;
-	size_t len_before = journal->len;
+	size_t len_before = journal->buf.len;
 	if (journal->unit.count == 0)
 		return;
 	uint64_t epoch = atomic_load_explicit(&epochs->now, memory_order_acquire);
@@ -410,10 +549,7 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
 	} else {
 		put_all(shard, cut);
 	}
-	if (journal->unit.large)
-		put_summed_effects(journal);
-	else
-		put_effects(journal);
+	put_effects(journal);
 	unit_reset(journal);
 	uint64_t end = end_of(journal, len_before);
 	rest_on(shard, slots, count);
@@ -432,18 +568,21 @@ void journal_follow(struct shard *shard)
 		begin_segment(&shard->journal, cut);
 }
 
+size_t journal_due(const struct journal *journal)
+{
+	size_t part = journal->large / JOURNAL_PIECE_PART;
+	part = part > JOURNAL_PIECE_BYTES ? part : JOURNAL_PIECE_BYTES;
+	part = part < journal->large ? part : journal->large;
+	return journal->buf.len - journal->large + part;
+}
+
 void journal_wrote(struct journal *journal, size_t bytes)
 {
-	assert(bytes <= journal->len);
-	journal->len -= bytes;
-	memmove(journal->buf, journal->buf + bytes, journal->len);
+	chain_drop(&journal->buf, bytes);
+	if (journal->large > journal->buf.len)
+		journal->large = journal->buf.len;
 	if (journal->segment_at != SIZE_MAX)
 		journal->segment_at -= bytes;
-	if (journal->len == 0 && journal->cap > BUF_KEEP_BYTES) {
-		mem_free(journal->buf, journal->cap);
-		journal->buf = NULL;
-		journal->cap = 0;
-	}
 	store(&journal->written, load(&journal->written) + bytes);
 }
 
@@ -473,7 +612,7 @@ void journal_saw(struct shard *shard, uint64_t last_write)
 
 void journal_forget(struct journal *journal)
 {
-	journal_wrote(journal, journal->len);
+	journal_wrote(journal, journal->buf.len);
 	journal->segment_at = SIZE_MAX;
 }
 

@@ -51,6 +51,18 @@
  * On and off. Journals are switched at an epoch, so that all units on one side of it are journaled and none on the
  * other: `on` says that effects are collected, the span of epochs whether records are made of them.
  *
+ * Large effects. What a unit does may take hundreds of megabytes to say (RENAME to another slot, SET of a
+ * long string). None of that keeps its worker from others:
+ *  - Effects are built piece by piece, with their sum, in the turns of who has any (turn.h). The unit holds
+ *    its slots meanwhile, and has no place in any order before its record is made.
+ *  - A record is made at once, and in no time: its effects go behind the others as they are, uncopied.
+ *  - It is written over several ticks: journal_due() says how much in this one. Others follow in the order
+ *    they were made, for a journal is written from its front only. A part of a record in a file is what a
+ *    failed write leaves there as well: `written` is before the record's end, so no reply tells of it, nor
+ *    of what came behind; who reads the file takes it for none.
+ * What ordinary units append is written in its tick, whatever large ones have left. So a journal grows by
+ * these only, whose clients wait for their replies until they are written.
+ *
  * Who may touch what: a journal is its worker's; fields with _Atomic are read by any thread. The holder
  * writes the slot's `journaled` and `last_write`; readers under RCU load the latter.
  */
@@ -58,6 +70,7 @@
 #define SHARD_JOURNAL_H
 
 #include "proto/slice.h"
+#include "shard/chain.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -74,6 +87,14 @@ struct slot;
 
 /* An argument of so many bytes makes a record have a sum: a disk's sector, the least that a power loss takes. */
 #define JOURNAL_SUM_MIN 512
+
+/*
+ * Of large effects at least so much is written at the end of a tick, in half a millisecond, and at least
+ * this part of what is left: so who asks for more and more, and waits for no reply, makes it no longer
+ * than so many ticks' worth.
+ */
+#define JOURNAL_PIECE_BYTES (512 * 1024)
+#define JOURNAL_PIECE_PART  64
 
 /* No epoch. The first is 1. */
 #define EPOCH_NONE 0
@@ -94,11 +115,15 @@ struct journal_span {
 
 /* The effects of one unit of work, one after the other. */
 struct effects {
-	char *buf;
-	size_t len, cap;
+	struct chain bytes;
 	uint32_t count;
 	uint32_t db_first, db; /* the databases that the first and the last are in */
 	bool large;            /* an argument has JOURNAL_SUM_MIN bytes or more */
+	/* of many bytes the CRC-64 of the first `summed`; in which piece these end, and where */
+	uint64_t sum;
+	size_t summed;
+	struct chain_piece *sum_piece;
+	size_t sum_at;
 };
 
 /*
@@ -112,8 +137,8 @@ struct journal_count {
 
 struct journal {
 	/* this worker only */
-	char *buf;       /* whole records, not yet written */
-	size_t len, cap;
+	struct chain buf;    /* records, not yet written: the first perhaps in part */
+	size_t large;        /* so many bytes of large effects are among them, at most */
 	struct effects unit; /* of the unit going on */
 	uint32_t db;        /* the database selected at the end of buf */
 	uint32_t counting;  /* in which of the counts */
@@ -141,7 +166,7 @@ void journal_deinit(struct journal *journal);
 
 /* --- effects: the executing worker, in a unit of work; nothing when the journal is off --- */
 
-/* This command with its arguments, in this database. */
+/* This command with its arguments, in this database. With many bytes this and effect_state() take turns. */
 void effect_add(struct journal *journal, uint32_t db, const struct slice *argv, uint32_t argc);
 
 /* "DEL key", and what makes a key as this entry is. */
@@ -171,6 +196,9 @@ void journal_commit(struct shard *shard, struct slot *const *slots, uint32_t cou
  * has passed since a cut, and a tick after it, all journals are on its far side.
  */
 void journal_follow(struct shard *shard);
+
+/* How many bytes of buf are to be written in this tick. */
+size_t journal_due(const struct journal *journal);
 
 /* What came of a write(): `bytes` from the front of buf are in the file. */
 void journal_wrote(struct journal *journal, size_t bytes);

@@ -77,6 +77,8 @@ enum rdb_node { RDB_NODE_ELEMENT = 1, RDB_NODE_LISTPACK = 2 };
 /* Where it piles up to this a drain is called. */
 #define RDB_DRAIN_BYTES (64 * 1024)
 
+struct shard;
+
 struct rdb_out {
 	char *bytes; /* mem_free_unsized */
 	size_t len;
@@ -88,6 +90,7 @@ struct rdb_out {
 	 * Takes what is there (len = 0). May be called within any write. NULL: all of it is kept.
 	 */
 	void (*drain)(struct rdb_out *out);
+	struct shard *shard; /* whose turns a walk that doesn't write takes (turn.h); NULL: none */
 };
 
 /* All of it may begin as zeros. */

@@ -10,6 +10,7 @@
 #include "shard/list_value.h"
 #include "shard/rdb_source.h"
 #include "shard/set.h"
+#include "shard/turn.h"
 #include "shard/zset_value.h"
 
 #include <assert.h>
@@ -75,6 +76,7 @@ static bool push_all(struct load *l, struct list_edit *edit)
 		if (!rdb_source_text(&l->source, 0, &text))
 			return false;
 		push(edit, text);
+		turn_step(l->ctx->shard);
 	}
 	return true;
 }
@@ -142,6 +144,7 @@ static bool add_all(struct load *l, struct set_edit *edit)
 			set_edit_expect(edit, text, count);
 		if (!set_edit_add(edit, listpack_item_of(text)))
 			return rdb_fail(l->in, error_twice);
+		turn_step(l->ctx->shard);
 	}
 	return true;
 }
@@ -232,6 +235,7 @@ static bool set_all(struct load *l, struct hash_edit *edit)
 			return false;
 		if (!hash_edit_set(edit, name, value, expire))
 			return rdb_fail(l->in, error_twice);
+		turn_step(l->ctx->shard);
 	}
 	return true;
 }
@@ -283,6 +287,7 @@ static bool put_all(struct load *l, struct zset_edit *edit)
 		if (zset_edit_find(edit, member, &other))
 			return rdb_fail(l->in, error_twice);
 		zset_edit_put(edit, member, score);
+		turn_step(l->ctx->shard);
 	}
 	return true;
 }
@@ -300,6 +305,7 @@ static size_t longest_member(const struct load *l)
 			break;
 		if (string.text.len > longest)
 			longest = string.text.len;
+		turn_step(l->ctx->shard);
 	}
 	rdb_string_deinit(&string);
 	return longest;
@@ -388,7 +394,24 @@ struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expi
 
 #define PAYLOAD_END 10 /* version and sum */
 
-bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in, uint16_t *version)
+#define SUM_STEP_BYTES (64 * 1024)
+
+static uint64_t sum_of(struct slice bytes, struct shard *shard)
+{
+	uint64_t sum = 0;
+
+	while (bytes.len > 0) {
+		size_t part = bytes.len < SUM_STEP_BYTES ? bytes.len : SUM_STEP_BYTES;
+		sum = crc64(sum, bytes.ptr, part);
+		bytes.ptr += part;
+		bytes.len -= part;
+		turn_steps(shard, TURN_STEPS);
+	}
+	return sum;
+}
+
+bool rdb_open_payload(struct slice payload, size_t string_max, struct shard *shard,
+		      struct rdb_in *in, uint16_t *version)
 {
 	uint64_t sum;
 
@@ -397,7 +420,8 @@ bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in
 	const char *end = payload.ptr + payload.len - PAYLOAD_END;
 	memcpy(version, end, sizeof(*version));
 	memcpy(&sum, end + sizeof(*version), sizeof(sum));
-	if (!rdb_version_known(*version) || crc64(0, payload.ptr, payload.len - sizeof(sum)) != sum)
+	if (!rdb_version_known(*version) ||
+	    sum_of((struct slice){payload.ptr, payload.len - sizeof(sum)}, shard) != sum)
 		return false;
 	*in = rdb_in_of((struct slice){payload.ptr, payload.len - PAYLOAD_END}, string_max);
 	return true;

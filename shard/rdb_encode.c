@@ -19,6 +19,7 @@
 #include "shard/rdb_value.h"
 #include "shard/set.h"
 #include "shard/string.h"
+#include "shard/turn.h"
 #include "shard/zset_value.h"
 
 #include <assert.h>
@@ -172,7 +173,7 @@ static void add_alone(struct node *node, struct list_element element)
 	rdb_write_blob(node->out, element.item.text);
 }
 
-static uint64_t walk_nodes(const struct value *v, struct rdb_out *out)
+static uint64_t walk_nodes(const struct value *v, struct rdb_out *out, struct shard *shard)
 {
 	struct node node = {.out = out, .bytes_max = NODE_BYTES_MAX, .bytes = LISTPACK_BYTES_MIN};
 	struct list_element element;
@@ -183,6 +184,7 @@ static uint64_t walk_nodes(const struct value *v, struct rdb_out *out)
 	list_read_at(&reader, v->e, v->cut);
 	for (before = reader; list_iter_next(&reader, &element); before = reader) {
 		size_t bytes = listpack_item_bytes(element.item);
+		turn_step(shard);
 		if (bytes > node.bytes_max - LISTPACK_BYTES_MIN) {
 			add_alone(&node, element);
 			continue;
@@ -205,8 +207,8 @@ static void list_encode(const struct value *v, uint8_t type, struct rdb_out *out
 		write_packed(v, out);
 		return;
 	}
-	rdb_write_length(out, walk_nodes(v, NULL));
-	walk_nodes(v, out);
+	rdb_write_length(out, walk_nodes(v, NULL, out->shard));
+	walk_nodes(v, out, out->shard);
 }
 
 /* --- sets --- */
@@ -507,7 +509,7 @@ size_t rdb_size(const struct entry *e)
 	return counting.bytes;
 }
 
-void rdb_write_payload(struct rdb_out *out, const struct entry *e)
+void rdb_write_unsummed(struct rdb_out *out, const struct entry *e)
 {
 	uint8_t type = rdb_type_of(e);
 	uint16_t version = (uint16_t)rdb_type_version(type);
@@ -515,5 +517,10 @@ void rdb_write_payload(struct rdb_out *out, const struct entry *e)
 	rdb_write_byte(out, type);
 	rdb_encode(e, type, out);
 	rdb_write_bytes(out, (struct slice){(const char *)&version, sizeof(version)});
+}
+
+void rdb_write_payload(struct rdb_out *out, const struct entry *e)
+{
+	rdb_write_unsummed(out, e);
 	rdb_write_u64(out, crc64(0, out->bytes, out->len));
 }

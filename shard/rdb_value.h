@@ -56,8 +56,13 @@ struct entry *rdb_decode(struct ctx *ctx, uint32_t k, uint8_t type, int64_t expi
 /* --- payloads: a type, a value, the version (16 bits), the CRC-64 of all before --- */
 
 void rdb_write_payload(struct rdb_out *out, const struct entry *e);
-/* Checks version and sum; `in` then begins with the number of the type in that version. */
-bool rdb_open_payload(struct slice payload, size_t string_max, struct rdb_in *in,
-		      uint16_t *version);
+/* The same without the sum. */
+void rdb_write_unsummed(struct rdb_out *out, const struct entry *e);
+/*
+ * Checks version and sum, taking turns (as rdb_decode() does); `in` then begins with the number of the
+ * type in that version.
+ */
+bool rdb_open_payload(struct slice payload, size_t string_max, struct shard *shard,
+		      struct rdb_in *in, uint16_t *version);
 
 #endif

@@ -20,6 +20,9 @@
  */
 #define LONG_ELEMENTS 4096
 
+/* So many bytes copied and summed count as an element. */
+#define LONG_ELEMENT_BYTES 128
+
 /* Steps before the clock is looked at: some microseconds, or half a megabyte of unusually long elements. */
 #define TURN_STEPS 32
 

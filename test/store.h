@@ -34,6 +34,14 @@ static inline void store_init(struct store *s, uint32_t shards)
 	reply_init(&s->reply, 2);
 }
 
+/* What a journal holds, in one piece; free(). */
+static inline char *store_journal(const struct journal *journal)
+{
+	char *bytes = malloc(journal->buf.len + 1);
+	chain_copy(&journal->buf, bytes);
+	return bytes;
+}
+
 static inline void store_deinit(struct store *s)
 {
 	reply_deinit(&s->reply);

@@ -796,9 +796,11 @@ static void test_journal(void **state)
 	freeze_begin(s.ks, 1);
 	slots_release(shard, &slot, 1, true, s.now);
 	store_run(&s, "SET b 2");
-	for (size_t i = 0, len = 0; i < journal->len && len + 1 < sizeof(text); i++)
-		if (journal->buf[i] != '\n')
-			text[len++] = journal->buf[i] == '\r' ? '|' : journal->buf[i];
+	char *bytes = store_journal(journal);
+	for (size_t i = 0, len = 0; i < journal->buf.len && len + 1 < sizeof(text); i++)
+		if (bytes[i] != '\n')
+			text[len++] = bytes[i] == '\r' ? '|' : bytes[i];
+	free(bytes);
 	assert_string_equal(text, "#EP:1:1000|#V:3300:1|*2|$6|SELECT|$1|0|*3|$3|SET|$1|b|$1|1|"
 				  "#EP:2:1000|#PRE|#V:3300:1|*2|$6|SELECT|$1|0|*2|$3|DEL|$1|b|"
 				  "#V:3300:2|*3|$3|SET|$1|b|$1|2|");

@@ -26,12 +26,14 @@ static const char *taken(struct journal *journal)
 {
 	static char text[RECORD_MAX];
 	size_t n = 0;
-	assert_true(journal->len < sizeof(text));
-	for (size_t i = 0; i < journal->len; i++)
-		if (journal->buf[i] != '\n')
-			text[n++] = (char)(journal->buf[i] == '\r' ? '|' : journal->buf[i]);
+	assert_true(journal->buf.len < sizeof(text));
+	char *bytes = store_journal(journal);
+	for (size_t i = 0; i < journal->buf.len; i++)
+		if (bytes[i] != '\n')
+			text[n++] = (char)(bytes[i] == '\r' ? '|' : bytes[i]);
+	free(bytes);
 	text[n] = '\0';
-	journal_wrote(journal, journal->len);
+	journal_wrote(journal, journal->buf.len);
 	return text;
 }
 
@@ -161,10 +163,12 @@ static void test_large(void **state)
 	request[6 + BYTES] = '\0';
 	store_run(&s, request);
 	struct journal *journal = journal_of(&s, 0);
-	assert_true(journal->len > BYTES + 2);
-	assert_memory_equal(journal->buf + journal->len - BYTES - 2, request + 6, BYTES);
-	assert_memory_equal(journal->buf + journal->len - 2, "\r\n", 2);
-	journal_wrote(journal, journal->len);
+	assert_true(journal->buf.len > BYTES + 2);
+	char *bytes = store_journal(journal);
+	assert_memory_equal(bytes + journal->buf.len - BYTES - 2, request + 6, BYTES);
+	assert_memory_equal(bytes + journal->buf.len - 2, "\r\n", 2);
+	free(bytes);
+	journal_wrote(journal, journal->buf.len);
 	store_run(&s, "SET b 1");
 	assert_string_equal(taken(journal), "#V:3300:2|*3|$3|SET|$1|b|$1|1|");
 	store_deinit(&s);
@@ -197,8 +201,18 @@ static void test_sums(void **state)
 		{"a large argument of a write that changes nothing", "SET b % NX", 600, 3, false,
 		 ""},
 		{"leaves nothing behind", "SET b 1", 0, 3, false, "*3\r\n$3\r\nSET"},
+		{"in pieces", "SET b %", 2000000, 3, true, "*3\r\n$3\r\nSET"},
+		{"in pieces behind others", "MSET c 1 a % b %", 1000000, 0, true,
+		 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*1\r\n$5\r\nMULTI"},
+		{"a string with room for more", "APPEND b %", 2000, 0, true, "*3\r\n$6\r\nAPPEND"},
+		{"... and zeros", "SETBIT b 24000000 1", 0, 0, false, "*4\r\n$6\r\nSETBIT"},
+		{"... in pieces", "COPY b a REPLACE", 0, 0, true, "*3\r\n$3\r\nSET"},
+		{"a collection", "HSET h field %", 1000000, 0, true, "*4\r\n$4\r\nHSET"},
+		{"... as a payload", "COPY h {a}h", 0, 0, true, "*6\r\n$7\r\nRESTORE"},
+		{"... among others", "RENAME h {b}h", 0, 0, true, "*1\r\n$5\r\nMULTI"},
+		{"small ones go on", "SET b 1", 0, 0, false, "*3\r\n$3\r\nSET"},
 	};
-	static char large[20000];
+	static char large[2000000];
 	struct store s;
 
 	(void)state;
@@ -212,17 +226,20 @@ static void test_sums(void **state)
 		memset(large, 'a' + (int)i, sizeof(large));
 		s.db = rows[i].db;
 		store_run_value(&s, rows[i].request, (struct slice){large, rows[i].bytes});
-		const char *stop = journal->buf + journal->len;
-		const char *effects = journal->len ? memchr(journal->buf, '*', journal->len) : stop;
+		char *bytes = store_journal(journal);
+		const char *stop = bytes + journal->buf.len;
+		const char *effects =
+			journal->buf.len ? memchr(bytes, '*', journal->buf.len) : stop;
 		assert_true((size_t)(stop - effects) >= strlen(rows[i].effects));
 		assert_memory_equal(effects, rows[i].effects, strlen(rows[i].effects));
 		int len = sprintf(line, "\r\n#SUM:%016" PRIx64 "\r\n",
 				  crc64(0, effects, (size_t)(stop - effects)));
 		if (rows[i].summed)
 			assert_memory_equal(effects - len, line, (size_t)len);
-		else if (journal->len)
-			assert_null(memmem(journal->buf, journal->len, "#SUM", 4));
-		journal_wrote(journal, journal->len);
+		else if (journal->buf.len)
+			assert_null(memmem(bytes, journal->buf.len, "#SUM", 4));
+		free(bytes);
+		journal_wrote(journal, journal->buf.len);
 	}
 	store_deinit(&s);
 }
@@ -289,7 +306,7 @@ static void test_cut(void **state)
 	atomic_store(&s.ks->epochs.cut, 2);
 	store_run(&s, "SET b 3");
 	assert_int_equal(journal->segment_at, SIZE_MAX);
-	size_t before = journal->len;
+	size_t before = journal->buf.len;
 	atomic_store(&s.ks->epochs.now, 3);
 	store_run(&s, "SET b 4");
 	assert_int_equal(journal->segment_at, before);
@@ -321,6 +338,36 @@ static void test_all_at_cut(void **state)
 	atomic_store(&s.ks->epochs.now, 1); /* as the unit has loaded it */
 	store_run(&s, "FLUSHALL");
 	assert_string_equal(taken(journal_of(&s, 1)), "#ALL:1:0:2,1:1|*1|$8|FLUSHALL|");
+	store_deinit(&s);
+}
+
+/* Ordinary records are written in their tick; of large ones a part, but never less than a piece. */
+static void test_due(void **state)
+{
+	static char large[100 * 1024 * 1024];
+	struct store s;
+
+	(void)state;
+	store_init(&s, 1);
+	journals_on(&s);
+	struct journal *journal = journal_of(&s, 0);
+	store_run(&s, "SET b 1");
+	assert_int_equal(journal_due(journal), journal->buf.len);
+	size_t ordinary = journal->buf.len;
+	store_run_value(&s, "SET b %", (struct slice){large, sizeof(large)});
+	size_t ticks = 0;
+	assert_in_range(journal_due(journal), ordinary + JOURNAL_PIECE_BYTES,
+			ordinary + journal->buf.len / JOURNAL_PIECE_PART + 100);
+	for (; journal->buf.len > 0; ticks++) {
+		size_t before = journal->buf.len;
+		store_run(&s, "SET b 1");
+		size_t more = journal->buf.len - before, due = journal_due(journal);
+		assert_true(due == journal->buf.len || due >= more + JOURNAL_PIECE_BYTES);
+		journal_wrote(journal, due);
+		assert_true(journal->buf.len + JOURNAL_PIECE_BYTES <= before || !journal->buf.len);
+	}
+	assert_in_range(ticks, JOURNAL_PIECE_PART, 3 * JOURNAL_PIECE_PART);
+	assert_int_equal(journal->large, 0);
 	store_deinit(&s);
 }
 
@@ -359,7 +406,7 @@ static void test_rests_on(void **state)
 		struct journal *third = journal_of(&s, 2);
 		store_run(&s, "SET b 1");
 		store_run(&s, "INCR b");
-		journal_wrote(second, second->len);
+		journal_wrote(second, second->buf.len);
 		store_run(&s, looks[i]);
 		print_message("# %s\n", looks[i]);
 		assert_int_equal(third->saw[1], atomic_load(&second->appended));
@@ -376,7 +423,7 @@ int main(void)
 		cmocka_unit_test(test_cut),        cmocka_unit_test(test_all_at_cut),
 		cmocka_unit_test(test_saw),        cmocka_unit_test(test_rests_on),
 		cmocka_unit_test(test_many_slots), cmocka_unit_test(test_large),
-		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_sums),       cmocka_unit_test(test_due),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,10 +25,9 @@ static void journals_take(struct store *s, struct journals *j)
 {
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		struct journal *journal = &s->ks->shards[i]->journal;
-		j->len[i] = journal->len;
-		j->bytes[i] = mem_alloc(journal->len + 1);
-		if (journal->len > 0)
-			memcpy(j->bytes[i], journal->buf, journal->len);
+		j->len[i] = journal->buf.len;
+		j->bytes[i] = mem_alloc(journal->buf.len + 1);
+		chain_copy(&journal->buf, j->bytes[i]);
 	}
 }
 
@@ -191,7 +190,7 @@ static void test_cut_anywhere(void **state)
 			snprintf(text, sizeof(text), "MSET counter %d copy %d other%d 1", i, i, i % 7);
 			store_run(&s, text);
 			for (uint32_t w = 0; w < WORKERS; w++)
-				ends[w][i] = s.ks->shards[w]->journal.len;
+				ends[w][i] = s.ks->shards[w]->journal.buf.len;
 		}
 		journals_take(&s, &j);
 		for (uint32_t i = 0; i < WORKERS; i++)
@@ -237,7 +236,7 @@ static void test_epoch_limit(void **state)
 	for (int i = 0; i < 3; i++)
 		store_run(&s, "INCR b");
 	atomic_store(&s.ks->epochs.now, 2);
-	size_t good = s.ks->shards[0]->journal.len;
+	size_t good = s.ks->shards[0]->journal.buf.len;
 	for (int i = 0; i < 3; i++)
 		store_run(&s, "INCR b");
 	journals_take(&s, &j);
@@ -276,7 +275,7 @@ static void write_epochs(struct store *s, struct journals *j, size_t begins[3])
 		s->ks->shards[i]->journal.on = true;
 	for (int epoch = 1; epoch <= 3; epoch++) {
 		atomic_store(&s->ks->epochs.now, (uint64_t)epoch);
-		begins[epoch - 1] = s->ks->shards[0]->journal.len;
+		begins[epoch - 1] = s->ks->shards[0]->journal.buf.len;
 		for (uint32_t i = 0; i < WORKERS; i++)
 			store_run(s, "INCR b");
 	}
@@ -346,11 +345,11 @@ static void write_large(struct store *s, struct journals *j, const char *request
 	memset(value, 'v', sizeof(value));
 	store_run(s, "SET b old");
 	atomic_store(&s->ks->epochs.now, 2);
-	large[0] = journal->len;
+	large[0] = journal->buf.len;
 	s->requests = 0;
 	s->db = db;
 	store_run_value(s, request, (struct slice){value, bytes});
-	large[1] = journal->len;
+	large[1] = journal->buf.len;
 	atomic_store(&s->ks->epochs.now, 3);
 	s->requests = 0;
 	s->db = 0;

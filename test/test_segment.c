@@ -74,13 +74,10 @@ static void append(struct journal *journal, uint32_t n)
 	char text[64];
 	size_t len = record(n, text);
 	if (n > 0 && n % GENERATION_RECORDS == 0) {
-		journal->segment_at = journal->len;
+		journal->segment_at = journal->buf.len;
 		atomic_store(&journal->cut, n / GENERATION_RECORDS);
 	}
-	journal->buf = mem_realloc(journal->buf, journal->len + len);
-	journal->cap = journal->len + len;
-	memcpy(journal->buf + journal->len, text, len);
-	journal->len += len;
+	chain_add(&journal->buf, text, len);
 	atomic_fetch_add(&journal->appended, len);
 }
 
@@ -118,8 +115,8 @@ static uint64_t calls(void)
 	return sum;
 }
 
-/* Appends, writes and syncs; every failure is tried again. */
-static void run_scenario(bool ahead)
+/* Appends, writes `most` bytes at a time, and syncs; every failure is tried again. */
+static void run_scenario(bool ahead, size_t most)
 {
 	struct journal journal;
 	struct segment segment;
@@ -131,7 +128,9 @@ static void run_scenario(bool ahead)
 	}
 	for (uint32_t n = 0; n < RECORDS; n++) {
 		append(&journal, n);
-		for (attempts = 0; (error = segment_write(&segment, ahead)); attempts++) {
+		for (attempts = 0;
+		     (error = segment_write(&segment, most, ahead)) || segment.more;) {
+			attempts += error != 0;
 			assert_int_equal(atomic_load(&segment.error), error);
 			check_files(atomic_load(&journal.written), RECORDS / GENERATION_RECORDS);
 			assert_true(attempts < ATTEMPTS);
@@ -156,13 +155,15 @@ static const char *const segment_rules[] = {"any EIO", "short ENOSPC", "write EN
 static void test_segment_each_call(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(segment_rules); i++) {
+	for (size_t i = 0; i < 2 * COUNT_OF(segment_rules); i++) {
 		uint32_t skip = 0;
+		size_t most = i < COUNT_OF(segment_rules) ? SIZE_MAX : 5; /* several a record */
 		do {
 			char rule[64];
-			snprintf(rule, sizeof(rule), "%s %" PRIu32, segment_rules[i], skip);
+			snprintf(rule, sizeof(rule), "%s %" PRIu32,
+				 segment_rules[i % COUNT_OF(segment_rules)], skip);
 			assert_true(fault_set_text(rule));
-			run_scenario(i % 2 == 0);
+			run_scenario(i % 2 == 0, most);
 		} while (++skip < calls());
 		assert_true(skip > RECORDS);
 	}
