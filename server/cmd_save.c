@@ -1,4 +1,5 @@
 /* SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN: what asks the snapshotter (snapshotter.h). */
+#include "server/due.h"
 #include "server/handlers.h"
 #include "server/multi.h"
 #include "server/server.h"
@@ -167,8 +168,8 @@ void cmd_shutdown(struct conn *conn, struct ctx *ctx)
 			reply_error(ctx->reply, "ERR No shutdown in progress.");
 		return;
 	}
-	bool saves = (given & SHUTDOWN_SAVE) ||
-		     (!(given & SHUTDOWN_NOSAVE) && snapshotter_has_points(server));
+	bool saves =
+		(given & SHUTDOWN_SAVE) || (!(given & SHUTDOWN_NOSAVE) && due_has_points(server));
 	if (saves && !persistence_loading(&server->persistence)) {
 		struct save_waiter *waiter =
 			save_waiter_new(conn, "ERR Errors trying to SHUTDOWN. Check logs.");

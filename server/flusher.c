@@ -1,4 +1,4 @@
-/* The flusher and the syncers (flusher.h). */
+/* The flusher (flusher.h). */
 #include "server/flusher.h"
 
 #include "persist/io.h"
@@ -26,8 +26,13 @@ static uint64_t load(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* A sync has failed: nobody knows any longer what the file holds. */
-static void doubt(struct flusher *flusher, int error)
+void flusher_wake_workers(const struct flusher *flusher)
+{
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		mailbox_wake(&flusher->server->workers[i].mailbox);
+}
+
+void flusher_doubt(struct flusher *flusher, int error)
 {
 	int none = 0;
 	atomic_store(&flusher->doubt_epoch, load(&flusher->server->ks->epochs.now));
@@ -48,104 +53,6 @@ static void note_error(_Atomic int *kept, int error, const char *what)
 		log_write(LOG_WARNING, "%s: %s. Writes are refused.", what, strerror(-error));
 	else
 		log_write(LOG_NOTICE, "%s: no more.", what);
-}
-
-/* --- syncers --- */
-
-/* Workers whose replies may wait for this journal. */
-static void wake_workers(const struct flusher *flusher)
-{
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
-		mailbox_wake(&flusher->server->workers[i].mailbox);
-}
-
-static bool has_work(const struct syncer *syncer)
-{
-	uint64_t durable = load(&syncer->durable);
-	return load(&syncer->wanted) > durable &&
-	       load(&journal_of(syncer->flusher, syncer->worker)->written) > durable &&
-	       !atomic_load(&syncer->flusher->sync_error);
-}
-
-/*
- * Makes durable what is written by now. Whoever has the turn. Wakes whom that may help: all workers, when one
- * has asked.
- */
-static void sync_written(struct syncer *syncer)
-{
-	struct flusher *flusher = syncer->flusher;
-	uint64_t written = load(&journal_of(flusher, syncer->worker)->written);
-	uint64_t before = load(&syncer->durable);
-	if (written == before || atomic_load(&flusher->sync_error))
-		return;
-	uint64_t start = clock_monotonic_ns();
-	int error = segment_sync(&syncer->segment);
-	uint64_t took = clock_monotonic_ns() - start;
-	atomic_store_explicit(&syncer->sync_ns, took, memory_order_relaxed);
-	if (error)
-		doubt(flusher, error);
-	else
-		atomic_store(&syncer->durable, written);
-	pthread_mutex_lock(&flusher->mutex);
-	pthread_cond_broadcast(&flusher->progress);
-	pthread_mutex_unlock(&flusher->mutex);
-	if (load(&syncer->wanted) > before && atomic_load(&flusher->always))
-		wake_workers(flusher);
-}
-
-static void syncer_sleep(struct syncer *syncer)
-{
-	pthread_mutex_lock(&syncer->mutex);
-	atomic_store(&syncer->sleeping, true);
-	atomic_thread_fence(memory_order_seq_cst);
-	while (!has_work(syncer) && !atomic_load(&syncer->flusher->stop_syncers))
-		pthread_cond_wait(&syncer->work, &syncer->mutex);
-	atomic_store(&syncer->sleeping, false);
-	pthread_mutex_unlock(&syncer->mutex);
-}
-
-static void *syncer_main(void *arg)
-{
-	struct syncer *syncer = arg;
-	struct flusher *flusher = syncer->flusher;
-	char name[16];
-	snprintf(name, sizeof(name), "sync%u", syncer->worker);
-	pthread_setname_np(pthread_self(), name);
-	for (;;) {
-		syncer_sleep(syncer);
-		if (atomic_load(&flusher->stop_syncers))
-			return NULL;
-		pthread_mutex_lock(&syncer->turn);
-		sync_written(syncer);
-		pthread_mutex_unlock(&syncer->turn);
-	}
-}
-
-/* Somebody wants so much to be durable. */
-static void syncer_ask(struct syncer *syncer, uint64_t bytes)
-{
-	uint64_t wanted = atomic_load_explicit(&syncer->wanted, memory_order_relaxed);
-	while (wanted < bytes &&
-	       !atomic_compare_exchange_weak_explicit(&syncer->wanted, &wanted, bytes,
-						      memory_order_relaxed, memory_order_relaxed))
-		;
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&syncer->sleeping, memory_order_relaxed))
-		return;
-	pthread_mutex_lock(&syncer->mutex);
-	pthread_cond_signal(&syncer->work);
-	pthread_mutex_unlock(&syncer->mutex);
-}
-
-/* Waits until so much is durable. False: a sync has failed, of this journal or of another. */
-static bool syncer_wait(struct syncer *syncer, uint64_t bytes)
-{
-	struct flusher *flusher = syncer->flusher;
-	pthread_mutex_lock(&flusher->mutex);
-	while (load(&syncer->durable) < bytes && !atomic_load(&flusher->sync_error))
-		pthread_cond_wait(&flusher->progress, &flusher->mutex);
-	pthread_mutex_unlock(&flusher->mutex);
-	return load(&syncer->durable) >= bytes;
 }
 
 /* Makes the journals durable up to `ends`, side by side. */
@@ -291,7 +198,7 @@ static void turn(struct flusher *flusher)
 	}
 	if (ready) {
 		atomic_store_explicit(&flusher->turned, cut, memory_order_release);
-		wake_workers(flusher);
+		flusher_wake_workers(flusher);
 	}
 	flusher_unlock(flusher);
 }
@@ -330,18 +237,14 @@ int flusher_make_segments(struct flusher *flusher, uint64_t cut)
 /* Files of earlier generations that are in doubt, and will be: no sync can help them. */
 static void forget_old(struct flusher *flusher)
 {
-	for (uint32_t i = 0; i < flusher->server->worker_count; i++) {
-		struct syncer *syncer = &flusher->syncers[i];
-		pthread_mutex_lock(&syncer->turn);
-		segment_forget(&syncer->segment, generation(flusher));
-		pthread_mutex_unlock(&syncer->turn);
-	}
+	for (uint32_t i = 0; i < flusher->server->worker_count; i++)
+		syncer_forget(&flusher->syncers[i], generation(flusher));
 }
 
 bool flusher_committed(struct flusher *flusher, uint64_t cut)
 {
 	if (!all_entered(flusher)) {
-		wake_workers(flusher); /* who sleeps doesn't know of the cut */
+		flusher_wake_workers(flusher); /* who sleeps doesn't know of the cut */
 		turn(flusher);
 		return false;
 	}
@@ -370,7 +273,7 @@ static enum fsync_policy policy(const struct flusher *flusher)
 static void set_rule(struct flusher *flusher, bool always)
 {
 	if (atomic_exchange(&flusher->always, always) != always)
-		wake_workers(flusher);
+		flusher_wake_workers(flusher);
 }
 
 /* Closes an epoch whose line says whether appendfsync is always, as those after it. */
@@ -447,12 +350,8 @@ static void renew(struct flusher *flusher)
 		return;
 	flusher->renew_ms = now;
 	bool in_doubt = atomic_load(&flusher->sync_error);
-	for (uint32_t i = 0; in_doubt && i < flusher->server->worker_count; i++) { /* no sync helps */
-		struct syncer *syncer = &flusher->syncers[i];
-		pthread_mutex_lock(&syncer->turn);
-		segment_forget(&syncer->segment, EPOCH_NONE);
-		pthread_mutex_unlock(&syncer->turn);
-	}
+	for (uint32_t i = 0; in_doubt && i < flusher->server->worker_count; i++)
+		syncer_forget(&flusher->syncers[i], EPOCH_NONE); /* no sync helps */
 	(void)snapshotter_ask(&flusher->server->snapshotter, SAVE_AOF, false, true, false);
 }
 
@@ -552,43 +451,11 @@ bool flusher_switch_off(struct flusher *flusher)
 	journals_collect(flusher, false);
 	atomic_store(&flusher->on, false);
 	grace_wait(flusher->server->reclaimer.grace);
-	wake_workers(flusher);
+	flusher_wake_workers(flusher);
 	return whole;
 }
 
 /* --- life --- */
-
-static int syncer_start(struct flusher *flusher, uint32_t i, int dir, uint64_t run)
-{
-	struct syncer *syncer = &flusher->syncers[i];
-	struct segment_id id = {run, 0, i};
-	syncer->flusher = flusher;
-	syncer->worker = i;
-	pthread_mutex_init(&syncer->turn, NULL);
-	pthread_mutex_init(&syncer->mutex, NULL);
-	pthread_cond_init(&syncer->work, NULL);
-	int error = segment_open(&syncer->segment, dir, &id, journal_of(flusher, i));
-	syncer->segment.turned = &flusher->turned;
-	syncer->segment.durable = &syncer->durable;
-	syncer->segment.entered = flusher->turned;
-	if (!error)
-		error = -pthread_create(&syncer->thread, NULL, syncer_main, syncer);
-	if (error)
-		segment_close(&syncer->segment);
-	return error;
-}
-
-static void syncer_stop(struct syncer *syncer)
-{
-	pthread_mutex_lock(&syncer->mutex);
-	pthread_cond_broadcast(&syncer->work);
-	pthread_mutex_unlock(&syncer->mutex);
-	pthread_join(syncer->thread, NULL);
-	segment_close(&syncer->segment);
-	pthread_cond_destroy(&syncer->work);
-	pthread_mutex_destroy(&syncer->mutex);
-	pthread_mutex_destroy(&syncer->turn);
-}
 
 /* Ends the first `count` syncers; nobody asks them for anything any more. */
 static void close_all(struct flusher *flusher, uint32_t count)
@@ -632,7 +499,7 @@ int flusher_start(struct flusher *flusher, struct server *server, int dir, uint6
 	pthread_cond_init(&flusher->progress, NULL);
 	pthread_condattr_destroy(&monotonic);
 	while (!error && started < server->worker_count) {
-		error = syncer_start(flusher, started, dir, run);
+		error = syncer_start(&flusher->syncers[started], flusher, started, dir, run);
 		started += !error;
 	}
 	if (!error)
@@ -693,27 +560,14 @@ bool flusher_write(struct flusher *flusher, uint32_t worker, size_t most)
 	int error = segment_write(&syncer->segment, most, flusher_wakes(flusher));
 	if (error != before)
 		note_write(flusher, before, error);
-	if (!flusher_wakes(flusher))
-		return syncer->segment.more;
-	atomic_thread_fence(memory_order_seq_cst);
-	if (has_work(syncer))
-		syncer_ask(syncer, 0);
+	if (flusher_wakes(flusher))
+		syncer_wrote(syncer);
 	return syncer->segment.more;
 }
 
 bool flusher_sync(struct flusher *flusher, uint32_t worker)
 {
-	struct syncer *syncer = &flusher->syncers[worker];
-	if (atomic_load_explicit(&syncer->sync_ns, memory_order_relaxed) > SYNC_HERE_NS ||
-	    pthread_mutex_trylock(&syncer->turn) != 0) {
-		syncer_ask(syncer, load(&journal_of(flusher, worker)->written));
-		return false;
-	}
-	uint64_t before = load(&syncer->durable);
-	sync_written(syncer);
-	bool more = load(&syncer->durable) > before;
-	pthread_mutex_unlock(&syncer->turn);
-	return more;
+	return syncer_sync_here(&flusher->syncers[worker]);
 }
 
 bool flusher_wakes(const struct flusher *flusher)
@@ -747,20 +601,6 @@ int flusher_trouble(const struct flusher *flusher)
 
 /* --- a new generation --- */
 
-/* All of this journal up to the cut is in the snapshot. */
-static void syncer_renew(struct syncer *syncer, uint64_t cut)
-{
-	struct journal *journal = journal_of(syncer->flusher, syncer->worker);
-	uint64_t end = load(&journal->appended);
-	if (load(&journal->cut) >= cut)
-		end = load(&journal->segment_start);
-	pthread_mutex_lock(&syncer->turn);
-	segment_forget(&syncer->segment, cut);
-	if (load(&syncer->durable) < end)
-		atomic_store(&syncer->durable, end);
-	pthread_mutex_unlock(&syncer->turn);
-}
-
 void flusher_renewed(struct flusher *flusher, uint64_t cut)
 {
 	if (!atomic_load(&flusher->sync_error))
@@ -771,5 +611,5 @@ void flusher_renewed(struct flusher *flusher, uint64_t cut)
 		return;
 	atomic_store(&flusher->sync_error, 0);
 	log_write(LOG_NOTICE, "A new snapshot is complete: the journals begin anew.");
-	wake_workers(flusher);
+	flusher_wake_workers(flusher);
 }

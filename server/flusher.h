@@ -47,16 +47,12 @@
  *    What the files hold since the last good sync is in doubt, until a snapshot whose cut came after the
  *    failure is complete: it has all of that (flusher_renewed). New segments have begun with it. The flusher asks for
  *    one at once, and again every RENEW_S seconds.
- *
- * Lost requests: who wants something of a syncer sets `wanted`, fence, looks at `sleeping`; the syncer sets
- * `sleeping` under its mutex, fence, looks at `wanted`. As with mail, one of the two sees the other. Workers
- * are woken through their mailboxes.
  */
 #ifndef SERVER_FLUSHER_H
 #define SERVER_FLUSHER_H
 
 #include "persist/commits.h"
-#include "persist/segment.h"
+#include "server/syncer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -70,25 +66,8 @@ struct server;
 #define FLUSH_LAZY_S 30
 /* In the order of the words of appendfsync. */
 enum fsync_policy { FSYNC_EVERYSEC, FSYNC_ALWAYS, FSYNC_NO };
-/* A disk that takes longer keeps no worker from its clients: syncers sync. */
-#define SYNC_HERE_NS 2000000
 /* Seconds between attempts to get out of doubt by a new generation: as for a save point that has failed. */
 #define RENEW_S 5
-
-/* The thread that syncs one journal. */
-struct syncer {
-	struct flusher *flusher;
-	struct segment segment;
-	uint32_t worker;
-	pthread_t thread;
-	pthread_mutex_t turn;     /* of who syncs */
-	pthread_mutex_t mutex;    /* guards the condition only */
-	pthread_cond_t work;      /* something wanted can be made durable, or stop */
-	_Atomic uint64_t wanted;  /* bytes of the journal that somebody wants durable */
-	_Atomic uint64_t durable; /* who has the turn stores */
-	_Atomic uint64_t sync_ns; /* how long the last sync took; the same */
-	_Atomic bool sleeping;
-};
 
 struct flusher {
 	struct server *server;
@@ -127,6 +106,15 @@ struct flusher {
 	int64_t renew_ms; /* a new generation was asked for; 0: never */
 	uint64_t *ends;   /* where it ends in each journal */
 };
+
+/* --- syncers --- */
+
+/* A sync has failed: nobody knows any longer what the file holds. Any thread. */
+void flusher_doubt(struct flusher *flusher, int error);
+/* Replies of any worker may wait for what has become durable. Any thread. */
+void flusher_wake_workers(const struct flusher *flusher);
+
+/* --- life --- */
 
 /* Whether COMMITS is to begin with a line that says "always". */
 bool flusher_begins_always(const struct server *server);

@@ -1,5 +1,6 @@
 /* The server's life (server.h). */
 #include "server/server.h"
+#include "server/due.h"
 
 #include "persist/fault.h"
 #include "proto/mem.h"
@@ -91,8 +92,7 @@ static struct {
  */
 static void on_insisting(int number)
 {
-	if (atomic_load(&asked.server->stopping) ||
-	    atomic_load(&asked.server->snapshotter.leaving))
+	if (atomic_load(&asked.server->stopping) || atomic_load(&asked.server->snapshotter.leaving))
 		_exit(1);
 	asked.usual(number);
 }
@@ -115,7 +115,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	watch_for_insisting(server);
 	log_write(LOG_NOTICE, "Received %s scheduling shutdown...",
 		  number == SIGINT ? "SIGINT" : "SIGTERM");
-	if (snapshotter_has_points(server) && !persistence_loading(&server->persistence)) {
+	if (due_has_points(server) && !persistence_loading(&server->persistence)) {
 		snapshotter_leave(&server->snapshotter, NULL, false);
 		return;
 	}

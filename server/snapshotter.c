@@ -9,6 +9,7 @@
 #include "proto/mem.h"
 #include "server/account.h"
 #include "server/conn.h"
+#include "server/due.h"
 #include "server/generation.h"
 #include "server/log.h"
 #include "server/reload.h"
@@ -303,13 +304,6 @@ static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
 	return done;
 }
 
-/* Journals are wished, and can't be used before there is a snapshot. */
-static bool journals_wait(const struct server *server)
-{
-	return config_int(&server->config.appendonly) &&
-	       (flusher_off(&server->flusher) || !atomic_load(&server->flusher.listed));
-}
-
 static void save(struct snapshotter *snapshotter)
 {
 	enum save_kind kind = snapshotter->wish;
@@ -321,7 +315,7 @@ static void save(struct snapshotter *snapshotter)
 		waiters = take_waiters(&snapshotter->waiters);
 	if (waiters && !done) /* as in Redis, only background saving changes that */
 		atomic_store(&snapshotter->rdb.failed, failed);
-	if (done && journals_wait(snapshotter->server)) /* with the next one (generation.h) */
+	if (done && due_journals(snapshotter->server)) /* with the next one (generation.h) */
 		snapshotter->scheduled_aof = true;
 	atomic_store(&snapshotter->kind, snapshotter->wish);
 	save_waiters_answer(snapshotter->server, waiters, done);
@@ -371,7 +365,7 @@ static void load_again(struct snapshotter *snapshotter)
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), done);
 }
 
-/* Journals are switched off here; on by the next snapshot, which is due then (find_due). */
+/* Journals are switched off here; on by the next snapshot, which is due then (due.h). */
 static void follow(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
@@ -587,100 +581,25 @@ bool snapshotter_stay(struct snapshotter *snapshotter)
 		log_write(LOG_WARNING, "Shutdown manually aborted.");
 		snapshotter->stays++;
 		atomic_store(&snapshotter->snapshot.cancelled, true);
-		save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->leavers), false);
+		save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->leavers),
+				    false);
 	}
 	pthread_mutex_unlock(&snapshotter->mutex);
 	return leaving;
 }
 
-/* --- save points --- */
-
-bool snapshotter_has_points(struct server *server)
-{
-	return !config_string_empty(&server->config, &server->config.save);
-}
-
 bool snapshotter_stops_writes(struct server *server)
 {
 	return atomic_load_explicit(&server->snapshotter.rdb.failed, memory_order_relaxed) &&
-	       config_int(&server->config.stop_writes_on_bgsave_error) &&
-	       snapshotter_has_points(server);
+	       config_int(&server->config.stop_writes_on_bgsave_error) && due_has_points(server);
 }
 
-/* Whether so many changes in so many seconds are a point; logs it. The text was checked when it was set. */
-static bool point_reached(struct server *server, uint64_t dirty, int64_t seconds)
-{
-	char text[CONFIG_SAVE_MAX];
-	char *at = text, *end;
-	config_string_copy(&server->config, &server->config.save, text, sizeof(text));
-	for (;;) {
-		long long after = strtoll(at, &end, 10);
-		if (end == at)
-			return false;
-		long long wanted = strtoll(end, &at, 10);
-		if (dirty < (uint64_t)wanted || seconds <= after)
-			continue;
-		log_write(LOG_NOTICE, "%lld changes in %lld seconds. Saving...", wanted, after);
-		return true;
-	}
-}
-
-/* save-on-memory: memory has come to its limit, for the first time since it was below, or the last snapshot failed. */
-static bool memory_reached(struct snapshotter *snapshotter)
-{
-	struct server *server = snapshotter->server;
-	int64_t percent = config_int(&server->config.save_on_memory);
-	uint64_t maxmemory = (uint64_t)config_int(&server->config.maxmemory);
-	if (percent == 0 || maxmemory == 0) {
-		snapshotter->memory_above = false;
-		return false;
-	}
-	struct mem_stats memory;
-	mem_stats_read(&memory);
-	bool above = memory.allocated / 100 >= maxmemory / 10000 * (uint64_t)percent;
-	bool reached =
-		above && (!snapshotter->memory_above || atomic_load(&snapshotter->rdb.failed));
-	if (!above)
-		snapshotter->memory_above = false;
-	if (reached)
-		log_write(LOG_NOTICE, "Memory has come to %lld%% of maxmemory. Saving...",
-			  (long long)percent);
-	return reached;
-}
-
-/* A failure is not repeated at once. */
-static bool may_try(const struct snapshotter *snapshotter, const struct save_results *results)
-{
-	return !atomic_load(&results->failed) ||
-	       now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S;
-}
-
-/* What is due now; SAVE_NONE: nothing. Locked. */
-static enum save_kind find_due(struct snapshotter *snapshotter)
-{
-	struct server *server = snapshotter->server;
-	if (snapshotter->scheduled_aof)
-		return SAVE_AOF;
-	if (journals_wait(server) && now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S)
-		return SAVE_AOF;
-	if (!may_try(snapshotter, &snapshotter->rdb))
-		return SAVE_NONE;
-	if (snapshotter->scheduled_rdb)
-		return SAVE_RDB;
-	if (memory_reached(snapshotter)) {
-		snapshotter->memory_above = true;
-		return SAVE_RDB;
-	}
-	int64_t seconds = now_s() - atomic_load(&snapshotter->saved_s);
-	if (point_reached(server, snapshotter_changes(server), seconds))
-		return SAVE_RDB;
-	return may_try(snapshotter, &snapshotter->aof) && growth_due(server) ? SAVE_AOF : SAVE_NONE;
-}
+/* --- main thread --- */
 
 /* What is scheduled is in progress before it isn't scheduled any more: INFO, which doesn't lock, shows either. */
 static void wish_due(struct snapshotter *snapshotter)
 {
-	enum save_kind due = find_due(snapshotter);
+	enum save_kind due = due_find(snapshotter);
 	if (due == SAVE_NONE)
 		return;
 	wish(snapshotter, due);

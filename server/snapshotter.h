@@ -44,9 +44,6 @@ enum save_kind {
 	SAVE_SHUTDOWN, /* before the server stops */
 };
 
-/* Seconds after a failure before a save point, or what was scheduled, is tried again. */
-#define SAVE_RETRY_S 5
-
 /* Who waits for the end of a snapshot, or for the flusher: mail to the worker of the op. 16-byte aligned. */
 struct save_waiter {
 	struct save_waiter *next;
@@ -71,8 +68,8 @@ struct save_results {
 	_Atomic uint64_t count;    /* begun */
 	_Atomic bool failed;       /* the last one */
 	_Atomic uint64_t failures; /* since the last one that was complete */
-	_Atomic int64_t seconds; /* the last one took; -1: there was none */
-	_Atomic uint64_t kept;   /* bytes that it kept at most */
+	_Atomic int64_t seconds;   /* the last one took; -1: there was none */
+	_Atomic uint64_t kept;     /* bytes that it kept at most */
 };
 
 struct snapshotter {
@@ -158,9 +155,6 @@ void snapshotter_reload(struct snapshotter *snapshotter, struct save_waiter *wai
 /* Mail has come. Its worker. */
 void snapshotter_answer(struct worker *worker, struct save_waiter *waiter);
 
-/* Save points are configured. */
-bool snapshotter_has_points(struct server *server);
-
 /* stop-writes-on-bgsave-error: writes are refused. Any thread; cheap. */
 bool snapshotter_stops_writes(struct server *server);
 
@@ -172,7 +166,7 @@ uint64_t snapshotter_changes(const struct server *server);
 
 /* --- main thread --- */
 
-/* Looks whether a save point is reached, the journals have grown, or something scheduled is due. Some times a second. */
+/* Begins what is due (due.h). Some times a second. */
 void snapshotter_cron(struct snapshotter *snapshotter);
 
 #endif
