@@ -127,7 +127,7 @@ static void test_shown_can_be_set(void **state)
 #define NOT_INT       "argument couldn't be parsed into an integer"
 #define NOT_OCTAL     "argument couldn't be parsed into an octal number"
 #define NOT_MEMORY    "argument must be a memory value"
-#define BULK_BETWEEN  "argument must be between 1048576 and 4294967296 inclusive"
+#define BULK_BETWEEN  "argument must be between 1048576 and 4294967295 inclusive"
 #define NOT_BOOL      "argument must be 'yes' or 'no'"
 #define NOT_LEVEL     "argument(s) must be one of the following: debug, verbose, notice, warning, nothing"
 #define NO_SUCH_CLASS "Invalid client class specified in buffer limit configuration."
