@@ -33,8 +33,7 @@ void chain_clear(struct chain *chain)
 	*chain = (struct chain){0};
 }
 
-/* Begins another piece at the end, for at least so many bytes. */
-static void add_piece(struct chain *chain, size_t bytes)
+void chain_begin_piece(struct chain *chain, size_t bytes)
 {
 	struct chain_piece *piece;
 	size_t size = chain->last ? 2 * piece_size(chain->last) : CHAIN_PIECE_MIN;
@@ -51,27 +50,12 @@ static void add_piece(struct chain *chain, size_t bytes)
 	chain->last = piece;
 }
 
-char *chain_room(struct chain *chain, size_t bytes)
-{
-	struct chain_piece *last = chain->last;
-	if (!last || last->cap - last->len < bytes)
-		add_piece(chain, bytes);
-	return chain->last->bytes + chain->last->len;
-}
-
-void chain_grow(struct chain *chain, size_t bytes)
-{
-	chain->last->len += bytes;
-	chain->len += bytes;
-	assert(chain->last->len <= chain->last->cap);
-}
-
 void chain_add(struct chain *chain, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		size_t left = chain->last ? chain->last->cap - chain->last->len : 0;
 		if (left == 0) {
-			add_piece(chain, 1);
+			chain_begin_piece(chain, 1);
 			continue;
 		}
 		size_t part = len < left ? len : left;
@@ -82,8 +66,24 @@ void chain_add(struct chain *chain, const char *bytes, size_t len)
 	}
 }
 
+/* What is short, and in one piece, as most is. */
+static void move_short(struct chain *to, struct chain *from)
+{
+	struct chain_piece *piece = from->first;
+	memcpy(chain_room(to, from->len), piece->bytes + piece->from, from->len);
+	chain_grow(to, from->len);
+	piece->from = piece->len = 0;
+	from->len = 0;
+}
+
 void chain_move(struct chain *to, struct chain *from)
 {
+	if (from->len == 0)
+		return;
+	if (from->len <= CHAIN_SHORT && from->first == from->last) {
+		move_short(to, from);
+		return;
+	}
 	if (from->len < CHAIN_MOVE_MIN) {
 		for (const struct chain_piece *piece = from->first; piece; piece = piece->next)
 			chain_add(to, piece->bytes + piece->from, piece->len - piece->from);

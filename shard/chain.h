@@ -17,12 +17,15 @@
 
 #include "proto/slice.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Memory of the first piece; each has twice that of the one before it, up to the most. */
 #define CHAIN_PIECE_MIN 4096
 #define CHAIN_PIECE_MAX (256 * 1024)
+/* So much a piece's end may be left unused for, that bytes stand together: it saves steps. */
+#define CHAIN_SHORT 1024
 
 struct chain_piece {
 	struct chain_piece *next;
@@ -39,9 +42,24 @@ struct chain {
 /* Frees all of it; it is empty then. */
 void chain_clear(struct chain *chain);
 
+/* Begins another piece at the end, for at least so many bytes. */
+void chain_begin_piece(struct chain *chain, size_t bytes);
+
 /* Room for so many bytes together, behind the last; chain_grow() says how many have been written. */
-char *chain_room(struct chain *chain, size_t bytes);
-void chain_grow(struct chain *chain, size_t bytes);
+static inline char *chain_room(struct chain *chain, size_t bytes)
+{
+	const struct chain_piece *last = chain->last;
+	if (!last || last->cap - last->len < bytes)
+		chain_begin_piece(chain, bytes);
+	return chain->last->bytes + chain->last->len;
+}
+
+static inline void chain_grow(struct chain *chain, size_t bytes)
+{
+	chain->last->len += bytes;
+	chain->len += bytes;
+	assert(chain->last->len <= chain->last->cap);
+}
 
 /* Appends a copy. */
 void chain_add(struct chain *chain, const char *bytes, size_t len);

@@ -20,8 +20,6 @@
 
 /* Bytes copied and summed before others may have their turn: some hundred microseconds. */
 #define STEP_BYTES (64 * 1024)
-/* A longer argument may stand in several pieces: room for all of it together may be left unused. */
-#define TOGETHER_BYTES 1024
 /* So much is summed as it comes; for less it isn't worth joining its sum with that of what goes before. */
 #define SUM_AHEAD_BYTES (256 * 1024)
 /* SELECT with a number, and MULTI. */
@@ -141,7 +139,7 @@ static void put_long_argument(struct effects *unit, struct slice arg)
 
 static void put_argument(struct effects *unit, struct slice arg)
 {
-	if (arg.len > TOGETHER_BYTES) {
+	if (arg.len > CHAIN_SHORT) {
 		put_long_argument(unit, arg);
 		return;
 	}
@@ -153,8 +151,37 @@ static void put_argument(struct effects *unit, struct slice arg)
 	note_argument(unit, arg.len);
 }
 
+/* Room for all of it; more than CHAIN_SHORT: it isn't put together. */
+static size_t room_together(const struct slice *argv, uint32_t argc)
+{
+	size_t room = COUNT_MAX;
+	for (uint32_t i = 0; i < argc && room <= CHAIN_SHORT; i++)
+		room += COUNT_MAX + argv[i].len + 2;
+	return room;
+}
+
+/* A short one, as most are. */
+static void put_together(struct effects *unit, const struct slice *argv, uint32_t argc, size_t room)
+{
+	char *begin = chain_room(&unit->bytes, room), *at = put_count(begin, '*', argc);
+	size_t longest = 0;
+	for (uint32_t i = 0; i < argc; i++) {
+		at = put_count(at, '$', argv[i].len);
+		at = mempcpy(at, argv[i].ptr, argv[i].len);
+		at = mempcpy(at, "\r\n", 2);
+		longest = argv[i].len > longest ? argv[i].len : longest;
+	}
+	chain_grow(&unit->bytes, (size_t)(at - begin));
+	note_argument(unit, longest);
+}
+
 static void put_command(struct effects *unit, const struct slice *argv, uint32_t argc)
 {
+	size_t room = room_together(argv, argc);
+	if (room <= CHAIN_SHORT) {
+		put_together(unit, argv, argc, room);
+		return;
+	}
 	put_header(unit, '*', argc);
 	for (uint32_t i = 0; i < argc; i++)
 		put_argument(unit, argv[i]);
@@ -481,7 +508,8 @@ static void put_effects(struct journal *journal)
 			 sum_of(unit, preamble, len));
 		put(journal, line, sizeof(line) - 1);
 	}
-	put(journal, preamble, len);
+	if (len > 0)
+		put(journal, preamble, len);
 	if (unit->bytes.len >= CHAIN_MOVE_MIN)
 		journal->large += unit->bytes.len;
 	chain_move(&journal->buf, &unit->bytes);
@@ -493,7 +521,8 @@ static void put_effects(struct journal *journal)
 static void unit_reset(struct journal *journal)
 {
 	struct chain bytes = journal->unit.bytes;
-	chain_drop(&bytes, bytes.len);
+	if (bytes.len > 0)
+		chain_drop(&bytes, bytes.len);
 	journal->unit = (struct effects){.bytes = bytes};
 }
 
