@@ -86,12 +86,14 @@ static void hand_out(struct long_run *run, bool done)
 		account_error(run->worker, reply);
 		reply->errors = 0;
 	}
-	if (reply->later > 0 || (!done && !run->ctx.quiet && run->worker->shard->journal.on))
+	if (reply->later > 0)
 		return;
 	if (op->mute || (op->conn->flags & CONN_CLOSING)) {
 		reply_reset(reply, REPLY_SEAL_MIN);
 		return;
 	}
+	if (!done && !run->ctx.quiet && run->worker->shard->journal.on)
+		return;
 	reply_seal(reply);
 	reply_move(&op->conn->out, reply);
 	journal_saw_all(run->worker->shard);

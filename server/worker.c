@@ -314,7 +314,8 @@ static bool worker_done(struct worker *worker)
 			for (uint32_t i = 0; i < server->worker_count; i++)
 				mailbox_wake(&server->workers[i].mailbox);
 	}
-	return worker->quiet && atomic_load(&server->quiet) == server->worker_count;
+	return worker->quiet && !worker->writing &&
+	       atomic_load(&server->quiet) == server->worker_count;
 }
 
 static void worker_on_idle(uv_idle_t *idle)

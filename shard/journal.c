@@ -268,10 +268,13 @@ struct payload {
 static void payload_drain(struct rdb_out *out)
 {
 	struct payload *payload = (struct payload *)out;
-	payload->sum = crc64(payload->sum, out->bytes, out->len);
-	chain_add(&payload->bytes, out->bytes, out->len);
+	for (size_t at = 0, part; at < out->len; at += part) {
+		part = out->len - at < STEP_BYTES ? out->len - at : STEP_BYTES;
+		payload->sum = crc64(payload->sum, out->bytes + at, part);
+		chain_add(&payload->bytes, out->bytes + at, part);
+		turn_steps(out->shard, TURN_STEPS);
+	}
 	out->len = 0;
-	turn_steps(out->shard, TURN_STEPS);
 }
 
 static void payload_make(struct payload *payload, const struct entry *e, struct shard *shard)

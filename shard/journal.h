@@ -52,7 +52,7 @@
  * other: `on` says that effects are collected, the span of epochs whether records are made of them.
  *
  * Large effects. What a unit does may take hundreds of megabytes to say (RENAME to another slot, SET of a
- * long string). None of that keeps its worker from others:
+ * long string). That keeps its worker from others as little as can be:
  *  - Effects are built piece by piece, with their sum, in the turns of who has any (turn.h). The unit holds
  *    its slots meanwhile, and has no place in any order before its record is made.
  *  - A record is made at once, and in no time: its effects go behind the others as they are, uncopied.
