@@ -104,8 +104,10 @@ static void check_kept(struct snapshot *s, const struct retire *r, uint64_t entr
 
 	for (size_t i = 0; i < kept->count; i++) {
 		struct old_node key = {.node = kept->items[i].ptr};
-		struct old_node *node =
-			bsearch(&key, s->nodes, s->node_count, sizeof(*s->nodes), compare_nodes);
+		struct old_node *node = NULL;
+		if (s->node_count > 0) /* there may be no array */
+			node = bsearch(&key, s->nodes, s->node_count, sizeof(*s->nodes),
+				       compare_nodes);
 		others += node == NULL;
 		if (!node)
 			continue;
