@@ -107,8 +107,10 @@ bool reload(struct server *server, const _Atomic bool *cancelled)
 		done = forget_all(server, cancelled);
 		if (done && !load_again(server, &manifest))
 			return give_up(server, &manifest);
-		atomic_store(&persistence->expired_keys, 0);
-		persistence_note_loaded(persistence);
+		if (done) {
+			atomic_store(&persistence->expired_keys, 0);
+			persistence_note_loaded(persistence);
+		}
 		atomic_store_explicit(&persistence->loading, false, memory_order_release);
 	}
 	manifest_free(&manifest);

@@ -343,7 +343,7 @@ static void leave(struct snapshotter *snapshotter)
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->leavers), done);
 }
 
-/* The first of those who want it. */
+/* For one of those who want it. */
 static void load_again(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
@@ -360,6 +360,8 @@ static void load_again(struct snapshotter *snapshotter)
 	pthread_mutex_unlock(&snapshotter->mutex);
 	done = done && reload(server, &snapshotter->snapshot.cancelled);
 	pthread_mutex_lock(&snapshotter->mutex);
+	/* a part of the data is in memory: whatever is wished already, it must not be saved */
+	snapshotter->stop |= atomic_load(&server->persistence.failed);
 	atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
 	atomic_store(&snapshotter->kind, SAVE_NONE);
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), done);
@@ -549,6 +551,11 @@ enum save_answer snapshotter_cancel(struct snapshotter *snapshotter)
 void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *waiter, bool force)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
+	if (snapshotter->stop) { /* the server ends anyway, and the thread may have */
+		save_waiters_answer(snapshotter->server, waiter, true);
+		pthread_mutex_unlock(&snapshotter->mutex);
+		return;
+	}
 	if (!atomic_load(&snapshotter->leaving)) {
 		server_say_shutdown();
 		snapshotter->force = false;
@@ -567,8 +574,12 @@ void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *wait
 void snapshotter_reload(struct snapshotter *snapshotter, struct save_waiter *waiter)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
-	waiter->next = snapshotter->reloads;
-	snapshotter->reloads = waiter;
+	if (snapshotter->stop) {
+		save_waiters_answer(snapshotter->server, waiter, false);
+	} else {
+		waiter->next = snapshotter->reloads;
+		snapshotter->reloads = waiter;
+	}
 	pthread_cond_signal(&snapshotter->wanted);
 	pthread_mutex_unlock(&snapshotter->mutex);
 }
