@@ -29,7 +29,8 @@ static bool write_journals(struct server *server, const _Atomic bool *cancelled)
 		bool written = flusher_committed(flusher, atomic_load(&server->ks->epochs.now));
 		int error = flusher_trouble(flusher); /* then nobody knows what the files have */
 		if (error)
-			log_write(LOG_WARNING, "Can't load " DATA_DIR " again: %s", strerror(-error));
+			log_write(LOG_WARNING, "Can't load " DATA_DIR " again: %s",
+				  strerror(-error));
 		if (error || written)
 			return !error;
 		if (!wait_a_little(cancelled))
