@@ -289,14 +289,18 @@ static void drop_wish(struct snapshotter *snapshotter)
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), false);
 }
 
-/* The mutex is free meanwhile. */
+/*
+ * The mutex is free meanwhile. Nothing is begun when the server stops: a snapshot of no keys would be complete before
+ * anybody looks whether it is cancelled.
+ */
 static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
 {
 	bool increment = snapshotter->increment && kind == SAVE_RDB;
 	if (kind == SAVE_RDB)
 		snapshotter->increment = false;
-
-	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
+	if (snapshotter->stop)
+		return false;
+	atomic_store(&snapshotter->snapshot.cancelled, false);
 	atomic_store(&snapshotter->tried_s, now_s());
 	pthread_mutex_unlock(&snapshotter->mutex);
 	bool done = run(snapshotter, kind, increment);
@@ -408,6 +412,9 @@ static void *snapshotter_main(void *arg)
 			follow(snapshotter);
 		else if (leaving)
 			leave(snapshotter);
+		else if (snapshotter->reloads && snapshotter->stop)
+			save_waiters_answer(snapshotter->server,
+					    take_waiters(&snapshotter->reloads), false);
 		else if (snapshotter->reloads)
 			load_again(snapshotter);
 		else if (snapshotter->stop)
