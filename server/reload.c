@@ -29,7 +29,8 @@ static bool write_journals(struct server *server, const _Atomic bool *cancelled)
 		bool written = flusher_committed(flusher, atomic_load(&server->ks->epochs.now));
 		int error = flusher_trouble(flusher); /* then nobody knows what the files have */
 		if (error)
-			log_write(LOG_WARNING, "Can't load " DATA_DIR " again: %s", strerror(-error));
+			log_write(LOG_WARNING, "Can't load " DATA_DIR " again: %s",
+				  strerror(-error));
 		if (error || written)
 			return !error;
 		if (!wait_a_little(cancelled))
@@ -107,8 +108,10 @@ bool reload(struct server *server, const _Atomic bool *cancelled)
 		done = forget_all(server, cancelled);
 		if (done && !load_again(server, &manifest))
 			return give_up(server, &manifest);
-		atomic_store(&persistence->expired_keys, 0);
-		persistence_note_loaded(persistence);
+		if (done) {
+			atomic_store(&persistence->expired_keys, 0);
+			persistence_note_loaded(persistence);
+		}
 		atomic_store_explicit(&persistence->loading, false, memory_order_release);
 	}
 	manifest_free(&manifest);

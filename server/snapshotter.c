@@ -289,14 +289,18 @@ static void drop_wish(struct snapshotter *snapshotter)
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), false);
 }
 
-/* The mutex is free meanwhile. */
+/*
+ * The mutex is free meanwhile. Nothing is begun when the server stops: a snapshot of no keys would be complete before
+ * anybody looks whether it is cancelled.
+ */
 static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
 {
 	bool increment = snapshotter->increment && kind == SAVE_RDB;
 	if (kind == SAVE_RDB)
 		snapshotter->increment = false;
-
-	atomic_store(&snapshotter->snapshot.cancelled, snapshotter->stop);
+	if (snapshotter->stop)
+		return false;
+	atomic_store(&snapshotter->snapshot.cancelled, false);
 	atomic_store(&snapshotter->tried_s, now_s());
 	pthread_mutex_unlock(&snapshotter->mutex);
 	bool done = run(snapshotter, kind, increment);
@@ -343,7 +347,7 @@ static void leave(struct snapshotter *snapshotter)
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->leavers), done);
 }
 
-/* The first of those who want it. */
+/* For one of those who want it. */
 static void load_again(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;
@@ -360,6 +364,8 @@ static void load_again(struct snapshotter *snapshotter)
 	pthread_mutex_unlock(&snapshotter->mutex);
 	done = done && reload(server, &snapshotter->snapshot.cancelled);
 	pthread_mutex_lock(&snapshotter->mutex);
+	/* a part of the data is in memory: whatever is wished already, it must not be saved */
+	snapshotter->stop |= atomic_load(&server->persistence.failed);
 	atomic_fetch_and(&server->pause_mode, ~(uint32_t)PAUSE_SHUTDOWN);
 	atomic_store(&snapshotter->kind, SAVE_NONE);
 	save_waiters_answer(snapshotter->server, take_waiters(&snapshotter->waiters), done);
@@ -406,6 +412,9 @@ static void *snapshotter_main(void *arg)
 			follow(snapshotter);
 		else if (leaving)
 			leave(snapshotter);
+		else if (snapshotter->reloads && snapshotter->stop)
+			save_waiters_answer(snapshotter->server,
+					    take_waiters(&snapshotter->reloads), false);
 		else if (snapshotter->reloads)
 			load_again(snapshotter);
 		else if (snapshotter->stop)
@@ -549,6 +558,11 @@ enum save_answer snapshotter_cancel(struct snapshotter *snapshotter)
 void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *waiter, bool force)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
+	if (snapshotter->stop) { /* the server ends anyway, and the thread may have */
+		save_waiters_answer(snapshotter->server, waiter, true);
+		pthread_mutex_unlock(&snapshotter->mutex);
+		return;
+	}
 	if (!atomic_load(&snapshotter->leaving)) {
 		server_say_shutdown();
 		snapshotter->force = false;
@@ -567,8 +581,12 @@ void snapshotter_leave(struct snapshotter *snapshotter, struct save_waiter *wait
 void snapshotter_reload(struct snapshotter *snapshotter, struct save_waiter *waiter)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
-	waiter->next = snapshotter->reloads;
-	snapshotter->reloads = waiter;
+	if (snapshotter->stop) {
+		save_waiters_answer(snapshotter->server, waiter, false);
+	} else {
+		waiter->next = snapshotter->reloads;
+		snapshotter->reloads = waiter;
+	}
 	pthread_cond_signal(&snapshotter->wanted);
 	pthread_mutex_unlock(&snapshotter->mutex);
 }

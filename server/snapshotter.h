@@ -85,7 +85,7 @@ struct snapshotter {
 	bool force;                                /* of SAVE_SHUTDOWN */
 	uint64_t stays;                            /* so often a shutdown was called off */
 	bool follow;                               /* CONFIG SET appendonly */
-	bool stop;
+	bool stop; /* nothing is begun any more; who asks is told at once */
 	struct save_waiter *waiters; /* for what is wished or being made */
 	struct save_waiter *leavers; /* ... for the shutdown */
 	struct save_waiter *reloads; /* want everything to be loaded again */

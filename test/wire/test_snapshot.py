@@ -169,6 +169,24 @@ def test_log_of_the_end(kind, start, points, how, saved):
 
 
 @pytest.mark.sherd_only
+@pytest.mark.parametrize("words", ["SHUTDOWN SAVE", "DEBUG RELOAD NOSAVE", "DEBUG RELOAD"])
+def test_asked_while_it_ends(kind, start, tmp_path, words):
+    """Who asks the snapshotter at any moment of the end is answered, or nobody could wait for that worker."""
+    for _ in range(10):
+        server = start(kind, ("dir", str(tmp_path)))
+        asking = [server.connect_unix() for _ in range(12)]
+        server.process.send_signal(signal.SIGTERM)
+        try:
+            for number, asker in enumerate(asking):
+                asker.send(encode(["PING"]) * (number * 16) + encode(words.split()))
+        except OSError:
+            pass                        # it has ended already
+        assert server.wait_exit() == 0
+        for asker in asking:
+            asker.close()
+
+
+@pytest.mark.sherd_only
 @pytest.mark.parametrize("how", ["TERM", "INT", "SHUTDOWN", "SHUTDOWN SAVE", "SHUTDOWN NOSAVE"])
 def test_ended_while_it_loads(kind, start, tmp_path, how):
     """At once, without a snapshot: here it would load for ever, for nobody writes to the pipe that it reads."""
