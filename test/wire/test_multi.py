@@ -627,13 +627,13 @@ SET {t}8 x                              => OK
 MULTI                                   => OK
 EXEC                                    => nil[]
 ## watched key expires
-SET k 1 PX 20                           => OK
+SET k 1 PX 400                          => OK
 WATCH k                                 => OK
 EXISTS k                                ?=> 0
 MULTI                                   => OK
 EXEC                                    => nil[]
 ## watched key expires, only reads
-SET k 1 PX 20                           => OK
+SET k 1 PX 400                          => OK
 WATCH k                                 => OK
 EXISTS k                                ?=> 0
 MULTI                                   => OK
@@ -852,9 +852,9 @@ MULTI                                   => OK
 EXEC                                    => []
 ## a watched key expires and goes by swapdb [step]
 DEBUG SET-ACTIVE-EXPIRE 0               => OK
-SET k 1 PX 20                           => OK
+SET k 1 PX 400                          => OK
 WATCH k                                 => OK
-DEBUG SLEEP 0.05                        => OK
+DEBUG SLEEP 0.5                         => OK
 SWAPDB 0 1                              => OK
 MULTI                                   => OK
 EXEC                                    => nil[]
