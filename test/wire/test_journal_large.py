@@ -11,7 +11,8 @@ import pytest
 from resp import Closed, Error, Status, encode
 from test_crash import Saver, begin, journals, seeded
 from test_journal_random import contents, differences
-from test_trouble import kill, mend, until
+from test_trouble import all_committed, kill, mend
+from waiting import until
 
 LARGE = 3 * 1024 * 1024
 ELEMENTS = 30000
@@ -200,6 +201,7 @@ def test_nothing_is_told_before(kind, start, tmp_path, words):
         client.command("SET", "other", "x" * LARGE)
         for at in range(0, ELEMENTS, 1000):
             client.command("SADD", "set", *["m%d" % i for i in range(at, at + 1000)])
+        until(lambda: all_committed(server, tmp_path))      # else COMMITS may be what is written first
         assert admin.command("DEBUG", "IO-FAULT", "write", "KILL") == Status("OK")
         client.send(encode(words))
         assert client.read_until_closed() == b""
