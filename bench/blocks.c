@@ -1,6 +1,6 @@
 /*
- * The load for requests on several keys and for transactions, which memtier_benchmark can't pipeline: blocks
- * of requests that belong together, on random keys.
+ * The load for requests on several keys and for transactions, which memtier_benchmark can't
+ * pipeline: blocks of requests that belong together, on random keys.
  *
  *	blocks --port N [--kind mget] [--threads 2] [--connections 50] [--pipeline 16] [--seconds 5]
  *	       [--keys 1000000] [--rate 0]
@@ -13,11 +13,11 @@
  *	incr         INCR of one key
  *	same         MSET of the same 8 keys
  *
- * Each connection sends `pipeline` blocks in one write, waits for all replies, and begins again: at once,
- * or with --rate so that all connections together send so many blocks a second. All blocks are made
- * beforehand. Prints one JSON object: blocks a second, their number, percentiles in ms of the time between
- * a write and its last reply and the longest such time, and the blocks of the connection that got the
- * fewest, and the most. An error reply ends it with status 1.
+ * Each connection sends `pipeline` blocks in one write, waits for all replies, and begins again: at
+ * once, or with --rate so that all connections together send so many blocks a second. All blocks
+ * are made beforehand. Prints one JSON object: blocks a second, their number, percentiles in ms of
+ * the time between a write and its last reply and the longest such time, and the blocks of the
+ * connection that got the fewest, and the most. An error reply ends it with status 1.
  */
 #include "proto/crc16.h"
 

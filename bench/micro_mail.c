@@ -1,6 +1,7 @@
 /*
- * What a letter costs from one worker to another and back: outbox, mailbox, parcels; no waking (both threads
- * poll). Prints nanoseconds for each round trip of a letter, in batches of different sizes.
+ * What a letter costs from one worker to another and back: outbox, mailbox, parcels; no waking
+ * (both threads poll). Prints nanoseconds for each round trip of a letter, in batches of different
+ * sizes.
  */
 #include "server/mail.h"
 

@@ -1,9 +1,10 @@
 /*
  * The null server: the floor under every measurement.
  *
- * It does what a worker does around the work: a loop for each thread, callbacks that only append, a tick in
- * the check phase that cuts requests with proto/resp.h and collects the replies of a connection for one
- * uv_try_write. But it keeps nothing: GET answers a constant of 32 bytes, PING "PONG", all others "OK".
+ * It does what a worker does around the work: a loop for each thread, callbacks that only append, a
+ * tick in the check phase that cuts requests with proto/resp.h and collects the replies of a
+ * connection for one uv_try_write. But it keeps nothing: GET answers a constant of 32 bytes, PING
+ * "PONG", all others "OK".
  *
  *	null_server --port N --threads N
  *

@@ -199,7 +199,10 @@ static ptrdiff_t read_request(struct reading *r)
 	return merge_effect(bytes.ptr + r->at, bytes.len - r->at, r->argv, r->room, &r->argc);
 }
 
-/* Looks for the EXEC of a MULTI from `at` on, or for what is no request. False: the file ends before. */
+/*
+ * Looks for the EXEC of a MULTI from `at` on, or for what is no request. False: the file ends
+ * before.
+ */
 static bool find_exec(struct reading *r, size_t at)
 {
 	struct slice bytes = r->file->bytes, name = {0};

@@ -7,14 +7,14 @@
  *	file appendonly.aof.1.incr.aof seq 1 type i     what was written since, in rising order of seq
  *	file appendonly.aof.1.incr.aof seq 1 type h     history: to be deleted
  *
- * Before Redis 7 there was one file. Any file may begin with an RDB file instead of commands. Then follow
- * requests as clients send them, lines that begin with '#' between them. They are done again as effects of our own
- * journals are (replay.h): in order in each slot, those on several slots when all before them are done. Time
- * doesn't pass meanwhile. Redis writes no times to live that count from now; where somebody else did, they
- * count from the start of the load.
+ * Before Redis 7 there was one file. Any file may begin with an RDB file instead of commands. Then
+ * follow requests as clients send them, lines that begin with '#' between them. They are done again
+ * as effects of our own journals are (replay.h): in order in each slot, those on several slots when
+ * all before them are done. Time doesn't pass meanwhile. Redis writes no times to live that count
+ * from now; where somebody else did, they count from the start of the load.
  *
- * The last file may end in the middle of a request or a transaction, which then is left out. Anything else that
- * is no request ends the load with an error.
+ * The last file may end in the middle of a request or a transaction, which then is left out.
+ * Anything else that is no request ends the load with an error.
  */
 #ifndef PERSIST_AOF_H
 #define PERSIST_AOF_H

@@ -1,12 +1,12 @@
 /*
  * Faults on purpose: makes calls on files (io.h) fail, so that tests see what comes of it.
  *
- * One rule at a time: "<call> <error> [<skip> [<count>]]". The call is one of open, write, short, sync,
- * rename, truncate, unlink, or any; "short" is a write that takes half of the bytes before it fails. The
- * error is a name like ENOSPC, or KILL: the process is killed before the call. The first `skip` calls of that
- * kind go well (none unless told), the next `count` fail (one unless told; 0: all from then on). Calls are
- * counted from the last rule on, so a test can run something once under a rule that never strikes, and then
- * fail each of its calls in turn.
+ * One rule at a time: "<call> <error> [<skip> [<count>]]". The call is one of open, write, short,
+ * sync, rename, truncate, unlink, or any; "short" is a write that takes half of the bytes before it
+ * fails. The error is a name like ENOSPC, or KILL: the process is killed before the call. The first
+ * `skip` calls of that kind go well (none unless told), the next `count` fail (one unless told; 0:
+ * all from then on). Calls are counted from the last rule on, so a test can run something once
+ * under a rule that never strikes, and then fail each of its calls in turn.
  *
  * Nothing calls this but DEBUG IO-FAULT, and the server's start when DEBUG is enabled and the
  * environment has FAULT_VARIABLE.

@@ -1,6 +1,7 @@
 /*
- * What a thread has that fills the keyspace at start, beside the workers: a shard of its own (memory to
- * retire, counts of keys), and grace periods of its own, which don't wait for others that fill.
+ * What a thread has that fills the keyspace at start, beside the workers: a shard of its own
+ * (memory to retire, counts of keys), and grace periods of its own, which don't wait for others
+ * that fill.
  *
  * Each one thread's; init and deinit by whoever starts and joins the threads.
  */

@@ -1,6 +1,6 @@
 /*
- * Applying an increment (persist/snapshot.h): first all that its keys take the place of goes, here; then they
- * are loaded as those of any RDB file (persist/load.h).
+ * Applying an increment (persist/snapshot.h): first all that its keys take the place of goes, here;
+ * then they are loaded as those of any RDB file (persist/load.h).
  *
  * One thread; nobody else uses the keyspace.
  */
@@ -10,7 +10,10 @@
 #include "proto/slice.h"
 #include "shard/keyspace.h"
 
-/* Removes what the part with these bytes replaces. False: *error says what is wrong with it, at *offset. */
+/*
+ * Removes what the part with these bytes replaces. False: *error says what is wrong with it, at
+ * *offset.
+ */
 bool increment_clear(struct keyspace *ks, struct slice bytes, const char **error, uint64_t *offset);
 
 #endif

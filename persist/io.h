@@ -1,8 +1,9 @@
 /*
- * Calls on the files of the data directory, all in one place, so that tests can make any of them fail.
+ * Calls on the files of the data directory, all in one place, so that tests can make any of them
+ * fail.
  *
- * Results are 0 or a negative errno. Names are relative to the directory `dir` (a descriptor). Files
- * are made with permissions 0600. Any thread.
+ * Results are 0 or a negative errno. Names are relative to the directory `dir` (a descriptor).
+ * Files are made with permissions 0600. Any thread.
  */
 #ifndef PERSIST_IO_H
 #define PERSIST_IO_H
@@ -17,20 +18,23 @@
 enum io_call { IO_OPEN, IO_WRITE, IO_SYNC, IO_RENAME, IO_TRUNCATE, IO_UNLINK, IO_CALL_COUNT };
 
 /*
- * For tests (fault.h): asked before each call; a negative errno makes it fail. Of a write (`len` isn't
- * NULL) it may also lower *len: so much is written before it fails, or is all that this write takes. NULL:
- * nothing fails. Any thread may call it; whoever sets it does so atomically.
+ * For tests (fault.h): asked before each call; a negative errno makes it fail. Of a write (`len`
+ * isn't NULL) it may also lower *len: so much is written before it fails, or is all that this write
+ * takes. NULL: nothing fails. Any thread may call it; whoever sets it does so atomically.
  */
 typedef int (*io_fault_fn)(enum io_call call, size_t *len);
 extern _Atomic(io_fault_fn) io_fault;
 
-/* Opens the directory, making it (0700) when it isn't there. From then on a power loss leaves it there. */
+/*
+ * Opens the directory, making it (0700) when it isn't there. From then on a power loss leaves it
+ * there.
+ */
 int io_open_dir(const char *path, int *dir);
 
 /*
- * Locks a file of that name for as long as *fd stays open, or this process lives. Alone: the file is made
- * when it isn't there. Otherwise together with others that don't want to be alone; where there is no file
- * nobody is, and *fd is -1. -EWOULDBLOCK: somebody else has it.
+ * Locks a file of that name for as long as *fd stays open, or this process lives. Alone: the file
+ * is made when it isn't there. Otherwise together with others that don't want to be alone; where
+ * there is no file nobody is, and *fd is -1. -EWOULDBLOCK: somebody else has it.
  */
 int io_lock(int dir, const char *name, bool alone, int *fd);
 
@@ -58,9 +62,9 @@ int io_sync(int fd);
 void io_sync_begin(int fd, uint64_t offset, uint64_t len);
 
 /*
- * Has the system let go of its own copy of what is on the disk already, up to the end with `len` 0: a hint.
- * Nobody reads these files before the next start, and memory that is written to again and again costs less
- * than memory that is new.
+ * Has the system let go of its own copy of what is on the disk already, up to the end with `len` 0:
+ * a hint. Nobody reads these files before the next start, and memory that is written to again and
+ * again costs less than memory that is new.
  */
 void io_drop(int fd, uint64_t offset, uint64_t len);
 
@@ -68,9 +72,10 @@ void io_drop(int fd, uint64_t offset, uint64_t len);
 int io_rename(int dir, const char *from, const char *to);
 
 /*
- * Replaces a file as a whole, lastingly: temporary file, sync, rename, sync of the directory. After an error
- * the old file is there or (when it was the last step that failed) the new one, and either may be
- * after a power loss: what both of them name must be kept until a later replacement succeeds.
+ * Replaces a file as a whole, lastingly: temporary file, sync, rename, sync of the directory. After
+ * an error the old file is there or (when it was the last step that failed) the new one, and either
+ * may be after a power loss: what both of them name must be kept until a later replacement
+ * succeeds.
  */
 int io_replace(int dir, const char *name, const char *bytes, size_t len);
 

@@ -1,8 +1,8 @@
 /*
  * Loading RDB files (load.h).
  *
- * A batch goes through three passes, so that what one pass fetches has come from memory when the next
- * needs it: hashes (fetching slots), entries (fetching tables), tables.
+ * A batch goes through three passes, so that what one pass fetches has come from memory when the
+ * next needs it: hashes (fetching slots), entries (fetching tables), tables.
  */
 #include "persist/load.h"
 
@@ -19,12 +19,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Keys in a batch, and bytes of values after which it is full: what stays in the caches meanwhile. */
+/*
+ * Keys in a batch, and bytes of values after which it is full: what stays in the caches meanwhile.
+ */
 #define BATCH_KEYS  256
 #define BATCH_BYTES (256u << 10)
-/* Names that don't stand in the file (numbers, packed ones) are kept with the batch while there is room. */
+/*
+ * Names that don't stand in the file (numbers, packed ones) are kept with the batch while there is
+ * room.
+ */
 #define BATCH_NAMES (16u << 10)
-/* What a key takes in a file at least, when a file's word on how many there are is to be believed. */
+/*
+ * What a key takes in a file at least, when a file's word on how many there are is to be believed.
+ */
 #define KEY_BYTES_MIN 16
 /* As much of a key as messages show. */
 #define KEY_SHOWN_MAX 128
@@ -238,7 +245,10 @@ static void read_batch(struct loader *loader)
 
 /* --- storing a batch --- */
 
-/* Room is made in the slots that the file is about: in others it would be made of the same keys once more. */
+/*
+ * Room is made in the slots that the file is about: in others it would be made of the same keys
+ * once more.
+ */
 static bool is_expected(const struct source *source, const struct slot *slot)
 {
 	return slot->index >= source->first && slot->index - source->first < source->slots;

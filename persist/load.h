@@ -1,14 +1,14 @@
 /*
  * Loading RDB files into an empty keyspace, on several threads.
  *
- * All threads do the same: one reads the next keys of a file (names and bytes of values, a batch at a
- * time; whoever wants to read the same file waits), makes entries of them and puts them into their tables
- * (shard/fill.h), while others read on. Each thread has a file of its own as long as there are enough
- * (parts of a snapshot: their slots are disjoint, and stay in one core's cache); a single file is read by
- * turns. Tables get their size from what the file says of its keys.
+ * All threads do the same: one reads the next keys of a file (names and bytes of values, a batch at
+ * a time; whoever wants to read the same file waits), makes entries of them and puts them into
+ * their tables (shard/fill.h), while others read on. Each thread has a file of its own as long as
+ * there are enough (parts of a snapshot: their slots are disjoint, and stay in one core's cache); a
+ * single file is read by turns. Tables get their size from what the file says of its keys.
  *
- * Nothing in a file is trusted. What is broken ends the load with an error that says where; keys that were
- * read before stay.
+ * Nothing in a file is trusted. What is broken ends the load with an error that says where; keys
+ * that were read before stay.
  */
 #ifndef PERSIST_LOAD_H
 #define PERSIST_LOAD_H

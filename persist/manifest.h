@@ -9,16 +9,17 @@
  *	                                        the journals of one run in one generation (segment.h)
  *	end <crc64 of all before, 16 hex digits>
  *
- * After `boot` there is one line for each item, oldest first. The data are the last snapshot, and all that stands behind
- * it, in that order; what stands before it are older generations, kept for who wants to go back.
+ * After `boot` there is one line for each item, oldest first. The data are the last snapshot, and
+ * all that stands behind it, in that order; what stands before it are older generations, kept for
+ * who wants to go back.
  *
- * A snapshot gets its line when its files are complete: before the first stretch of its cut, which is
- * there since the cut was made. So one that fails, or is never finished, changes nothing. A manifest that lists
- * nothing is there before the first file with data: files that no line names are no data, and without a
- * manifest nobody knows.
+ * A snapshot gets its line when its files are complete: before the first stretch of its cut, which
+ * is there since the cut was made. So one that fails, or is never finished, changes nothing. A
+ * manifest that lists nothing is there before the first file with data: files that no line names
+ * are no data, and without a manifest nobody knows.
  *
- * A closed stretch is whole: all of it is synced, and if its run ended badly, recovery has cut it. Only
- * stretches of the last run are open.
+ * A closed stretch is whole: all of it is synced, and if its run ended badly, recovery has cut it.
+ * Only stretches of the last run are open.
  *
  * Not for several threads at once.
  */
@@ -36,11 +37,15 @@
 #define MANIFEST_NAME     "MANIFEST"
 #define MANIFEST_BOOT_MAX 64
 /*
- * Each start and each snapshot adds one or two, and a whole one takes away those before it. Where there are more than
- * so many, which a replacement writes in a few ms, it takes away older generations that were to be kept, too.
+ * Each start and each snapshot adds one or two, and a whole one takes away those before it. Where
+ * there are more than so many, which a replacement writes in a few ms, it takes away older
+ * generations that were to be kept, too.
  */
 #define MANIFEST_ITEMS_MANY 100000
-/* Increments that follow on one snapshot: a start reads them all. The next one is to be a whole snapshot. */
+/*
+ * Increments that follow on one snapshot: a start reads them all. The next one is to be a whole
+ * snapshot.
+ */
 #define MANIFEST_INCREMENTS_MAX 256
 /* Of a file's name, with the zero at its end. */
 #define MANIFEST_FILE_MAX 80
@@ -84,8 +89,9 @@ void manifest_add(struct manifest *manifest, const struct manifest_item *item);
 /* A complete snapshot: before the first stretch of its cut, or else at the end. */
 void manifest_place(struct manifest *manifest, const struct manifest_item *snapshot);
 /*
- * Moves what stands before the `keep`-th last snapshot to *dropped, which the caller frees; `keep` is at least 1. With
- * fewer snapshots nothing is. With more items than MANIFEST_ITEMS_MANY fewer generations are kept, at least one.
+ * Moves what stands before the `keep`-th last snapshot to *dropped, which the caller frees; `keep`
+ * is at least 1. With fewer snapshots nothing is. With more items than MANIFEST_ITEMS_MANY fewer
+ * generations are kept, at least one.
  */
 void manifest_drop(struct manifest *manifest, uint32_t keep, struct manifest *dropped);
 /* Moves one item to the end of *taken. */
@@ -101,8 +107,8 @@ uint64_t manifest_last_run(const struct manifest *manifest);
 uint64_t manifest_last_cut(const struct manifest *manifest);
 
 /*
- * Removes files of items that aren't listed, and unfinished ones: what a crash has left. Not what is named in
- * any other way. How many.
+ * Removes files of items that aren't listed, and unfinished ones: what a crash has left. Not what
+ * is named in any other way. How many.
  */
 uint32_t manifest_tidy(int dir, const struct manifest *manifest);
 

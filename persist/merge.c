@@ -166,7 +166,10 @@ static bool ends_with(const char *at, const char *stop, const char *end)
 	return (size_t)(stop - at) >= len && memcmp(stop - len, end, len) == 0;
 }
 
-/* A power loss has come before the epoch was committed, and COMMITS doesn't say that it counts all the same. */
+/*
+ * A power loss has come before the epoch was committed, and COMMITS doesn't say that it counts all
+ * the same.
+ */
 static bool is_lost(const struct merger *merger, uint64_t epoch)
 {
 	const struct commit *committed = merger->committed;
@@ -264,7 +267,9 @@ static enum merge_end read_effect(const struct cursor *cursor, size_t *at, struc
 	return MERGE_WHOLE;
 }
 
-/* The effects from *at on: one, or those between MULTI and EXEC; SELECT before them counts already. */
+/*
+ * The effects from *at on: one, or those between MULTI and EXEC; SELECT before them counts already.
+ */
 static enum merge_end read_effects(struct cursor *cursor, size_t *at)
 {
 	struct merge_record *record = &cursor->head.record;
@@ -382,9 +387,10 @@ static void took(struct merger *merger, struct cursor *cursor)
 }
 
 /*
- * A committed epoch begins behind this place. A value may have text in it that looks like that; but epochs rise along
- * a journal: so what doesn't come after the head's own, or after the last one committed, begins nothing that was
- * synced, and behind a head of an epoch that wasn't committed there is nothing to be found.
+ * A committed epoch begins behind this place. A value may have text in it that looks like that; but
+ * epochs rise along a journal: so what doesn't come after the head's own, or after the last one
+ * committed, begins nothing that was synced, and behind a head of an epoch that wasn't committed
+ * there is nothing to be found.
  */
 static bool synced_behind(const struct merger *merger, const struct cursor *cursor)
 {
@@ -403,8 +409,8 @@ static bool synced_behind(const struct merger *merger, const struct cursor *curs
 }
 
 /*
- * What stands here was synced: its own epoch was committed (of a record that doesn't just end, with marks up to its
- * slots), or one that begins behind it.
+ * What stands here was synced: its own epoch was committed (of a record that doesn't just end, with
+ * marks up to its slots), or one that begins behind it.
  */
 static bool was_synced(const struct merger *merger, const struct cursor *cursor, enum merge_end end)
 {

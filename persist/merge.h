@@ -1,19 +1,21 @@
 /*
  * Reading the journals of a stretch back, in an order that is right (shard/journal.h).
  *
- * Each journal is a source with one record at its head. A head may be taken when all it needs is done:
- * for each of its slots the record with the number before it, and as many units on all slots as its
- * journal had seen; for a unit on all slots, that many records of each journal. Taking what may be
- * taken gets to the end of all sources, or to heads that wait for records that were never written:
- * then the process was killed, nobody had been told of them, and they are cut off with all behind
- * them.
+ * Each journal is a source with one record at its head. A head may be taken when all it needs is
+ * done: for each of its slots the record with the number before it, and as many units on all slots
+ * as its journal had seen; for a unit on all slots, that many records of each journal. Taking what
+ * may be taken gets to the end of all sources, or to heads that wait for records that were never
+ * written: then the process was killed, nobody had been told of them, and they are cut off with all
+ * behind them.
  *
- * Of a source's bytes three kinds are not taken: of epochs that don't count, a torn last record, and what waits for
- * ever. Anything else that isn't a record, or not the one that its sum was made of, is damage.
+ * Of a source's bytes three kinds are not taken: of epochs that don't count, a torn last record,
+ * and what waits for ever. Anything else that isn't a record, or not the one that its sum was made
+ * of, is damage.
  *
- * A power loss leaves what was synced, and of what came later anything. Epochs that COMMITS has were synced; those
- * beyond it don't count, unless COMMITS says "always", or (as earlier versions of Sherd did) their own marks do.
- * Where the bytes of epochs that weren't synced make no record, or one with a wrong sum, they end.
+ * A power loss leaves what was synced, and of what came later anything. Epochs that COMMITS has
+ * were synced; those beyond it don't count, unless COMMITS says "always", or (as earlier versions
+ * of Sherd did) their own marks do. Where the bytes of epochs that weren't synced make no record,
+ * or one with a wrong sum, they end.
  *
  * One thread. Sources' bytes are the caller's, and stay until the end.
  */
@@ -70,16 +72,16 @@ struct merge_source {
 };
 
 /*
- * Takes all records in order, handing each to `take`; false from it stops with false. Sources are in the
- * order of their workers. `committed`: there was a power loss, and COMMITS has this; NULL: nothing that was
- * written is lost.
+ * Takes all records in order, handing each to `take`; false from it stops with false. Sources are
+ * in the order of their workers. `committed`: there was a power loss, and COMMITS has this; NULL:
+ * nothing that was written is lost.
  */
 bool merge(struct merge_source *sources, uint32_t count, const struct commit *committed,
 	   bool (*take)(void *arg, const struct merge_record *record), void *arg);
 
 /*
- * Cuts one effect off the front. Returns how many bytes it took, MERGE_PART when they end within it,
- * MERGE_BAD when that is none. *argc is set, and the first `max` arguments are stored to argv.
+ * Cuts one effect off the front. Returns how many bytes it took, MERGE_PART when they end within
+ * it, MERGE_BAD when that is none. *argc is set, and the first `max` arguments are stored to argv.
  */
 #define MERGE_PART 0
 #define MERGE_BAD  (-1)

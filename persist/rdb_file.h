@@ -57,8 +57,8 @@ void rdb_file_drop(struct rdb_file *file);
 /* --- reading --- */
 
 /*
- * A key as it was found. The value's bytes are the file's; the name is valid until the next, or stands
- * in the file's bytes, too.
+ * A key as it was found. The value's bytes are the file's; the name is valid until the next, or
+ * stands in the file's bytes, too.
  */
 struct rdb_key {
 	struct slice name;
@@ -126,7 +126,10 @@ bool rdb_reader_begin(struct rdb_reader *r, struct slice bytes,
 		      const struct rdb_file_events *events, void *arg);
 /* The next key. False: there is no more, or the file is broken. */
 bool rdb_reader_next(struct rdb_reader *r, struct rdb_key *key);
-/* Where it has come to: behind the last part that was whole, or, when one is broken, where that begins. */
+/*
+ * Where it has come to: behind the last part that was whole, or, when one is broken, where that
+ * begins.
+ */
 uint64_t rdb_reader_offset(const struct rdb_reader *r);
 void rdb_reader_deinit(struct rdb_reader *r);
 

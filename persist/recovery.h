@@ -1,17 +1,18 @@
 /*
- * Recovery: from the files of a data directory to the keyspace that they mean, or to what is wrong with
- * them.
+ * Recovery: from the files of a data directory to the keyspace that they mean, or to what is wrong
+ * with them.
  *
  * The manifest lists what there is. The data are its last snapshot and the journals behind it; with
  * recovery_until() an older one and less of its journals. How much of each journal is good:
  *  - of a closed stretch all, or it is damaged;
- *  - of an open one (the last run's) what merge() takes. In the boot that wrote it nothing written is
- *    lost; after another boot epochs beyond the last of COMMITS don't count, unless it says "always". What is
- *    left at the end is what a start cuts off.
+ *  - of an open one (the last run's) what merge() takes. In the boot that wrote it nothing written
+ *    is lost; after another boot epochs beyond the last of COMMITS don't count, unless it says
+ *    "always". What is left at the end is what a start cuts off.
  *
- * recovery_load() brings that into a keyspace and stops at the first damage; recovery_look() goes through
- * everything that the manifest lists, older generations too, and loads nothing. Neither changes a
- * file: what they found of each is in `files`, and the server's start or `sherd check --fix` cut.
+ * recovery_load() brings that into a keyspace and stops at the first damage; recovery_look() goes
+ * through everything that the manifest lists, older generations too, and loads nothing. Neither
+ * changes a file: what they found of each is in `files`, and the server's start or `sherd check
+ * --fix` cut.
  *
  * One thread, but for what is atomic.
  */
@@ -90,21 +91,22 @@ struct recovery {
 bool recovery_finds_data(int dir);
 
 /*
- * Reads COMMITS. The manifest stays the caller's, unchanged until the end; an empty one where there is none. False:
- * error says why: also when there are files with data, and no manifest to say which of them count.
+ * Reads COMMITS. The manifest stays the caller's, unchanged until the end; an empty one where there
+ * is none. False: error says why: also when there are files with data, and no manifest to say which
+ * of them count.
  */
 bool recovery_begin(struct recovery *recovery, int dir, const struct manifest *manifest);
 void recovery_end(struct recovery *recovery);
 
 /*
- * From now on only the newest state counts whose epoch began at or before `ms` (unix). False: error says
- * how far back the data go.
+ * From now on only the newest state counts whose epoch began at or before `ms` (unix). False: error
+ * says how far back the data go.
  */
 bool recovery_until(struct recovery *recovery, int64_t ms, struct recovery_point *point);
 
 /*
- * Loads into an empty keyspace on so many threads; `now`: unix ms, what keys' times of last use count
- * from. False: error says what is wrong, and where.
+ * Loads into an empty keyspace on so many threads; `now`: unix ms, what keys' times of last use
+ * count from. False: error says what is wrong, and where.
  */
 bool recovery_load(struct recovery *recovery, struct keyspace *ks, uint32_t threads, int64_t now);
 
@@ -121,7 +123,9 @@ static inline bool recovery_file_bad(const struct recovery_file *file)
 	return file->state == FILE_DAMAGED || file->state == FILE_UNREADABLE;
 }
 
-/* What stands behind the good part of a journal that a start cuts: "of a record that is not whole". */
+/*
+ * What stands behind the good part of a journal that a start cuts: "of a record that is not whole".
+ */
 const char *recovery_cut_words(const struct recovery_file *file);
 
 #endif

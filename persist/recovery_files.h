@@ -17,8 +17,8 @@ bool recovery_fail(struct recovery *recovery, const char *format, ...)
 bool recovery_fail_file(struct recovery *recovery, const struct recovery_file *file);
 
 /*
- * File `number` of an item, mapped; or unreadable, with the map empty. It stands behind those in `files`, and may
- * move when the next one comes. The map is the caller's.
+ * File `number` of an item, mapped; or unreadable, with the map empty. It stands behind those in
+ * `files`, and may move when the next one comes. The map is the caller's.
  */
 struct recovery_file *recovery_open_file(struct recovery *recovery, uint32_t item, uint32_t number,
 					 struct io_map *map);

@@ -91,8 +91,8 @@ static void settle(const struct merging *merging, uint32_t worker, struct recove
 }
 
 /*
- * After a power loss: whether a generation's journals count at all. They follow on the end of those before, which
- * was synced if COMMITS has the cut, or on a snapshot at the cut.
+ * After a power loss: whether a generation's journals count at all. They follow on the end of those
+ * before, which was synced if COMMITS has the cut, or on a snapshot at the cut.
  */
 static bool has_beginning(const struct recovery *recovery, uint32_t item)
 {
@@ -171,7 +171,10 @@ static void merge_all(struct merging *merging)
 	} while (merging->wrong);
 }
 
-/* What came of each, which are unmapped. False: one is bad (the first becomes the error), or nothing was `good`. */
+/*
+ * What came of each, which are unmapped. False: one is bad (the first becomes the error), or
+ * nothing was `good`.
+ */
 static bool settle_all(struct merging *merging, uint32_t first, bool good)
 {
 	struct recovery *recovery = merging->recovery;

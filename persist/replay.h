@@ -1,16 +1,16 @@
 /*
  * Doing the effects of records again, on several threads.
  *
- * replay_record() is called by one thread, in an order that merge() found right; each record goes to
- * the thread that has its slot, one with several slots in parts. Records of one slot stay in order, and
- * that is all that counts, for an effect has its keys in one slot. A unit on all slots waits until
- * all before it are done, and is done by the calling thread.
+ * replay_record() is called by one thread, in an order that merge() found right; each record goes
+ * to the thread that has its slot, one with several slots in parts. Records of one slot stay in
+ * order, and that is all that counts, for an effect has its keys in one slot. A unit on all slots
+ * waits until all before it are done, and is done by the calling thread.
  *
- * Time doesn't pass while effects are done again: nothing expires (ctx->now is 0), but for records that say
- * otherwise.
+ * Time doesn't pass while effects are done again: nothing expires (ctx->now is 0), but for records
+ * that say otherwise.
  *
- * Nobody else touches keys meanwhile. The threads have shards of their own (memory to retire, counts
- * of keys), which replay_drain() adds to the first shard of the keyspace.
+ * Nobody else touches keys meanwhile. The threads have shards of their own (memory to retire,
+ * counts of keys), which replay_drain() adds to the first shard of the keyspace.
  */
 #ifndef PERSIST_REPLAY_H
 #define PERSIST_REPLAY_H

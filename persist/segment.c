@@ -30,8 +30,8 @@ static void trim(const struct segment *segment)
 }
 
 /*
- * Sees to it that zeros stand behind what is written. Without space for them it goes on without them, and
- * tries again when so much more has been written.
+ * Sees to it that zeros stand behind what is written. Without space for them it goes on without
+ * them, and tries again when so much more has been written.
  */
 static void write_ahead(struct segment *segment)
 {
@@ -159,7 +159,10 @@ int segment_write(struct segment *segment, size_t most, bool ahead)
 	return error;
 }
 
-/* The file is on the disk up to there. (When it is another one by now, the hint is of no use, and does no harm.) */
+/*
+ * The file is on the disk up to there. (When it is another one by now, the hint is of no use, and
+ * does no harm.)
+ */
 static void drop(struct segment *segment, int fd, uint64_t synced)
 {
 	uint64_t end = synced - synced % SEGMENT_DROP_BYTES, from = end;

@@ -1,23 +1,23 @@
 /*
  * Segments: the files of a worker's journal (shard/journal.h has what stands in them).
  *
- * One file for each worker, start of the server ("run") and generation: journal-<run>-<cut>-<worker>.aof.
- * The worker appends to its own at the end of a tick: all there is, of large records a part
- * (journal_due). The flusher syncs them (epoch closing: server/flusher.h) meanwhile; the mutex guards
- * only which descriptors are open.
+ * One file for each worker, start of the server ("run") and generation:
+ * journal-<run>-<cut>-<worker>.aof. The worker appends to its own at the end of a tick: all there
+ * is, of large records a part (journal_due). The flusher syncs them (epoch closing:
+ * server/flusher.h) meanwhile; the mutex guards only which descriptors are open.
  *
- * Zeros ahead. A sync of a file that has grown makes the file system write its own notes, too, which takes
- * longer than the data. Who is synced often (appendfsync always) therefore writes zeros ahead,
- * SEGMENT_AHEAD_BYTES at a time, and records over them. They are cut off when the segment is full or closed;
- * after a crash they stand there, and mean nothing: no record ends in a zero, so whoever reads takes them off
- * (segment_trimmed).
+ * Zeros ahead. A sync of a file that has grown makes the file system write its own notes, too,
+ * which takes longer than the data. Who is synced often (appendfsync always) therefore writes zeros
+ * ahead, SEGMENT_AHEAD_BYTES at a time, and records over them. They are cut off when the segment is
+ * full or closed; after a crash they stand there, and mean nothing: no record ends in a zero, so
+ * whoever reads takes them off (segment_trimmed).
  *
- * Generations. A journal that has written all of one stops, until all others have, too: only then is
- * anything of the next written (`turned`). So what stands in the files of a generation follows on nothing that
- * was lost with the end of the one before it.
+ * Generations. A journal that has written all of one stops, until all others have, too: only then
+ * is anything of the next written (`turned`). So what stands in the files of a generation follows
+ * on nothing that was lost with the end of the one before it.
  *
- * A write that fails: what was not written stays first in the journal's buffer, so later records never
- * overtake it, and `error` says why until a later attempt succeeds.
+ * A write that fails: what was not written stays first in the journal's buffer, so later records
+ * never overtake it, and `error` says why until a later attempt succeeds.
  */
 #ifndef PERSIST_SEGMENT_H
 #define PERSIST_SEGMENT_H
@@ -27,7 +27,9 @@
 #include <pthread.h>
 
 #define SEGMENT_NAME_MAX 80
-/* Segments of one worker that wait for their last sync: each takes at least an epoch to be closed. */
+/*
+ * Segments of one worker that wait for their last sync: each takes at least an epoch to be closed.
+ */
 #define SEGMENT_OLD_MAX 4
 /* At 100 bytes a record a fraction of a second's writes; little enough for one sync. */
 #define SEGMENT_AHEAD_BYTES (256 * 1024)
@@ -77,8 +79,8 @@ int segment_open(struct segment *segment, int dir, const struct segment_id *id,
 void segment_close(struct segment *segment);
 
 /*
- * Writes of what the journal has `most` bytes at most, and zeros `ahead`. Its worker. 0 or the error,
- * which is kept.
+ * Writes of what the journal has `most` bytes at most, and zeros `ahead`. Its worker. 0 or the
+ * error, which is kept.
  */
 int segment_write(struct segment *segment, size_t most, bool ahead);
 
@@ -91,8 +93,8 @@ static inline size_t segment_trimmed(const char *bytes, size_t len)
 }
 
 /*
- * Syncs everything written so far, and closes what is full. One thread at a time. After an error it isn't
- * known what of it is on the disk, and no later sync can tell.
+ * Syncs everything written so far, and closes what is full. One thread at a time. After an error it
+ * isn't known what of it is on the disk, and no later sync can tell.
  */
 int segment_sync(struct segment *segment);
 

@@ -1,9 +1,10 @@
 /*
  * Snapshots (snapshot.h).
  *
- * The happy path: write_parts() opens a file for each part and goes through its slots; write_slot() waits until the
- * slot is frozen, walks the root that each of its tables had, and passes it. Between two slots it writes what
- * was handed over (shard/handover.h), which may be of any part: all of them are open from the beginning.
+ * The happy path: write_parts() opens a file for each part and goes through its slots; write_slot()
+ * waits until the slot is frozen, walks the root that each of its tables had, and passes it.
+ * Between two slots it writes what was handed over (shard/handover.h), which may be of any part:
+ * all of them are open from the beginning.
  */
 #include "persist/snapshot.h"
 
@@ -27,9 +28,15 @@
 #define AHEAD 16
 /* A small entry with its value takes two cache lines. */
 #define PREFETCH_LINE 64
-/* With sync_often the system is told to write after so many bytes, and to let go of those that it has written. */
+/*
+ * With sync_often the system is told to write after so many bytes, and to let go of those that it
+ * has written.
+ */
 #define SYNC_BYTES (4u << 20)
-/* A slot that is held since before the cut is looked at so often: its holder has something long to do. */
+/*
+ * A slot that is held since before the cut is looked at so often: its holder has something long to
+ * do.
+ */
 #define SLOT_LOOK_NS 100000
 /* Looks before that: most holders are done within microseconds. */
 #define SLOT_LOOKS 100

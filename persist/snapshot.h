@@ -1,22 +1,24 @@
 /*
  * Snapshots: RDB files of the whole keyspace as it was at a cut (shard/freeze.h).
  *
- * A snapshot has one or more parts. Part p holds a contiguous range of slots, all databases of each: so parts
- * can be loaded by several threads. Slots stand in rising order but for keys that were written ahead of their
- * turn (shard/handover.h). Each is a complete RDB file (persist/rdb_file.h) that Redis' tools and servers
- * read, snapshot-<cut>-<part>.rdb (persist/manifest.h), and says what it is in AUX fields:
+ * A snapshot has one or more parts. Part p holds a contiguous range of slots, all databases of
+ * each: so parts can be loaded by several threads. Slots stand in rising order but for keys that
+ * were written ahead of their turn (shard/handover.h). Each is a complete RDB file
+ * (persist/rdb_file.h) that Redis' tools and servers read, snapshot-<cut>-<part>.rdb
+ * (persist/manifest.h), and says what it is in AUX fields:
  *
  *	redis-ver, redis-bits, ctime, used-mem      as Redis' files do
  *	sherd-shard, sherd-shards                   which part of how many
  *	sherd-epoch                                 the cut
  *	sherd-slots                                 <first>-<last>
  *
- * Parts are written under names with ".tmp" behind, synced, and renamed when all are complete; then the directory
- * is synced. That they are the data is said by the manifest alone. A snapshot that fails, or is cancelled,
- * leaves no file.
+ * Parts are written under names with ".tmp" behind, synced, and renamed when all are complete; then
+ * the directory is synced. That they are the data is said by the manifest alone. A snapshot that
+ * fails, or is cancelled, leaves no file.
  *
- * An increment is the same with the keys of some hashes only (shard/changes.h), increment-<cut>-<part>.rdb. Before a
- * slot's keys stands what they take the place of, in an AUX field:
+ * An increment is the same with the keys of some hashes only (shard/changes.h),
+ * increment-<cut>-<part>.rdb. Before a slot's keys stands what they take the place of, in an AUX
+ * field:
  *
  *	sherd-seed         what the hashes are made with, 32 hex digits (once, before all)
  *	sherd-changed      <slot> <hash>,<hash>,...    keys with these hashes, 16 hex digits each
@@ -69,8 +71,9 @@ struct snapshot {
 };
 
 /*
- * Writes the snapshot, passing the slots (freeze_pass) as it goes, and syncs it. 0 or a negative errno. A thread
- * that is no reader under RCU; it waits for slots whose holders have them since before the cut.
+ * Writes the snapshot, passing the slots (freeze_pass) as it goes, and syncs it. 0 or a negative
+ * errno. A thread that is no reader under RCU; it waits for slots whose holders have them since
+ * before the cut.
  */
 int snapshot_write(struct snapshot *snapshot);
 

@@ -1,7 +1,8 @@
 /*
  * When epochs began, as far as journals and snapshots tell: to find the state of a moment.
  *
- * Several journals tell of one epoch; it began at the earliest of these times. An empty one is all zero.
+ * Several journals tell of one epoch; it began at the earliest of these times. An empty one is all
+ * zero.
  *
  * One thread.
  */

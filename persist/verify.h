@@ -1,7 +1,7 @@
 /*
- * Whether a journal's records can be what a server has written, as far as can be seen without doing them:
- * each effect a command that there is, with as many arguments as it takes, its keys in the record's slot.
- * Bytes that have changed within a value are not seen.
+ * Whether a journal's records can be what a server has written, as far as can be seen without doing
+ * them: each effect a command that there is, with as many arguments as it takes, its keys in the
+ * record's slot. Bytes that have changed within a value are not seen.
  *
  * One thread.
  */

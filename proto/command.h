@@ -90,15 +90,15 @@ struct command {
 };
 
 /*
- * Instead of last_key in a row: the argument at this position says how many keys follow it. The row's
- * first key then is the first of these, or stands before (ZUNIONSTORE's destination).
+ * Instead of last_key in a row: the argument at this position says how many keys follow it. The
+ * row's first key then is the first of these, or stands before (ZUNIONSTORE's destination).
  */
 #define NUMKEYS(position) (INT16_MIN + (position))
 #define NUMKEYS_POSITION(last) ((last) < INT16_MIN / 2 ? (last) - INT16_MIN : 0)
 
 /*
- * Instead of last_key in a row: one key, and from this position on another one may stand behind the word
- * STORE or STOREDIST, the last of them.
+ * Instead of last_key in a row: one key, and from this position on another one may stand behind the
+ * word STORE or STOREDIST, the last of them.
  */
 #define STORE_FROM(position) (INT16_MIN / 2 + (position))
 #define STORE_POSITION(last)                                                                       \
@@ -133,8 +133,9 @@ static inline bool command_arity_ok(const struct command *cmd, uint32_t argc)
 void command_error_arity(const struct command *cmd, struct reply *r);
 
 /*
- * Writes Redis' "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.", which
- * some commands say when a subcommand has too many arguments. `cmd` is the subcommand or its parent.
+ * Writes Redis' "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.",
+ * which some commands say when a subcommand has too many arguments. `cmd` is the subcommand or its
+ * parent.
  */
 void command_error_subcommand(const struct command *cmd, struct slice child, struct reply *r);
 
@@ -149,7 +150,10 @@ int32_t command_keys(const struct command *cmd, const struct slice *argv, uint32
 /* Whether BY or GET name keys. With ROUTE_PATTERNS only. */
 bool command_has_patterns(const struct slice *argv, uint32_t argc);
 
-/* Where this request runs: the row's route, but for ROUTE_PATTERNS one of the two that it stands for. */
+/*
+ * Where this request runs: the row's route, but for ROUTE_PATTERNS one of the two that it stands
+ * for.
+ */
 static inline enum command_route command_route(const struct command *cmd, const struct slice *argv,
 					       uint32_t argc)
 {

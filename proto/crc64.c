@@ -3,8 +3,9 @@
  *
  * A sum that takes in one word after another waits for each. So the words of a long input are dealt
  * to STREAMS sums in turn, and the processor works on all of them at once: each takes in every
- * STREAMS-th word, as if zeros stood in place of the others. The words of the last round are taken in
- * one after another, each along with the sum it was dealt to, which leaves one sum of everything.
+ * STREAMS-th word, as if zeros stood in place of the others. The words of the last round are taken
+ * in one after another, each along with the sum it was dealt to, which leaves one sum of
+ * everything.
  */
 #include "proto/crc64.h"
 

@@ -1,6 +1,6 @@
 /*
- * CRC-64 as Redis uses it for RDB files and DUMP: polynomial 0xad93d23594c935a9 (Jones), reflected, start
- * 0, no final exclusive or. The check value of "123456789" is 0xe9c6d914c4b8d9ca.
+ * CRC-64 as Redis uses it for RDB files and DUMP: polynomial 0xad93d23594c935a9 (Jones), reflected,
+ * start 0, no final exclusive or. The check value of "123456789" is 0xe9c6d914c4b8d9ca.
  *
  * Any thread.
  */

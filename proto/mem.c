@@ -35,7 +35,10 @@ static void *checked(void *ptr, size_t size)
 #define PURGE_ALL(all)   PURGE_OF(all)
 #define VERSION_OF(...)  VERSION(__VA_ARGS__)
 
-/* Unlike mallocx() it has a short way for small sizes; both are jemalloc's, or neither has this name. */
+/*
+ * Unlike mallocx() it has a short way for small sizes; both are jemalloc's, or neither has this
+ * name.
+ */
 void *mem_alloc(size_t size)
 {
 	return checked(malloc(size), size);

@@ -57,7 +57,8 @@ void mem_purge(void);
 
 /*
  * From now on pages that hold nothing go back by themselves some 10 s later, from threads of the
- * allocator's own: otherwise they would only when more is allocated or freed. True when it does that.
+ * allocator's own: otherwise they would only when more is allocated or freed. True when it does
+ * that.
  */
 bool mem_purge_in_background(void);
 

@@ -1,10 +1,10 @@
 /*
  * Numbers as text.
  *
- * Integers are read and written by hand, because every INCR, every header line and every reply
- * does it; a written integer's length is counted first, so that its digits go straight to their
- * place, two at a time. Floating point is the C library's, but for decimals of few digits: those, most
- * of all in practice, are a whole number divided by a power of ten, both exact, which rounds once.
+ * Integers are read and written by hand, because every INCR, every header line and every reply does
+ * it; a written integer's length is counted first, so that its digits go straight to their place,
+ * two at a time. Floating point is the C library's, but for decimals of few digits: those, most of
+ * all in practice, are a whole number divided by a power of ten, both exact, which rounds once.
  */
 #include "proto/number.h"
 
@@ -22,12 +22,15 @@
 #define WHOLE_MAX 4503599627370496.0
 /* Of larger ones zeros stand for digits that aren't known, up to so many; then an exponent. */
 #define ZEROS_AFTER_MAX 7
-/* Others have a point while up to so many digits stand behind it, or the exponent would be this small. */
+/*
+ * Others have a point while up to so many digits stand behind it, or the exponent would be this
+ * small.
+ */
 #define DIGITS_AFTER_MAX   6
 #define EXPONENT_SMALL_MAX 3
 /*
- * So many digits tell every double from all others. Up to so many are the same for all that read so,
- * but for the tiny doubles that have fewer bits.
+ * So many digits tell every double from all others. Up to so many are the same for all that read
+ * so, but for the tiny doubles that have fewer bits.
  */
 #define DIGITS_ENOUGH 17
 #define DIGITS_EXACT  15
@@ -244,8 +247,9 @@ static size_t format_not_finite(char *out, long double d)
 }
 
 /*
- * The same as shortest_digits() for a d of at most DIGITS_EXACT digits, none too far behind the point; 0
- * for others. No two decimals of so few digits read as the same double, so one that does is the one.
+ * The same as shortest_digits() for a d of at most DIGITS_EXACT digits, none too far behind the
+ * point; 0 for others. No two decimals of so few digits read as the same double, so one that does
+ * is the one.
  */
 static int short_decimal(double d, char digits[DIGITS_ENOUGH], int *point)
 {
@@ -268,8 +272,8 @@ static int short_decimal(double d, char digits[DIGITS_ENOUGH], int *point)
 }
 
 /*
- * The fewest digits that read back as d, which is finite and positive, without zeros at the end; returns
- * how many. d is about 0.digits * 10^*point.
+ * The fewest digits that read back as d, which is finite and positive, without zeros at the end;
+ * returns how many. d is about 0.digits * 10^*point.
  */
 static int shortest_digits(double d, char digits[DIGITS_ENOUGH], int *point)
 {

@@ -32,9 +32,9 @@ size_t number_format_unsigned(char *out, uint64_t n);
 bool number_parse_double(struct slice text, double *out);
 bool number_parse_long_double(struct slice text, long double *out);
 /*
- * The shortest decimal that reads back as the same double, as scores are replied: "3", "0.1", "1e+21",
- * "1.5e-7", "-0", "inf", "-inf", "nan". Where an exponent stands instead of zeros: number.c.
- * This and the next write a terminator, not counted, into NUMBER_DOUBLE_TEXT_MAX bytes.
+ * The shortest decimal that reads back as the same double, as scores are replied: "3", "0.1",
+ * "1e+21", "1.5e-7", "-0", "inf", "-inf", "nan". Where an exponent stands instead of zeros:
+ * number.c. This and the next write a terminator, not counted, into NUMBER_DOUBLE_TEXT_MAX bytes.
  */
 size_t number_format_double(char *out, double d);
 /* "%.17Lf" with trailing zeros cut off, never "-0": INCRBYFLOAT. */

@@ -245,7 +245,9 @@ static void sealed_pin(struct reply *r, struct sealed *sealed, size_t from, size
 	r->pins[r->pin_count++] = (struct reply_pin){0, bytes, sealed_unref, sealed};
 }
 
-/* The pins that stand behind bytes of the buffer are put in again, with pieces of it before each. */
+/*
+ * The pins that stand behind bytes of the buffer are put in again, with pieces of it before each.
+ */
 void reply_seal_full(struct reply *r)
 {
 	assert(r->later == 0);

@@ -94,9 +94,9 @@ static inline size_t reply_size(const struct reply *r)
 }
 
 /*
- * So that a large reply isn't copied as it grows: when there are REPLY_SEAL_MIN bytes or more, the buffer
- * becomes a pinned piece of the reply, and a new one is begun. Marks and reserved headers before this
- * are void: only between whole elements.
+ * So that a large reply isn't copied as it grows: when there are REPLY_SEAL_MIN bytes or more, the
+ * buffer becomes a pinned piece of the reply, and a new one is begun. Marks and reserved headers
+ * before this are void: only between whole elements.
  */
 #define REPLY_SEAL_MIN (64 * 1024)
 void reply_seal_full(struct reply *r);
@@ -162,8 +162,8 @@ void reply_set_at(struct reply *r, size_t at, size_t n);
 
 /* The errors that many commands share. */
 /*
- * What a client sent and an error says again: the arguments of "%.*s". Cut, for it may have gigabytes and
- * no error is to be longer than what people read.
+ * What a client sent and an error says again: the arguments of "%.*s". Cut, for it may have
+ * gigabytes and no error is to be longer than what people read.
  */
 #define ERROR_ECHO_MAX 4096
 #define ERROR_ECHO(s) (int)((s).len < ERROR_ECHO_MAX ? (s).len : ERROR_ECHO_MAX), (s).ptr

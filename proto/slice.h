@@ -32,7 +32,10 @@ static inline bool slice_equal(struct slice a, struct slice b)
 
 /* True when `s` spells `word`, of the same length, in any case (ASCII). `word` is lower case. */
 bool slice_spells(struct slice s, const char *word);
-/* The same for any lengths: options and subcommands. Most words differ in length, which needs no call. */
+/*
+ * The same for any lengths: options and subcommands. Most words differ in length, which needs no
+ * call.
+ */
 static inline bool slice_is(struct slice s, const char *word)
 {
 	return s.len == strlen(word) && slice_spells(s, word);

@@ -1,12 +1,12 @@
 /*
- * The acceptor: listening sockets on the main loop; what they accept is mailed to the worker with the
- * fewest connections.
+ * The acceptor: listening sockets on the main loop; what they accept is mailed to the worker with
+ * the fewest connections.
  *
- * uv_poll tells when a socket has connections; up to ACCEPT_BATCH of them are accepted with accept4 at a
- * time. Refused with Redis' error texts: clients over maxclients; clients from elsewhere in protected mode.
- * Who comes while maxclients are connected waits FULL_WAIT_MS for an answer: the workers may not have seen
- * yet that another has gone. When file descriptors run out, accepting pauses (the log says so once) and goes
- * on at the next timer.
+ * uv_poll tells when a socket has connections; up to ACCEPT_BATCH of them are accepted with accept4
+ * at a time. Refused with Redis' error texts: clients over maxclients; clients from elsewhere in
+ * protected mode. Who comes while maxclients are connected waits FULL_WAIT_MS for an answer: the
+ * workers may not have seen yet that another has gone. When file descriptors run out, accepting
+ * pauses (the log says so once) and goes on at the next timer.
  *
  * Main thread only, but for acceptor_raise_fd_limit().
  */
@@ -31,9 +31,15 @@ struct acceptor;
 /* Who comes when all places are taken waits so long before it is refused, and so many may wait. */
 #define FULL_WAIT_MS 10
 #define FULL_WAIT_MAX 64
-/* Descriptors that are not for clients: listeners, the log, the data directory and what is looked at there. */
+/*
+ * Descriptors that are not for clients: listeners, the log, the data directory and what is looked
+ * at there.
+ */
 #define RESERVED_FDS 48
-/* ... and of each worker: its loop and mailbox (5), its journal, the ones before and after, its part of a snapshot. */
+/*
+ * ... and of each worker: its loop and mailbox (5), its journal, the ones before and after, its
+ * part of a snapshot.
+ */
 #define RESERVED_FDS_WORKER 10
 
 struct listener {
@@ -65,7 +71,10 @@ int acceptor_start(struct acceptor *acceptor, struct server *server);
 /* Closes all sockets; removes the Unix socket's file. The handles close with the loop. */
 void acceptor_stop(struct acceptor *acceptor);
 
-/* Raises the limit of file descriptors for so many clients and workers; returns how many clients it is enough for. */
+/*
+ * Raises the limit of file descriptors for so many clients and workers; returns how many clients it
+ * is enough for.
+ */
 int64_t acceptor_raise_fd_limit(int64_t clients, uint32_t workers);
 
 #endif

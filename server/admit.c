@@ -20,8 +20,8 @@ static const char error_debug[] =
 	"configuration file, and then restart the server.";
 
 /*
- * DEBUG, where it may not be run: that is said before what is wrong with the words behind it. NULL for
- * anything else.
+ * DEBUG, where it may not be run: that is said before what is wrong with the words behind it. NULL
+ * for anything else.
  */
 static const struct command *denied_debug(const struct worker *worker, const struct conn *conn,
 					  const struct request *request)
@@ -47,7 +47,9 @@ static void warn_of_http(struct server *server, const struct conn *conn)
 			"Possible security attack: a client speaks HTTP. Closing such connections.");
 }
 
-/* What is refused while the disk gives trouble: writes, and PING, for it asks whether all is well. */
+/*
+ * What is refused while the disk gives trouble: writes, and PING, for it asks whether all is well.
+ */
 static bool needs_disk(const struct conn *conn, const struct command *cmd)
 {
 	if (cmd->id == CMD_exec && conn->multi)

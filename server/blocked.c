@@ -1,8 +1,8 @@
 /*
  * Clients in blocking commands (blocked.h).
  *
- * The happy path: blocked_run() finds nothing and blocked_begin() leaves a waiter; blocked_served() opens
- * the letter and answers.
+ * The happy path: blocked_run() finds nothing and blocked_begin() leaves a waiter; blocked_served()
+ * opens the letter and answers.
  */
 #include "server/blocked.h"
 
@@ -113,8 +113,8 @@ static void blocked_begin(struct worker *worker, struct pending *p, const struct
 }
 
 /*
- * There is much to pop. It will be there yet, for its slots stay held, and the clock stands. False when
- * there is no room for that: it is to be done at once.
+ * There is much to pop. It will be there yet, for its slots stay held, and the clock stands. False
+ * when there is no room for that: it is to be done at once.
  */
 static bool pop_in_turns(struct worker *worker, struct pending *p, struct ctx *ctx,
 			 uint32_t slot_count)

@@ -1,18 +1,18 @@
 /*
  * Clients in blocking commands (BLPOP ...): their side of shard/blocked.h.
  *
- * blocked_run() holds the slots of all keys and runs the command. If it finds nothing the connection
- * gets an op and a waiter, and runs nothing until one of these ends it:
+ * blocked_run() holds the slots of all keys and runs the command. If it finds nothing the
+ * connection gets an op and a waiter, and runs nothing until one of these ends it:
  *	a letter      somebody has served the waiter: its reply is the answer
  *	its timeout   the worker keeps those that have one in a heap, and a timer for the first
  *	UNBLOCK       like the timeout, or with an error
  *	it closes     also when the client has sent all it will send; nobody is answered
- * The last three are decided by the worker's claim; where a holder's came first the letter is on its way
- * and decides.
+ * The last three are decided by the worker's claim; where a holder's came first the letter is on
+ * its way and decides.
  *
  * Reading goes on meanwhile, so that a client that leaves is noticed. One that sends more than
- * CONN_IN_MAX behind a command that blocks is not read from any more: for it the hang-up is looked for
- * a few times a second.
+ * CONN_IN_MAX behind a command that blocks is not read from any more: for it the hang-up is looked
+ * for a few times a second.
  *
  * The time in which it waited isn't the command's; it is counted when it is over.
  *
@@ -41,8 +41,8 @@ struct blocked {
 };
 
 /*
- * Runs a blocking command, at once or taking turns, or has its connection wait. False: a slot is held by
- * another, and nothing has been done.
+ * Runs a blocking command, at once or taking turns, or has its connection wait. False: a slot is
+ * held by another, and nothing has been done.
  */
 bool blocked_run(struct worker *worker, struct pending *p, struct ctx *ctx, uint32_t slot_count);
 
@@ -53,8 +53,8 @@ void blocked_served(struct worker *worker, struct waiter *waiter);
 bool blocked_end(struct conn *conn, enum blocked_end how);
 
 /*
- * The client goes: nobody answers it. False when there is nothing to leave, or it is being served: the
- * answer is on its way, and finds the connection there or closed.
+ * The client goes: nobody answers it. False when there is nothing to leave, or it is being served:
+ * the answer is on its way, and finds the connection there or closed.
  */
 bool blocked_leave(struct conn *conn);
 

@@ -17,7 +17,10 @@ void client_set_text(char **field, struct slice text);
 /* Appends the connection's line of CLIENT LIST, with its line end. */
 void client_format(const struct conn *conn, struct reply *out);
 
-/* Which connections CLIENT LIST shows and CLIENT KILL closes: those to which every given part applies. */
+/*
+ * Which connections CLIENT LIST shows and CLIENT KILL closes: those to which every given part
+ * applies.
+ */
 struct client_filter {
 	const uint64_t *ids; /* any of these, when id_count > 0; rising */
 	uint32_t id_count;

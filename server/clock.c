@@ -20,8 +20,8 @@ int64_t clock_wall_us(void)
 }
 
 /*
- * How far the wall clock is ahead of CLOCK_MONOTONIC, in ms. Who is interrupted between the two looks sees
- * too much: the least of some is right.
+ * How far the wall clock is ahead of CLOCK_MONOTONIC, in ms. Who is interrupted between the two
+ * looks sees too much: the least of some is right.
  */
 static int64_t wall_offset(void)
 {
@@ -52,7 +52,10 @@ void clock_init(struct clock *clock)
 	atomic_store(&clock->now_ms, now_by(offset_ms));
 }
 
-/* A tick that loaded the old offset may yet put the shared clock ahead again: the next look sees to it. */
+/*
+ * A tick that loaded the old offset may yet put the shared clock ahead again: the next look sees to
+ * it.
+ */
 void clock_follow(struct clock *clock)
 {
 	int64_t offset_ms = wall_offset();

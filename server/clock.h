@@ -1,13 +1,13 @@
 /*
  * Time.
  *
- * The server's clock is unix milliseconds: CLOCK_MONOTONIC plus the offset to the wall clock, shared by all
- * workers and moving only forward. Each tick advances it; each command loads it once as it starts. So no
- * two workers ever disagree about "expired" in the wrong order.
+ * The server's clock is unix milliseconds: CLOCK_MONOTONIC plus the offset to the wall clock,
+ * shared by all workers and moving only forward. Each tick advances it; each command loads it once
+ * as it starts. So no two workers ever disagree about "expired" in the wrong order.
  *
- * Somebody may set the wall clock, and it goes on while the machine is suspended: the main thread looks at
- * both clocks now and then, and follows a step. After one back of more than CLOCK_BACK_MS the shared clock
- * goes back too, this once: standing still for so long would be worse.
+ * Somebody may set the wall clock, and it goes on while the machine is suspended: the main thread
+ * looks at both clocks now and then, and follows a step. After one back of more than CLOCK_BACK_MS
+ * the shared clock goes back too, this once: standing still for so long would be worse.
  *
  * Durations of commands are measured in clock_cycles(): the cheapest counter there is.
  */

@@ -1,8 +1,8 @@
 /*
  * CLIENT and its subcommands.
  *
- * What concerns other connections than the caller's (LIST, KILL, UNPAUSE, UNBLOCK) is gathered: each
- * worker looks at its own connections.
+ * What concerns other connections than the caller's (LIST, KILL, UNPAUSE, UNBLOCK) is gathered:
+ * each worker looks at its own connections.
  */
 #include "proto/mem.h"
 #include "server/blocked.h"
@@ -138,7 +138,10 @@ static bool filter_type(struct ctx *ctx, uint32_t arg, struct client_filter *fil
 	return true;
 }
 
-/* What a gather of LIST or KILL carries: a filter, the ids it names as they came, and behind them in order. */
+/*
+ * What a gather of LIST or KILL carries: a filter, the ids it names as they came, and behind them
+ * in order.
+ */
 struct client_query {
 	struct client_filter filter;
 	uint64_t self;

@@ -1,6 +1,6 @@
 /*
- * DEBUG, as far as it touches no keys (those: shard/cmd_debug.c, cmd_populate.c). Whether it is allowed
- * at all is asked where requests are admitted (serve.c).
+ * DEBUG, as far as it touches no keys (those: shard/cmd_debug.c, cmd_populate.c). Whether it is
+ * allowed at all is asked where requests are admitted (serve.c).
  */
 #include "persist/fault.h"
 #include "proto/glob.h"
@@ -29,8 +29,8 @@ static double arg_double(const struct ctx *ctx, uint32_t i)
 }
 
 /*
- * This worker does nothing meanwhile; the others go on. It is offline, so that nobody waits for it to
- * pass a grace period.
+ * This worker does nothing meanwhile; the others go on. It is offline, so that nobody waits for it
+ * to pass a grace period.
  */
 void cmd_debug_sleep(struct conn *conn, struct ctx *ctx)
 {

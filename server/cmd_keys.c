@@ -13,8 +13,8 @@
 #include "shard/value.h"
 
 /*
- * What one tick looks at: so many entries (some 0.2 us each; fewer with a long pattern), buckets and empty
- * slots: about 50 us.
+ * What one tick looks at: so many entries (some 0.2 us each; fewer with a long pattern), buckets
+ * and empty slots: about 50 us.
  */
 #define KEYS_SLICE_ENTRIES 256
 #define KEYS_SLICE_STEPS   1024

@@ -53,7 +53,10 @@ static size_t stat_databases(struct reply *r, const struct keyspace *ks)
 	return n;
 }
 
-/* Fields of what doesn't exist here (replicas, cluster, scripts) are 0, as in a Redis that doesn't use it. */
+/*
+ * Fields of what doesn't exist here (replicas, cluster, scripts) are 0, as in a Redis that doesn't
+ * use it.
+ */
 void cmd_memory_stats(struct conn *conn, struct ctx *ctx)
 {
 	struct reply *r = ctx->reply;

@@ -1,9 +1,9 @@
 /*
  * DEBUG POPULATE: many keys, some in each tick.
  *
- * A job holds one key's slot at a time, as if a client had sent so many SETs, so that nobody else waits
- * for the hundred million that may be asked for. A key that exists is left as it is. Not within
- * transactions: these hold slots until all of their commands are done.
+ * A job holds one key's slot at a time, as if a client had sent so many SETs, so that nobody else
+ * waits for the hundred million that may be asked for. A key that exists is left as it is. Not
+ * within transactions: these hold slots until all of their commands are done.
  */
 #include "proto/mem.h"
 #include "server/handlers.h"
@@ -78,7 +78,10 @@ static struct slice next_value(struct populate_job *job)
 	return (struct slice){job->value, size};
 }
 
-/* Puts the next key; false when another worker holds its slot. The clock is loaded as execute() does. */
+/*
+ * Puts the next key; false when another worker holds its slot. The clock is loaded as execute()
+ * does.
+ */
 static bool put_next(struct worker *worker, struct populate_job *job)
 {
 	struct op *op = job->job.op;

@@ -4,7 +4,9 @@
 #include "server/multi.h"
 #include "server/server.h"
 
-/* With a rewrite going on it waits for its turn, as everybody would if the server saved by itself. */
+/*
+ * With a rewrite going on it waits for its turn, as everybody would if the server saved by itself.
+ */
 void cmd_save(struct conn *conn, struct ctx *ctx)
 {
 	snapshotter_save(&conn->worker->server->snapshotter, save_waiter_new(conn, "ERR"));
@@ -82,8 +84,8 @@ void cmd_lastsave(struct conn *conn, struct ctx *ctx)
 /* --- DEBUG RELOAD, LOADAOF --- */
 
 /*
- * NOFLUSH and MERGE would keep what is in memory under what is loaded. That is the same here, for all that was
- * written is loaded: so they change nothing.
+ * NOFLUSH and MERGE would keep what is in memory under what is loaded. That is the same here, for
+ * all that was written is loaded: so they change nothing.
  */
 void cmd_debug_reload(struct conn *conn, struct ctx *ctx)
 {

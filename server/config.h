@@ -1,11 +1,11 @@
 /*
  * Configuration: redis.conf's syntax and names; config.def has a row for each option.
  *
- * Numbers, booleans and words of a list are atomic fields: any thread reads them (config_int), CONFIG SET
- * on any worker stores them. Strings are kept under a mutex and copied out or compared.
+ * Numbers, booleans and words of a list are atomic fields: any thread reads them (config_int),
+ * CONFIG SET on any worker stores them. Strings are kept under a mutex and copied out or compared.
  *
- * Sources in their order: defaults, the file (first argument, "-" for standard input), `--name value`
- * on the command line.
+ * Sources in their order: defaults, the file (first argument, "-" for standard input), `--name
+ * value` on the command line.
  */
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
@@ -104,7 +104,10 @@ void config_deinit(struct config *config);
  */
 int config_load(struct config *config, int argc, char **argv);
 
-/* Brings to the server what is kept elsewhere too: log, keyspace, limits. After start and each change. */
+/*
+ * Brings to the server what is kept elsewhere too: log, keyspace, limits. After start and each
+ * change.
+ */
 void config_apply(struct server *server);
 
 /* --- for CONFIG --- */
@@ -129,7 +132,9 @@ void config_format(struct config *config, const struct config_option *option, st
 /* Why the values as they are now can't be together; NULL: they can. Any thread, within a change. */
 const char *config_conflict(const struct config *config);
 
-/* Sets a value (the words of a line joined by a space); false with `error` filled in. Any thread. */
+/*
+ * Sets a value (the words of a line joined by a space); false with `error` filled in. Any thread.
+ */
 bool config_set(struct config *config, const struct config_option *option, struct slice value,
 		char error[CONFIG_ERROR_MAX]);
 

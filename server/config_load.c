@@ -1,8 +1,9 @@
 /*
  * Reading the configuration: command line, file, includes (config.h).
  *
- * What is wrong is said as Redis says it: the file, the line's number, the line, the reason; of all lines, so that
- * somebody who comes with a file made for another server sees at once which of its lines have to go.
+ * What is wrong is said as Redis says it: the file, the line's number, the line, the reason; of all
+ * lines, so that somebody who comes with a file made for another server sees at once which of its
+ * lines have to go.
  */
 #include "server/config.h"
 
@@ -37,7 +38,10 @@ static int fail(struct config *config, const struct source *source, struct slice
 
 static int load_file(struct config *config, const char *path, unsigned depth);
 
-/* The first line with save points takes the default's place, the next ones add to it; "" takes all away. */
+/*
+ * The first line with save points takes the default's place, the next ones add to it; "" takes all
+ * away.
+ */
 static void add_save(struct config *config, struct reply *value)
 {
 	char before[CONFIG_SAVE_MAX];
@@ -152,7 +156,9 @@ static struct slice line_of(const struct args *words, char *text, size_t size)
 	return (struct slice){text, len < size ? len : size - 1};
 }
 
-/* Takes an option's name and its values off: the words up to the next that begins with two dashes. */
+/*
+ * Takes an option's name and its values off: the words up to the next that begins with two dashes.
+ */
 static int take_option(char **argv, int argc, struct args *words)
 {
 	int taken = 1;

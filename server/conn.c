@@ -63,7 +63,10 @@ static size_t read_block_room(const struct read_block *block)
 	return block->size - sizeof(*block) - block->filled;
 }
 
-/* Makes room to read into: in the block at hand, or in a new one with what is not run yet copied over. */
+/*
+ * Makes room to read into: in the block at hand, or in a new one with what is not run yet copied
+ * over.
+ */
 static void conn_make_room(struct conn *conn)
 {
 	struct read_block *old = conn->block;
@@ -151,8 +154,8 @@ static void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 }
 
 /*
- * client-query-buffer-limit is about one request, or transaction, that isn't whole. Whole ones that wait to
- * be run are no reason to close the connection, however many: reading stops for them.
+ * client-query-buffer-limit is about one request, or transaction, that isn't whole. Whole ones that
+ * wait to be run are no reason to close the connection, however many: reading stops for them.
  */
 static bool query_too_long(const struct conn *conn)
 {

@@ -3,16 +3,17 @@
  *
  * A connection lives on one worker, from adoption to close; no other thread touches it.
  *
- * In: libuv's callback appends to the read block and puts the connection on the worker's ready list,
- * nothing else. server/serve.c cuts requests off in the tick.
+ * In: libuv's callback appends to the read block and puts the connection on the worker's ready
+ * list, nothing else. server/serve.c cuts requests off in the tick.
  *
  * Out: replies stand in `out`, in the order of the requests, until conn_write.c sends them.
  *
- * Waiting: `wait` has a bit for each reason why no further request may be run now. Requests stay in the
- * read block meanwhile, and nothing more is read once there are too many (conn_in_max() in conn.c).
+ * Waiting: `wait` has a bit for each reason why no further request may be run now. Requests stay in
+ * the read block meanwhile, and nothing more is read once there are too many (conn_in_max() in
+ * conn.c).
  *
- * Closing: conn_close() closes the handle at once; the memory goes when the handle is closed and the
- * unanswered operation is over.
+ * Closing: conn_close() closes the handle at once; the memory goes when the handle is closed and
+ * the unanswered operation is over.
  */
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
@@ -43,7 +44,10 @@
 /* The same while it waits for the client to read its replies: a client that sends a long pipeline before it
  * reads anything must not be stuck, but may not make us keep everything either. */
 #define CONN_IN_MAX_UNREAD (32 * 1024 * 1024)
-/* Both for who has not given the password yet: any request that it may send, and the replies to a few. */
+/*
+ * Both for who has not given the password yet: any request that it may send, and the replies to a
+ * few.
+ */
 #define CONN_IN_MAX_STRANGER  (256 * 1024)
 #define CONN_OUT_MAX_STRANGER (16 * 1024)
 
@@ -135,7 +139,10 @@ struct arrival {
 	bool is_unix;
 } __attribute__((aligned(16)));
 
-/* Logs what happens to it, with its address and id; nothing of that is made when the level isn't wanted. */
+/*
+ * Logs what happens to it, with its address and id; nothing of that is made when the level isn't
+ * wanted.
+ */
 void conn_log(const struct conn *conn, enum log_level level, const char *what);
 
 /* Takes over the socket, starts reading. Closes the socket when that fails. Its worker's thread. */
@@ -154,8 +161,8 @@ static inline bool conn_authenticated(const struct conn *conn)
 }
 
 /*
- * The client will send no more: true when it waits for what others do, and needs it no longer. False
- * when it waits for nothing of that kind, or the answer is on its way (blocked.h).
+ * The client will send no more: true when it waits for what others do, and needs it no longer.
+ * False when it waits for nothing of that kind, or the answer is on its way (blocked.h).
  */
 bool conn_give_up(struct conn *conn);
 
@@ -185,7 +192,10 @@ void conn_ready(struct conn *conn);
 /* The same, but not before the next tick. */
 void conn_ready_later(struct conn *conn);
 
-/* Frees it when it is closed and nothing refers to it any more: called by whoever takes it off a list. */
+/*
+ * Frees it when it is closed and nothing refers to it any more: called by whoever takes it off a
+ * list.
+ */
 void conn_release(struct conn *conn);
 
 /* Puts it on the flush list of this tick. */
@@ -202,7 +212,10 @@ static inline void conn_wait(struct conn *conn, enum conn_wait reason)
 {
 	conn->wait |= (uint8_t)reason;
 }
-/* The reason is gone: if it was the last one, the connection has its turn in the next tick, or in this one. */
+/*
+ * The reason is gone: if it was the last one, the connection has its turn in the next tick, or in
+ * this one.
+ */
 void conn_resume(struct conn *conn, enum conn_wait reason);
 
 /* Stops or goes on reading from the socket, by what it has waiting. */

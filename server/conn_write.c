@@ -1,9 +1,9 @@
 /*
  * The way out of a connection: replies put in order, and sent (conn.h).
  *
- * The happy path: the tick's replies of a connection are one buffer; uv_try_write takes all of it. What
- * the socket doesn't take is handed to uv_write with the memory it needs, and nothing more is sent until
- * that is done. Pinned values are sent from where they are.
+ * The happy path: the tick's replies of a connection are one buffer; uv_try_write takes all of it.
+ * What the socket doesn't take is handed to uv_write with the memory it needs, and nothing more is
+ * sent until that is done. Pinned values are sent from where they are.
  */
 #include "server/conn.h"
 
@@ -17,7 +17,10 @@
 
 /* Pieces sent at once: a pinned value is one, the bytes before it another. */
 #define WRITE_PIECES_MAX 64
-/* A reply buffer that is empty and larger than this goes back to the allocator even if it will be used again. */
+/*
+ * A reply buffer that is empty and larger than this goes back to the allocator even if it will be
+ * used again.
+ */
 #define OUT_KEEP_BYTES 0
 
 struct conn_write {
@@ -65,7 +68,10 @@ void conn_answer(struct conn *conn)
 
 /* --- sending --- */
 
-/* The pieces of a reply (uv_buf_init can't say 4 GB): bytes and pinned values in turn. `pieces` has 2 * pin_count + 1 places. */
+/*
+ * The pieces of a reply (uv_buf_init can't say 4 GB): bytes and pinned values in turn. `pieces` has
+ * 2 * pin_count + 1 places.
+ */
 static unsigned reply_pieces(const struct reply *r, uv_buf_t *pieces)
 {
 	unsigned n = 0;

@@ -23,7 +23,10 @@ bool due_journals(const struct server *server)
 	       (flusher_off(&server->flusher) || !atomic_load(&server->flusher.listed));
 }
 
-/* Whether so many changes in so many seconds are a point; logs it. The text was checked when it was set. */
+/*
+ * Whether so many changes in so many seconds are a point; logs it. The text was checked when it was
+ * set.
+ */
 static bool point_reached(struct server *server, uint64_t dirty, int64_t seconds)
 {
 	char text[CONFIG_SAVE_MAX];
@@ -41,7 +44,10 @@ static bool point_reached(struct server *server, uint64_t dirty, int64_t seconds
 	}
 }
 
-/* save-on-memory: memory has come to its limit, for the first time since it was below, or the last snapshot failed. */
+/*
+ * save-on-memory: memory has come to its limit, for the first time since it was below, or the last
+ * snapshot failed.
+ */
 static bool memory_reached(struct snapshotter *snapshotter)
 {
 	struct server *server = snapshotter->server;

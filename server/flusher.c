@@ -11,7 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-/* How often the flusher looks whether something is due; between attempts after a write has failed. */
+/*
+ * How often the flusher looks whether something is due; between attempts after a write has failed.
+ */
 #define LOOK_MS 100
 /* How often it looks how far a large record has come. */
 #define WRITTEN_LOOK_US 1000
@@ -44,7 +46,10 @@ void flusher_doubt(struct flusher *flusher, int error)
 		strerror(-error));
 }
 
-/* Keeps an error that may go away by itself, and says in the log when it comes and when it has gone. */
+/*
+ * Keeps an error that may go away by itself, and says in the log when it comes and when it has
+ * gone.
+ */
 static void note_error(_Atomic int *kept, int error, const char *what)
 {
 	if (atomic_exchange(kept, error) == error)
@@ -90,8 +95,8 @@ static bool is_written(const struct flusher *flusher)
 }
 
 /*
- * The same when what large records leave for later ticks has been waited for. False: a write fails, or
- * has to wait for the next generation, which may have to wait for the caller.
+ * The same when what large records leave for later ticks has been waited for. False: a write fails,
+ * or has to wait for the next generation, which may have to wait for the caller.
  */
 static bool wait_written(const struct flusher *flusher)
 {
@@ -182,8 +187,8 @@ static bool all_entered(const struct flusher *flusher)
 }
 
 /*
- * Lets the journals go on in the generation of now, when they are ready for it. Files that are in doubt are not
- * waited for: the snapshot that comes will take their place.
+ * Lets the journals go on in the generation of now, when they are ready for it. Files that are in
+ * doubt are not waited for: the snapshot that comes will take their place.
  */
 static void turn(struct flusher *flusher)
 {
@@ -340,8 +345,8 @@ static void look(struct flusher *flusher)
 }
 
 /*
- * Files are in doubt, or missing: a new generation is tried, at once and then every so often. Whether it
- * helps is found out by making it.
+ * Files are in doubt, or missing: a new generation is tried, at once and then every so often.
+ * Whether it helps is found out by making it.
  */
 static void renew(struct flusher *flusher)
 {

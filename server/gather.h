@@ -1,15 +1,15 @@
 /*
- * Asking every worker: a function is run on each of them, by mail, and the results are put together on
- * the worker that asked. CLIENT LIST and KILL, CONFIG RESETSTAT, SLOWLOG GET work so: nobody looks at
- * another worker's connections.
+ * Asking every worker: a function is run on each of them, by mail, and the results are put together
+ * on the worker that asked. CLIENT LIST and KILL, CONFIG RESETSTAT, SLOWLOG GET work so: nobody
+ * looks at another worker's connections.
  *
  *	struct gather *g = gather_new(conn, sizeof(struct my_args), run, finish);
  *	*(struct my_args *)g->args = ...;
  *	gather_start(g);
  *
- * `run` is called once on each worker's thread, in its tick, with its part; it reads g->args and fills in
- * the part. `finish` is called on the origin when all parts are back; it writes the reply, even when the
- * connection has gone meanwhile (it must not look at it).
+ * `run` is called once on each worker's thread, in its tick, with its part; it reads g->args and
+ * fills in the part. `finish` is called on the origin when all parts are back; it writes the reply,
+ * even when the connection has gone meanwhile (it must not look at it).
  */
 #ifndef SERVER_GATHER_H
 #define SERVER_GATHER_H

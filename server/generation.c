@@ -60,7 +60,10 @@ static void remove_files(struct persistence *persistence, const struct manifest 
 		remove_item(persistence, &dropped->items[i]);
 }
 
-/* The manifest could not be replaced, or that may not last: does the one that is there name the item? */
+/*
+ * The manifest could not be replaced, or that may not last: does the one that is there name the
+ * item?
+ */
 static bool is_listed(int dir, const struct manifest_item *item)
 {
 	struct manifest manifest;
@@ -73,7 +76,10 @@ static bool is_listed(int dir, const struct manifest_item *item)
 	return listed;
 }
 
-/* It is a stretch of this run, not that of a snapshot, whose files are there and have nothing in them. */
+/*
+ * It is a stretch of this run, not that of a snapshot, whose files are there and have nothing in
+ * them.
+ */
 static bool is_empty(const struct server *server, const struct manifest *manifest, uint32_t at)
 {
 	const struct manifest_item *item = &manifest->items[at];
@@ -91,8 +97,8 @@ static bool is_empty(const struct server *server, const struct manifest *manifes
 }
 
 /*
- * A snapshot that failed has left a stretch, with nothing in it where nothing was written until the next one. All
- * journals write the generation of now: in those before it that stays so.
+ * A snapshot that failed has left a stretch, with nothing in it where nothing was written until the
+ * next one. All journals write the generation of now: in those before it that stays so.
  */
 static void take_empty(const struct server *server, struct manifest *manifest,
 		       struct manifest *taken)
@@ -159,8 +165,8 @@ static int cut_journals(struct server *server, bool note, uint64_t *cut)
 /* --- journals on and off --- */
 
 /*
- * Where somebody has taken the data directory away, another is made. Nothing that the manifest lists is there, so the
- * journals are listed with the snapshot to come.
+ * Where somebody has taken the data directory away, another is made. Nothing that the manifest
+ * lists is there, so the journals are listed with the snapshot to come.
  */
 static int find_dir(struct server *server)
 {
@@ -277,7 +283,10 @@ static void close_stretches(const struct server *server, struct manifest *manife
 			manifest->items[i].open = false;
 }
 
-/* Another manifest is there for good. Files that it doesn't list are gone with it: also what failures have left. */
+/*
+ * Another manifest is there for good. Files that it doesn't list are gone with it: also what
+ * failures have left.
+ */
 static void remove_rest(struct persistence *persistence, const struct manifest *dropped)
 {
 	bool littered = persistence->littered;

@@ -1,13 +1,16 @@
 /*
- * Growth: how much the data take on disk with their journals, and when it is time to make that less.
+ * Growth: how much the data take on disk with their journals, and when it is time to make that
+ * less.
  *
- * The size is that of all files that the manifest lists from the last whole snapshot on: that, the increments
- * on it, and all journals since. A whole snapshot makes it small again. Journals are counted as they are
- * appended to: what the system hasn't got yet is in it, zeros written ahead (persist/segment.h) are not.
+ * The size is that of all files that the manifest lists from the last whole snapshot on: that, the
+ * increments on it, and all journals since. A whole snapshot makes it small again. Journals are
+ * counted as they are appended to: what the system hasn't got yet is in it, zeros written ahead
+ * (persist/segment.h) are not.
  *
- * The rule is Redis': with journals on a rewrite is due when the size is above auto-aof-rewrite-min-size, and has
- * grown by auto-aof-rewrite-percentage over what it was after the last whole snapshot; the journals
- * written beside it count there, too. After a start that is the snapshot that was loaded, alone.
+ * The rule is Redis': with journals on a rewrite is due when the size is above
+ * auto-aof-rewrite-min-size, and has grown by auto-aof-rewrite-percentage over what it was after
+ * the last whole snapshot; the journals written beside it count there, too. After a start that is
+ * the snapshot that was loaded, alone.
  */
 #ifndef SERVER_GROWTH_H
 #define SERVER_GROWTH_H

@@ -1,4 +1,7 @@
-/* Prototypes and binding of the handlers that need a connection: CONN_COMMAND and HOLDER_COMMAND rows. */
+/*
+ * Prototypes and binding of the handlers that need a connection: CONN_COMMAND and HOLDER_COMMAND
+ * rows.
+ */
 #ifndef SERVER_HANDLERS_H
 #define SERVER_HANDLERS_H
 
@@ -19,8 +22,8 @@
 extern void (*const conn_handlers[CMD_COUNT])(struct conn *conn, struct ctx *ctx);
 
 /*
- * The same for those that hold slots by themselves. False: one of the slots is held by another, nothing
- * has been done nor replied, and the request is to be tried again.
+ * The same for those that hold slots by themselves. False: one of the slots is held by another,
+ * nothing has been done nor replied, and the request is to be tried again.
  */
 extern bool (*const holder_handlers[CMD_COUNT])(struct conn *conn, struct ctx *ctx);
 

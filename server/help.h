@@ -4,7 +4,9 @@
 
 #include "shard/ctx.h"
 
-/* Replies the lines with the usual first and last ones; the command's name is that before the '|'. */
+/*
+ * Replies the lines with the usual first and last ones; the command's name is that before the '|'.
+ */
 static inline void help_reply(struct ctx *ctx, const char *const *lines, size_t count)
 {
 	char first[96];

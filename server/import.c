@@ -118,8 +118,8 @@ static void close_files(struct importing *importing)
 }
 
 /*
- * A file that the manifest names stands beside it. But Redis, when it takes over the file of an older one,
- * first names it and then moves it there.
+ * A file that the manifest names stands beside it. But Redis, when it takes over the file of an
+ * older one, first names it and then moves it there.
  */
 static bool open_part(struct importing *importing, const struct aof_part *part)
 {
@@ -167,7 +167,9 @@ static bool open_files(struct importing *importing, enum import_kind kind)
 
 /* --- loading them --- */
 
-/* What is left out has a line each, up to here: a file may hold a million commands for one stream. */
+/*
+ * What is left out has a line each, up to here: a file may hold a million commands for one stream.
+ */
 #define TOLD_MAX 100
 
 static void warn(void *arg, const char *text)
@@ -221,8 +223,8 @@ static bool load(struct importing *importing, enum import_kind kind)
 /* --- the snapshot --- */
 
 /*
- * Of all that was imported, before anybody can change it. The journals that begin afterwards are those of a
- * start: no cut of this run is behind them.
+ * Of all that was imported, before anybody can change it. The journals that begin afterwards are
+ * those of a start: no cut of this run is behind them.
  */
 static int write_snapshot(struct persistence *persistence, uint64_t cut, int64_t now)
 {
@@ -250,7 +252,9 @@ static int write_snapshot(struct persistence *persistence, uint64_t cut, int64_t
 	return error;
 }
 
-/* A manifest that lists nothing stands there before: it says that files without a line are no data. */
+/*
+ * A manifest that lists nothing stands there before: it says that files without a line are no data.
+ */
 static bool begin_manifest(struct persistence *persistence, uint64_t *epoch)
 {
 	int64_t now = clock_now(&persistence->server->clock);

@@ -1,9 +1,9 @@
 /*
  * INFO: the sections, and how their lines are written.
  *
- * Each section is a function that appends its lines; cmd_info.c knows their names and order. What is
- * shown was true when it was looked up; what doesn't exist in this server shows the value that a Redis
- * shows that doesn't use it.
+ * Each section is a function that appends its lines; cmd_info.c knows their names and order. What
+ * is shown was true when it was looked up; what doesn't exist in this server shows the value that a
+ * Redis shows that doesn't use it.
  *
  * A worker's thread, RCU online.
  */

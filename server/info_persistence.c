@@ -1,4 +1,6 @@
-/* INFO persistence (info.h): loading, snapshots, journals. Redis' names first, then what it hasn't. */
+/*
+ * INFO persistence (info.h): loading, snapshots, journals. Redis' names first, then what it hasn't.
+ */
 #include "server/info.h"
 #include "server/server.h"
 
@@ -120,8 +122,8 @@ static void journal_line(const struct info *info, uint32_t i)
 }
 
 /*
- * So much of it a power loss leaves: what is synced, but for the last epoch, where that isn't committed and
- * appendfsync isn't always.
+ * So much of it a power loss leaves: what is synced, but for the last epoch, where that isn't
+ * committed and appendfsync isn't always.
  */
 static ull bytes_left(const struct info *info, uint32_t i)
 {

@@ -255,7 +255,10 @@ void info_cpu(const struct info *info)
 
 /* The average TTL is an estimate, as in Redis: that of so many keys, from some slot on ... */
 #define TTL_SAMPLES 64
-/* ... or fewer, where few of the keys expire: no more than these are looked at, about a millisecond. */
+/*
+ * ... or fewer, where few of the keys expire: no more than these are looked at, about a
+ * millisecond.
+ */
 #define TTL_VISITS 8192
 
 struct ttl_sample {

@@ -71,7 +71,10 @@ static void follow(void)
 	close(fd);
 }
 
-/* What a line tells of (the name of a key) must not look like other lines, nor do anything to a terminal. */
+/*
+ * What a line tells of (the name of a key) must not look like other lines, nor do anything to a
+ * terminal.
+ */
 static void blank_controls(char *text, int len)
 {
 	for (int i = 0; i < len; i++)

@@ -1,9 +1,10 @@
 /*
- * The log: lines as Redis writes them, to standard output or a file. Any thread; one write() a line.
+ * The log: lines as Redis writes them, to standard output or a file. Any thread; one write() a
+ * line.
  *
- * A file that has been moved or removed is left, and one of the old name begun, at the next line: whoever
- * rotates logs moves them away and needn't tell us. While no file of that name can be had, lines go on
- * into the old one.
+ * A file that has been moved or removed is left, and one of the old name begun, at the next line:
+ * whoever rotates logs moves them away and needn't tell us. While no file of that name can be had,
+ * lines go on into the old one.
  */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
@@ -25,8 +26,8 @@ void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);
 
 /*
- * Appends to this file from now on; an empty path means standard output. 0 or a negative errno; then
- * nothing has changed. Before other threads are started.
+ * Appends to this file from now on; an empty path means standard output. 0 or a negative errno;
+ * then nothing has changed. Before other threads are started.
  */
 int log_open(const char *path);
 

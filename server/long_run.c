@@ -1,9 +1,9 @@
 /*
  * Long runs (long_run.h).
  *
- * The happy path: long_run_begin() makes a job; each tick step() resumes the fiber, in which run() executes
- * the handler; turn_over() brings it back when the slice is over; hand_out() puts what has been
- * written into the connection's replies. When run() has returned, the job is over.
+ * The happy path: long_run_begin() makes a job; each tick step() resumes the fiber, in which run()
+ * executes the handler; turn_over() brings it back when the slice is over; hand_out() puts what has
+ * been written into the connection's replies. When run() has returned, the job is over.
  */
 #include "server/long_run.h"
 
@@ -73,8 +73,8 @@ static void account(struct long_run *run)
 }
 
 /*
- * What has been written goes to the connection, but for a header that isn't complete; what tells of a
- * write only with its record. What nobody will get is dropped.
+ * What has been written goes to the connection, but for a header that isn't complete; what tells of
+ * a write only with its record. What nobody will get is dropped.
  */
 static void hand_out(struct long_run *run, bool done)
 {

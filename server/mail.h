@@ -3,18 +3,19 @@
  *
  * One mailbox for each worker: a lock-free stack of parcels. A parcel carries up to PARCEL_ITEMS
  * letters (a pointer with a verb in its low bits), so the receiver reads a row of pointers and can
- * prefetch what they point to, instead of walking a chain of cold memory. Senders push a chain with one
- * CAS; the receiver takes everything with one exchange and turns it round, which keeps each sender's
- * order.
+ * prefetch what they point to, instead of walking a chain of cold memory. Senders push a chain with
+ * one CAS; the receiver takes everything with one exchange and turns it round, which keeps each
+ * sender's order.
  *
  * Wake-up: `sleeping` says that the receiver is about to poll, or polls.
  *	sender:    push; fence(seq_cst); if (load(sleeping) && exchange(sleeping, 0)) write the eventfd
  *	receiver:  sleeping = 1 (release); fence(seq_cst); if (mailbox not empty) { sleeping = 0; go on }; poll; sleeping = 0
  * Either the receiver's look after its fence sees the parcel, or the sender's load after its fence
- * sees sleeping = 1: with both fences they can't both miss (test/model/wakeup.pml). An awake receiver is never woken.
+ * sees sleeping = 1: with both fences they can't both miss (test/model/wakeup.pml). An awake
+ * receiver is never woken.
  *
- * The wake is an eventfd that the receiver's loop polls, not a uv_async_t: libuv's receiver spins while the
- * sender is still inside uv_async_send, which took a fifth of the user time under load.
+ * The wake is an eventfd that the receiver's loop polls, not a uv_async_t: libuv's receiver spins
+ * while the sender is still inside uv_async_send, which took a fifth of the user time under load.
  */
 #ifndef SERVER_MAIL_H
 #define SERVER_MAIL_H
@@ -29,7 +30,9 @@
 /* Empty parcels a worker keeps; more are freed. */
 #define PARCELS_KEPT 64
 
-/* What the receiver is to do with what a letter points to. Fits the low bits of 16-byte alignment. */
+/*
+ * What the receiver is to do with what a letter points to. Fits the low bits of 16-byte alignment.
+ */
 enum verb {
 	MAIL_CALL,   /* struct gather_part: run its function here, send it back */
 	MAIL_RETURN, /* struct gather_part: has been run */
@@ -83,13 +86,19 @@ static inline enum verb letter_verb(uintptr_t letter)
 /* Adds a letter. Sender's thread. */
 void outbox_put(struct outbox *out, struct parcel_pool *pool, void *what, enum verb verb);
 
-/* Pushes all to the mailbox. True when the receiver has to be woken (mailbox_wake). Sender's thread. */
+/*
+ * Pushes all to the mailbox. True when the receiver has to be woken (mailbox_wake). Sender's
+ * thread.
+ */
 bool outbox_post(struct outbox *out, struct mailbox *to);
 
 /* Pushes one parcel and says whether to wake. Any thread. */
 bool mailbox_push(struct mailbox *box, struct parcel *newest, struct parcel *oldest);
 
-/* The receiver's loop will poll the mailbox's eventfd. 0 or a negative uv error. Receiver, before it runs. */
+/*
+ * The receiver's loop will poll the mailbox's eventfd. 0 or a negative uv error. Receiver, before
+ * it runs.
+ */
 int mailbox_open(struct mailbox *box, uv_loop_t *loop);
 /* After the loop has closed. */
 void mailbox_close(struct mailbox *box);

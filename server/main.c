@@ -9,7 +9,10 @@
 
 static struct server server;
 
-/* Standard files that are closed: their numbers must not come to mean sockets, which the log would go to. */
+/*
+ * Standard files that are closed: their numbers must not come to mean sockets, which the log would
+ * go to.
+ */
 static void fill_standard_files(void)
 {
 	int fd;

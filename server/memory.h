@@ -1,6 +1,7 @@
 /*
- * What memory is used for: the facts behind INFO memory and MEMORY STATS. All in bytes. And whether it is more
- * than maxmemory: then commands that may need more are refused, with Redis' policy "noeviction".
+ * What memory is used for: the facts behind INFO memory and MEMORY STATS. All in bytes. And whether
+ * it is more than maxmemory: then commands that may need more are refused, with Redis' policy
+ * "noeviction".
  */
 #ifndef SERVER_MEMORY_H
 #define SERVER_MEMORY_H
@@ -23,12 +24,15 @@ struct memory_facts {
 };
 
 /*
- * With a maxmemory workers ask the allocator so often: some 10 us each time. What is written meanwhile may go
- * beyond the limit.
+ * With a maxmemory workers ask the allocator so often: some 10 us each time. What is written
+ * meanwhile may go beyond the limit.
  */
 #define MEMORY_LOOK_MS 10
 
-/* Brings server->memory_above up to date, where it has a limit. What a snapshot keeps does not count. Any thread. */
+/*
+ * Brings server->memory_above up to date, where it has a limit. What a snapshot keeps does not
+ * count. Any thread.
+ */
 void memory_look(struct server *server);
 
 /* The same, unless somebody has looked just now. */

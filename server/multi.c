@@ -408,8 +408,8 @@ static void exec_reply_header(struct conn *conn)
 }
 
 /*
- * Runs one command; false when its answer is still to come. After CLIENT KILL of the connection itself
- * nothing is replied any more.
+ * Runs one command; false when its answer is still to come. After CLIENT KILL of the connection
+ * itself nothing is replied any more.
  */
 static bool exec_one(struct conn *conn, struct queued *queued)
 {

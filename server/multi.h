@@ -12,9 +12,9 @@
  *
  * A queued command that asks other workers (CLIENT LIST, SLOWLOG GET), or takes turns (long_run.h),
  * suspends EXEC in the middle: its slots stay held until the answer is there and the rest has run,
- * and no reply is sent meanwhile. Others who want those slots come back tick after tick; whoever has to answer does so
- * without holding any. From the first command on EXEC runs to its end, even when its connection has
- * gone.
+ * and no reply is sent meanwhile. Others who want those slots come back tick after tick; whoever
+ * has to answer does so without holding any. From the first command on EXEC runs to its end, even
+ * when its connection has gone.
  *
  * The watches of a connection that doesn't need them any more are taken out of their slots at once
  * where these are free; what is left is kept in a list of the worker and tried again in each tick.
@@ -90,7 +90,9 @@ static inline bool multi_running(const struct conn *conn)
 /* The answer to EXEC's command has come (its op is the connection's): EXEC goes on. */
 void multi_answered(struct conn *conn);
 
-/* What CLIENT PAUSE looks at: the flags of the request's row, for EXEC those of the queue as well. */
+/*
+ * What CLIENT PAUSE looks at: the flags of the request's row, for EXEC those of the queue as well.
+ */
 static inline uint32_t multi_flags(const struct conn *conn, const struct command *cmd)
 {
 	if (!cmd)

@@ -52,7 +52,10 @@ struct op *op_detach(struct conn *conn)
 	return op_begin(p);
 }
 
-/* What administrates the server says nothing of keys, and answers when the disk gives trouble. DEBUG does both. */
+/*
+ * What administrates the server says nothing of keys, and answers when the disk gives trouble.
+ * DEBUG does both.
+ */
 static bool tells_of_keys(const struct command *cmd)
 {
 	return !(cmd->flags & CMD_ADMIN) || (cmd->flags & CMD_PROTECTED);

@@ -1,10 +1,10 @@
 /*
  * Operations: requests that are not answered on the spot.
  *
- * A connection's worker makes an op when a request takes longer than its turn: gathered from all workers,
- * worked on slice by slice, blocked. It holds all that the request needs: the arguments stay in the
- * connection's read block, of which it holds a reference. A connection has one op at most and runs
- * nothing until it is answered; its memory outlives the op.
+ * A connection's worker makes an op when a request takes longer than its turn: gathered from all
+ * workers, worked on slice by slice, blocked. It holds all that the request needs: the arguments
+ * stay in the connection's read block, of which it holds a reference. A connection has one op at
+ * most and runs nothing until it is answered; its memory outlives the op.
  *
  * The connection's worker only.
  */
@@ -65,8 +65,9 @@ struct op *op_begin(struct pending *p);
 void op_undo(struct pending *p);
 
 /*
- * For handlers that need the connection: the request being run is answered later. Returns its op; the
- * connection runs nothing until op_answer(). What the handler has written to its reply is dropped.
+ * For handlers that need the connection: the request being run is answered later. Returns its op;
+ * the connection runs nothing until op_answer(). What the handler has written to its reply is
+ * dropped.
  */
 struct op *op_detach(struct conn *conn);
 

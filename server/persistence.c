@@ -35,8 +35,8 @@ static int cut_journal(const struct persistence *persistence, const struct recov
 }
 
 /*
- * Makes the journals of the last run whole, and makes them last: who was killed may have left them to the
- * system to write, and from now on they count as they are, whatever happens to the system.
+ * Makes the journals of the last run whole, and makes them last: who was killed may have left them
+ * to the system to write, and from now on they count as they are, whatever happens to the system.
  */
 static bool cut_journals(struct persistence *persistence)
 {
@@ -246,8 +246,8 @@ int persistence_open(struct persistence *persistence)
 }
 
 /*
- * A manifest that lists nothing: files that are written before they are listed are no data. -EEXIST: there are
- * data here.
+ * A manifest that lists nothing: files that are written before they are listed are no data.
+ * -EEXIST: there are data here.
  */
 static int claim_empty(int dir)
 {

@@ -1,6 +1,6 @@
 /*
- * A worker's mail: the letters that it gathers through its tick and sends at the end of it, and what it
- * does with those that came. How they travel: mail.h.
+ * A worker's mail: the letters that it gathers through its tick and sends at the end of it, and
+ * what it does with those that came. How they travel: mail.h.
  *
  * The worker's thread.
  */
@@ -18,7 +18,10 @@ void post_send(struct worker *worker);
 /* Takes what has come, and does what it says. */
 void post_take(struct worker *worker);
 
-/* Throws away what came after the worker had ended; nobody waits for any of it. The threads have ended. */
+/*
+ * Throws away what came after the worker had ended; nobody waits for any of it. The threads have
+ * ended.
+ */
 void post_drop(struct worker *worker);
 
 #endif

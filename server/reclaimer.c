@@ -1,8 +1,8 @@
 /*
  * The reclaimer (reclaimer.h).
  *
- * Lost requests: reclaimer_ask() sets `asked`, fence, looks at `waiting`; the reclaimer sets `waiting`
- * under the mutex, fence, looks at `asked`. As with mail, one of the two sees the other.
+ * Lost requests: reclaimer_ask() sets `asked`, fence, looks at `waiting`; the reclaimer sets
+ * `waiting` under the mutex, fence, looks at `asked`. As with mail, one of the two sees the other.
  */
 #include "server/reclaimer.h"
 

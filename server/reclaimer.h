@@ -25,7 +25,10 @@ struct reclaimer {
 int reclaimer_start(struct reclaimer *reclaimer, struct grace *grace);
 void reclaimer_stop(struct reclaimer *reclaimer);
 
-/* Asks for a grace period that starts after now. Any thread; costs a load and a store when the reclaimer is busy. */
+/*
+ * Asks for a grace period that starts after now. Any thread; costs a load and a store when the
+ * reclaimer is busy.
+ */
 void reclaimer_ask(struct reclaimer *reclaimer);
 
 #endif

@@ -21,7 +21,10 @@ static bool wait_a_little(const _Atomic bool *cancelled)
 	return !atomic_load(cancelled);
 }
 
-/* Nothing is written any more: all of it gets into the journals' files. False after logging why not. */
+/*
+ * Nothing is written any more: all of it gets into the journals' files. False after logging why
+ * not.
+ */
 static bool write_journals(struct server *server, const _Atomic bool *cancelled)
 {
 	struct flusher *flusher = &server->flusher;
@@ -78,7 +81,10 @@ static bool load_again(struct server *server, const struct manifest *manifest)
 	return done;
 }
 
-/* What is in memory is a part of the data: it must be neither served nor saved. The files have all of it. */
+/*
+ * What is in memory is a part of the data: it must be neither served nor saved. The files have all
+ * of it.
+ */
 static bool give_up(struct server *server, struct manifest *manifest)
 {
 	manifest_free(manifest);

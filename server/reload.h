@@ -1,10 +1,10 @@
 /*
- * DEBUG RELOAD and LOADAOF: everything is forgotten, and loaded again from the data directory, as a start
- * would do it: the last snapshot and the journals behind it.
+ * DEBUG RELOAD and LOADAOF: everything is forgotten, and loaded again from the data directory, as a
+ * start would do it: the last snapshot and the journals behind it.
  *
- * Meanwhile writes wait (PAUSE_SHUTDOWN), everybody else hears -LOADING. The journals go on where they were: they
- * and what is in memory say the same. So RELOAD NOSAVE finds what the journals have, too, where Redis goes back to
- * its last RDB file.
+ * Meanwhile writes wait (PAUSE_SHUTDOWN), everybody else hears -LOADING. The journals go on where
+ * they were: they and what is in memory say the same. So RELOAD NOSAVE finds what the journals
+ * have, too, where Redis goes back to its last RDB file.
  *
  * Watched keys count as touched. The snapshotter's thread.
  */
@@ -17,8 +17,8 @@
 struct server;
 
 /*
- * Writes wait already. False after logging why: nothing was forgotten, or else the server ends with an error, as at a
- * start that finds damage.
+ * Writes wait already. False after logging why: nothing was forgotten, or else the server ends with
+ * an error, as at a start that finds damage.
  */
 bool reload(struct server *server, const _Atomic bool *cancelled);
 

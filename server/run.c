@@ -1,9 +1,9 @@
 /*
  * Running one request (run.h).
  *
- * A GET: run_request() finds its route; route_key() runs the handler under RCU; finish_here() looks at the
- * clock. The reply stands in conn->out. A SET goes the same way, but that route_key() holds the slot while the
- * handler runs.
+ * A GET: run_request() finds its route; route_key() runs the handler under RCU; finish_here() looks
+ * at the clock. The reply stands in conn->out. A SET goes the same way, but that route_key() holds
+ * the slot while the handler runs.
  */
 #include "server/run.h"
 
@@ -40,7 +40,9 @@ void run_deinit(struct worker *worker)
 
 /* --- what a handler gets --- */
 
-/* Whether it is asked to when it finds much to do; others are never long, or as long as they are. */
+/*
+ * Whether it is asked to when it finds much to do; others are never long, or as long as they are.
+ */
 static bool takes_turns(const struct command *cmd)
 {
 	return cmd->route == ROUTE_KEY || cmd->route == ROUTE_KEYS || cmd->route == ROUTE_PATTERNS;

@@ -1,8 +1,8 @@
 /*
  * Samples: what INFO shows as "per second", and the peak of memory.
  *
- * A timer on the main loop notes the workers' counters some times a second; the rates are those between
- * the oldest note and the newest, so they follow the load within SAMPLES * SAMPLE_MS.
+ * A timer on the main loop notes the workers' counters some times a second; the rates are those
+ * between the oldest note and the newest, so they follow the load within SAMPLES * SAMPLE_MS.
  */
 #ifndef SERVER_SAMPLE_H
 #define SERVER_SAMPLE_H

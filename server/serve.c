@@ -1,12 +1,12 @@
 /*
  * The request path (serve.h): from bytes to a running handler.
  *
- * A GET in one screen: serve_conn() parses it into the batch; prepare() finds its
- * row, slot and hash and fetches the slot's line; run_batch() fetches its bucket and its entry, then
+ * A GET in one screen: serve_conn() parses it into the batch; prepare() finds its row, slot and
+ * hash and fetches the slot's line; run_batch() fetches its bucket and its entry, then
  * serve_request() has it admitted and run; the reply stands in conn->out.
  *
- * A request that can't be run now (its connection has to wait for something) is left in the read block:
- * rewind_to() moves the connection's place back to its first byte.
+ * A request that can't be run now (its connection has to wait for something) is left in the read
+ * block: rewind_to() moves the connection's place back to its first byte.
  */
 #include "server/serve.h"
 
@@ -20,8 +20,8 @@
 #include "shard/execute.h"
 
 /*
- * The first piece of memory for a connection's replies of one tick: a pipeline of a hundred, and what the
- * allocator gives and takes back in no time.
+ * The first piece of memory for a connection's replies of one tick: a pipeline of a hundred, and
+ * what the allocator gives and takes back in no time.
  */
 #define OUT_FIRST_BYTES (4 * 1024)
 /* Room for more keys, or arguments, is given back when what needed it has run. */

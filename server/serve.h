@@ -1,8 +1,9 @@
 /*
  * The request path: from bytes to requests that run.
  *
- * In each tick the ready connections' bytes are cut into requests, in batches (design 4.4). Each is admitted
- * (admit.h), queued when its connection is in a transaction (multi.h), or else run (run.h).
+ * In each tick the ready connections' bytes are cut into requests, in batches (design 4.4). Each is
+ * admitted (admit.h), queued when its connection is in a transaction (multi.h), or else run
+ * (run.h).
  *
  * The worker's thread, in its tick, RCU online.
  */

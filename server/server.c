@@ -52,8 +52,8 @@ static void say_bye(void)
 }
 
 /*
- * At once: nothing is in memory yet that isn't in files, and loading may take long. What it does to these may stop
- * anywhere, as if the process had been killed.
+ * At once: nothing is in memory yet that isn't in files, and loading may take long. What it does to
+ * these may stop anywhere, as if the process had been killed.
  */
 static void leave(struct server *server)
 {
@@ -87,8 +87,8 @@ static struct {
 } asked;
 
 /*
- * A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. Unless the shutdown has
- * failed, or was called off: then it is the first one of another.
+ * A second SIGINT: whoever sends it doesn't want to wait for a command that takes long. Unless the
+ * shutdown has failed, or was called off: then it is the first one of another.
  */
 static void on_insisting(int number)
 {

@@ -2,8 +2,8 @@
  * The server: what all its threads share, and its life.
  *
  * Start: configuration, log, keyspace, reclaimer, workers, listening sockets, then the main loop.
- * Stop (SIGTERM, SIGINT, SHUTDOWN): the main loop closes the listening sockets, asks the workers to end,
- * waits for them, and frees everything.
+ * Stop (SIGTERM, SIGINT, SHUTDOWN): the main loop closes the listening sockets, asks the workers to
+ * end, waits for them, and frees everything.
  *
  * The fields say who may touch them.
  */
@@ -73,8 +73,8 @@ struct server {
 };
 
 /*
- * Runs a server with this configuration (taken over) until it is told to stop. Returns the process' exit
- * status; what failed has been logged. Main thread.
+ * Runs a server with this configuration (taken over) until it is told to stop. Returns the process'
+ * exit status; what failed has been logged. Main thread.
  */
 int server_run(struct server *server);
 

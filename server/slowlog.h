@@ -1,8 +1,9 @@
 /*
- * The slow log: each worker keeps the slow requests of its own connections; SLOWLOG gathers them. Entries
- * have ids from one counter of the server, so that they can be put in order.
+ * The slow log: each worker keeps the slow requests of its own connections; SLOWLOG gathers them.
+ * Entries have ids from one counter of the server, so that they can be put in order.
  *
- * Each worker keeps as many as slowlog-max-len allows the whole server: the newest of all are among them.
+ * Each worker keeps as many as slowlog-max-len allows the whole server: the newest of all are among
+ * them.
  */
 #ifndef SERVER_SLOWLOG_H
 #define SERVER_SLOWLOG_H
@@ -30,7 +31,10 @@ void slowlog_free(struct slowlog *log);
 void slowlog_add(struct worker *worker, const struct conn *conn, const struct request *request,
 		 uint64_t us);
 
-/* The newest entry, NULL when there is none; `older` leads on from there. The log's worker, as below. */
+/*
+ * The newest entry, NULL when there is none; `older` leads on from there. The log's worker, as
+ * below.
+ */
 const struct slowlog_entry *slowlog_newest(const struct slowlog *log);
 
 uint32_t slowlog_len(const struct slowlog *log);

@@ -1,8 +1,8 @@
 /*
  * The snapshotter (snapshotter.h).
  *
- * The happy path: snapshotter_ask() leaves a wish; snapshotter_main() takes it; make() cuts, writes and lists the
- * snapshot; note() says what came of it, and whoever waits gets mail.
+ * The happy path: snapshotter_ask() leaves a wish; snapshotter_main() takes it; make() cuts, writes
+ * and lists the snapshot; note() says what came of it, and whoever waits gets mail.
  */
 #include "server/snapshotter.h"
 
@@ -158,7 +158,10 @@ static int make(struct snapshotter *snapshotter, bool increment)
 	return error;
 }
 
-/* Writes wait, and none is under way any more. Not locked: workers that want the mutex are in a tick. */
+/*
+ * Writes wait, and none is under way any more. Not locked: workers that want the mutex are in a
+ * tick.
+ */
 static void hold_writes(struct server *server)
 {
 	atomic_fetch_or(&server->pause_mode, PAUSE_SHUTDOWN);
@@ -290,8 +293,8 @@ static void drop_wish(struct snapshotter *snapshotter)
 }
 
 /*
- * The mutex is free meanwhile. Nothing is begun when the server stops: a snapshot of no keys would be complete before
- * anybody looks whether it is cancelled.
+ * The mutex is free meanwhile. Nothing is begun when the server stops: a snapshot of no keys would
+ * be complete before anybody looks whether it is cancelled.
  */
 static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
 {
@@ -383,8 +386,9 @@ static void follow(struct snapshotter *snapshotter)
 }
 
 /*
- * Two thirds of a worker's weight (setpriority(2) changes this thread's alone). With less a snapshot under full load
- * can't keep pace with what is handed over (shard/handover.h): at 5 the peak of memory was 1.23 times the data.
+ * Two thirds of a worker's weight (setpriority(2) changes this thread's alone). With less a
+ * snapshot under full load can't keep pace with what is handed over (shard/handover.h): at 5 the
+ * peak of memory was 1.23 times the data.
  */
 #define SNAPSHOTTER_NICE 2
 
@@ -614,7 +618,10 @@ bool snapshotter_stops_writes(struct server *server)
 
 /* --- main thread --- */
 
-/* What is scheduled is in progress before it isn't scheduled any more: INFO, which doesn't lock, shows either. */
+/*
+ * What is scheduled is in progress before it isn't scheduled any more: INFO, which doesn't lock,
+ * shows either.
+ */
 static void wish_due(struct snapshotter *snapshotter)
 {
 	enum save_kind due = due_find(snapshotter);

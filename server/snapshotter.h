@@ -1,25 +1,28 @@
 /*
- * The snapshotter: the thread that makes snapshots (persist/snapshot.h, server/generation.h), and when it does.
+ * The snapshotter: the thread that makes snapshots (persist/snapshot.h, server/generation.h), and
+ * when it does.
  *
- * Asked for by BGSAVE, SAVE, BGREWRITEAOF, SHUTDOWN and signals, by the `save` points, by save-on-memory, and
- * when the journals have grown (growth.h). One snapshot is made at a time; what is asked for meanwhile is
- * refused, or scheduled, as Redis does.
+ * Asked for by BGSAVE, SAVE, BGREWRITEAOF, SHUTDOWN and signals, by the `save` points, by
+ * save-on-memory, and when the journals have grown (growth.h). One snapshot is made at a time; what
+ * is asked for meanwhile is refused, or scheduled, as Redis does.
  *
- * SAVE differs from Redis' in one thing: only its own client waits, the others are served meanwhile. What the
- * snapshot holds is the state at one moment after the request came.
+ * SAVE differs from Redis' in one thing: only its own client waits, the others are served
+ * meanwhile. What the snapshot holds is the state at one moment after the request came.
  *
- * Shutting down with a snapshot: writes wait from before the cut on (PAUSE_SHUTDOWN), so nobody is told of
- * a write that isn't in it. When it is complete the server stops; when it fails, goes on, unless FORCE
- * was said.
+ * Shutting down with a snapshot: writes wait from before the cut on (PAUSE_SHUTDOWN), so nobody is
+ * told of a write that isn't in it. When it is complete the server stops; when it fails, goes on,
+ * unless FORCE was said.
  *
- * BGREWRITEAOF makes the same snapshot: it is the journals' new beginning. Its results are told apart, as Redis
- * tells its two kinds of children apart.
+ * BGREWRITEAOF makes the same snapshot: it is the journals' new beginning. Its results are told
+ * apart, as Redis tells its two kinds of children apart.
  *
- * BGSAVE INCREMENTAL writes only what was written since the last snapshot (shard/changes.h). That has to be
- * known: so the first one that is asked for is a whole one, and the next one after a start, or after a snapshot that
- * failed. So is one that would be behind MANIFEST_INCREMENTS_MAX others.
+ * BGSAVE INCREMENTAL writes only what was written since the last snapshot (shard/changes.h). That
+ * has to be known: so the first one that is asked for is a whole one, and the next one after a
+ * start, or after a snapshot that failed. So is one that would be behind MANIFEST_INCREMENTS_MAX
+ * others.
  *
- * Who asks and waits has an op (op.h), which comes back as mail (MAIL_SAVED) when the snapshot has ended.
+ * Who asks and waits has an op (op.h), which comes back as mail (MAIL_SAVED) when the snapshot has
+ * ended.
  */
 #ifndef SERVER_SNAPSHOTTER_H
 #define SERVER_SNAPSHOTTER_H
@@ -44,7 +47,10 @@ enum save_kind {
 	SAVE_SHUTDOWN, /* before the server stops */
 };
 
-/* Who waits for the end of a snapshot, or for the flusher: mail to the worker of the op. 16-byte aligned. */
+/*
+ * Who waits for the end of a snapshot, or for the flusher: mail to the worker of the op. 16-byte
+ * aligned.
+ */
 struct save_waiter {
 	struct save_waiter *next;
 	struct op *op;
@@ -128,14 +134,14 @@ enum save_answer {
 };
 
 /*
- * BGSAVE and BGREWRITEAOF; `schedule`: when another one is in the way, after it; `later`: in any case. `increment`:
- * of SAVE_RDB.
+ * BGSAVE and BGREWRITEAOF; `schedule`: when another one is in the way, after it; `later`: in any
+ * case. `increment`: of SAVE_RDB.
  */
 enum save_answer snapshotter_ask(struct snapshotter *snapshotter, enum save_kind kind,
 				 bool increment, bool schedule, bool later);
 /*
- * SAVE: the waiter gets mail when it has ended; a rewrite that is going on ends first. At once, with save_error_busy,
- * when one is being made or the server stops.
+ * SAVE: the waiter gets mail when it has ended; a rewrite that is going on ends first. At once,
+ * with save_error_busy, when one is being made or the server stops.
  */
 void snapshotter_save(struct snapshotter *snapshotter, struct save_waiter *waiter);
 /* BGSAVE CANCEL: of what is made in the background, for nobody that waits. */
@@ -149,7 +155,9 @@ void snapshotter_follow(struct snapshotter *snapshotter);
 /* Gives that up. False: there was nothing to give up. */
 bool snapshotter_stay(struct snapshotter *snapshotter);
 
-/* DEBUG RELOAD and LOADAOF: the waiter gets mail when everything has been loaded again (reload.h). */
+/*
+ * DEBUG RELOAD and LOADAOF: the waiter gets mail when everything has been loaded again (reload.h).
+ */
 void snapshotter_reload(struct snapshotter *snapshotter, struct save_waiter *waiter);
 
 /* Mail has come. Its worker. */

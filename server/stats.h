@@ -31,7 +31,10 @@ struct stats {
 #include "server/stats.def"
 #undef STAT
 	struct command_stats commands[CMD_COUNT];
-	/* errors by their first word: the first error_kinds are there; a code never changes once published */
+	/*
+	 * errors by their first word: the first error_kinds are there; a code never changes once
+	 * published
+	 */
 	_Atomic uint32_t error_kinds;
 	struct error_stats {
 		char code[24];

@@ -22,8 +22,8 @@ static bool has_work(const struct syncer *syncer)
 }
 
 /*
- * Makes durable what is written by now. Whoever has the turn. Wakes whom that may help: all workers, when one
- * has asked.
+ * Makes durable what is written by now. Whoever has the turn. Wakes whom that may help: all
+ * workers, when one has asked.
  */
 static void sync_written(struct syncer *syncer)
 {

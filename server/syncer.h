@@ -1,12 +1,14 @@
 /*
- * Syncers: a thread for each journal, which makes durable what has been written to its files; why and when is for the
- * flusher to say (flusher.h), whose threads they are.
+ * Syncers: a thread for each journal, which makes durable what has been written to its files; why
+ * and when is for the flusher to say (flusher.h), whose threads they are.
  *
- * Whoever has the turn syncs: the syncer's thread, or the journal's worker when it has nothing else to do.
+ * Whoever has the turn syncs: the syncer's thread, or the journal's worker when it has nothing else
+ * to do.
  *
- * Lost requests: who wants something of a syncer sets `wanted`, fence, looks at `sleeping`; the syncer sets
- * `sleeping` under its mutex, fence, looks at `wanted`. As with mail, one of the two sees the other. In the same way
- * `written` and `wanted`: who has written looks whether more is wanted, who wants more looks whether it is written.
+ * Lost requests: who wants something of a syncer sets `wanted`, fence, looks at `sleeping`; the
+ * syncer sets `sleeping` under its mutex, fence, looks at `wanted`. As with mail, one of the two
+ * sees the other. In the same way `written` and `wanted`: who has written looks whether more is
+ * wanted, who wants more looks whether it is written.
  */
 #ifndef SERVER_SYNCER_H
 #define SERVER_SYNCER_H
@@ -35,7 +37,10 @@ struct syncer {
 	_Atomic bool sleeping;
 };
 
-/* Opens the worker's segment in the directory and starts the thread. 0 or a negative errno: then nothing is to be stopped. */
+/*
+ * Opens the worker's segment in the directory and starts the thread. 0 or a negative errno: then
+ * nothing is to be stopped.
+ */
 int syncer_start(struct syncer *syncer, struct flusher *flusher, uint32_t worker, int dir,
 		 uint64_t run);
 /* Ends it; nobody asks it for anything any more, and the flusher has said `stop_syncers`. */
@@ -49,14 +54,20 @@ bool syncer_wait(struct syncer *syncer, uint64_t bytes);
 /* More has been written: asks for what is wanted of it. The worker. */
 void syncer_wrote(struct syncer *syncer);
 /*
- * Makes durable what is written by now, if that is quick and nobody does it; otherwise asks for it. True: more is
- * durable. The worker.
+ * Makes durable what is written by now, if that is quick and nobody does it; otherwise asks for it.
+ * True: more is durable. The worker.
  */
 bool syncer_sync_here(struct syncer *syncer);
 
-/* Files of generations before this cut are not synced any more (segment_forget). The flusher, the snapshotter. */
+/*
+ * Files of generations before this cut are not synced any more (segment_forget). The flusher, the
+ * snapshotter.
+ */
 void syncer_forget(struct syncer *syncer, uint64_t cut);
-/* The same; and all of the journal up to the cut, which is in a snapshot, counts as durable. The snapshotter. */
+/*
+ * The same; and all of the journal up to the cut, which is in a snapshot, counts as durable. The
+ * snapshotter.
+ */
 void syncer_renew(struct syncer *syncer, uint64_t cut);
 
 #endif

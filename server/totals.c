@@ -68,7 +68,9 @@ static int compare_codes(const void *a, const void *b)
 	return strcmp(((const struct error_total *)a)->code, ((const struct error_total *)b)->code);
 }
 
-/* Adds one worker's count; codes that no longer fit count for the last place, as in stats_error(). */
+/*
+ * Adds one worker's count; codes that no longer fit count for the last place, as in stats_error().
+ */
 static void add_error(struct error_total *out, uint32_t *count, const char *code, uint64_t n)
 {
 	uint32_t i = 0;

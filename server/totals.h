@@ -1,8 +1,8 @@
 /*
  * Sums over all workers: what INFO and LATENCY show.
  *
- * The workers go on counting meanwhile; each sum is made of values that were true while it was made.
- * Any thread.
+ * The workers go on counting meanwhile; each sum is made of values that were true while it was
+ * made. Any thread.
  */
 #ifndef SERVER_TOTALS_H
 #define SERVER_TOTALS_H
@@ -51,7 +51,9 @@ struct error_total {
 	char code[24];
 	uint64_t count;
 };
-/* Errors by their first word, in order of it; `out` has ERROR_KINDS_MAX places. Returns how many. */
+/*
+ * Errors by their first word, in order of it; `out` has ERROR_KINDS_MAX places. Returns how many.
+ */
 uint32_t totals_read_errors(const struct server *server, struct error_total *out);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * Workers: the loop and the tick (worker.h).
  *
- * libuv runs its I/O callbacks inside its poll phase, then worker_on_check(): the tick. Before the next
- * poll worker_on_prepare() decides whether to sleep: with work left, or mail just come, an idle handle
- * makes the poll return at once.
+ * libuv runs its I/O callbacks inside its poll phase, then worker_on_check(): the tick. Before the
+ * next poll worker_on_prepare() decides whether to sleep: with work left, or mail just come, an
+ * idle handle makes the poll return at once.
  */
 #include "server/worker.h"
 
@@ -44,7 +44,9 @@ static void flush_replies(struct worker *worker)
 	}
 }
 
-/* Journals have been switched off; an error of the last write goes with what could not be written. */
+/*
+ * Journals have been switched off; an error of the last write goes with what could not be written.
+ */
 static void forget_journal(struct worker *worker)
 {
 	struct journal *journal = &worker->shard->journal;
@@ -56,9 +58,9 @@ static void forget_journal(struct worker *worker)
 }
 
 /*
- * Step 4. What this tick has journaled and could not write, or has just written but not synced, its own replies
- * must not tell either: it has looked at its own records, so to speak. What earlier ticks have left unwritten
- * concerns who looks at those slots, and is noted then.
+ * Step 4. What this tick has journaled and could not write, or has just written but not synced, its
+ * own replies must not tell either: it has looked at its own records, so to speak. What earlier
+ * ticks have left unwritten concerns who looks at those slots, and is noted then.
  */
 static void write_journal(struct worker *worker)
 {
@@ -78,7 +80,10 @@ static void write_journal(struct worker *worker)
 	worker->journaled = end;
 }
 
-/* Stamps what the tick has retired; asks for a grace period when enough waits, or waits long enough. */
+/*
+ * Stamps what the tick has retired; asks for a grace period when enough waits, or waits long
+ * enough.
+ */
 static void stamp_retired(struct worker *worker)
 {
 	struct retire *retire = &worker->shard->retire;
@@ -212,7 +217,10 @@ static void publish_conns(struct worker *worker, const struct conns_sum *sum)
 	atomic_store_explicit(&worker->conns_out_max, sum->out_max, memory_order_relaxed);
 }
 
-/* `timeout`: it neither asks for anything nor reads what it asked for. It may wait for us as long as it likes. */
+/*
+ * `timeout`: it neither asks for anything nor reads what it asked for. It may wait for us as long
+ * as it likes.
+ */
 static void check_idle(struct worker *worker, struct conn *conn, int64_t timeout_ms)
 {
 	if (conn_has_sent(conn))

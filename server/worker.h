@@ -15,12 +15,13 @@
  * A worker never waits for another thread, but for a moment for who changes the configuration. What
  * waits for the disk is a command's business (CONFIG REWRITE), or a line of the log.
  *
- * Retired memory (shard/retire.h). Step 7 takes BACKGROUND_US, or as long as the tick's requests have taken
- * when that is more: to free a thing is quicker than to make it, so however fast clients make garbage (by
- * filling and flushing a database, say) it is freed as fast, and a flood of it costs them no more than half
- * of their time. The sweep retires half as many things in a step as that frees. Nothing helps while a grace
- * period lasts: above RETIRED_BYTES_MAX of what waits for one, requests that write are put off, above half of
- * that the sweep is. Reads go on, and from who has its write put off no more than CONN_IN_MAX is read.
+ * Retired memory (shard/retire.h). Step 7 takes BACKGROUND_US, or as long as the tick's requests
+ * have taken when that is more: to free a thing is quicker than to make it, so however fast clients
+ * make garbage (by filling and flushing a database, say) it is freed as fast, and a flood of it
+ * costs them no more than half of their time. The sweep retires half as many things in a step as
+ * that frees. Nothing helps while a grace period lasts: above RETIRED_BYTES_MAX of what waits for
+ * one, requests that write are put off, above half of that the sweep is. Reads go on, and from who
+ * has its write put off no more than CONN_IN_MAX is read.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -69,7 +70,9 @@ struct conn_list {
 	struct conn *first, *last;
 };
 
-/* Work done slice by slice over ticks on behalf of one op: KEYS, and all that is long (long_run.h). */
+/*
+ * Work done slice by slice over ticks on behalf of one op: KEYS, and all that is long (long_run.h).
+ */
 struct job {
 	struct job *next;
 	struct op *op;
@@ -153,8 +156,9 @@ int worker_start(struct worker *worker);
 void worker_deinit(struct worker *worker);
 
 /*
- * Asks the worker to close its connections and end. It ends when every worker has nothing unanswered: until
- * then it answers what others ask. Any thread; nobody sends it connections any more.
+ * Asks the worker to close its connections and end. It ends when every worker has nothing
+ * unanswered: until then it answers what others ask. Any thread; nobody sends it connections any
+ * more.
  */
 void worker_stop(struct worker *worker);
 

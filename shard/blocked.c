@@ -1,8 +1,8 @@
 /*
  * Who waits for a key (blocked.h).
  *
- * The happy path: blocked_wait() puts a waiter into its queues. A push notes one of them; serve_ready()
- * takes it off the ready list, serve_queue() walks it, serve_one() claims and runs.
+ * The happy path: blocked_wait() puts a waiter into its queues. A push notes one of them;
+ * serve_ready() takes it off the ready list, serve_queue() walks it, serve_one() claims and runs.
  */
 #include "shard/blocked.h"
 
@@ -383,7 +383,9 @@ static void stall(struct shard *shard, struct slot *slot)
 	shard->stalled[shard->stalled_count++] = slot;
 }
 
-/* Serves who waits in a queue, from its front, while there is something of the type that it wants. */
+/*
+ * Serves who waits in a queue, from its front, while there is something of the type that it wants.
+ */
 static void serve_queue(struct serving *serving, struct blocked_queue *queue)
 {
 	struct waiting *next;
@@ -410,7 +412,9 @@ static void serve_queue(struct serving *serving, struct blocked_queue *queue)
 	tidy_queue(serving->shard, queue);
 }
 
-/* The record of all that the unit has done is made while everything that it wrote to is still held. */
+/*
+ * The record of all that the unit has done is made while everything that it wrote to is still held.
+ */
 static void release_also(struct serving *serving)
 {
 	uint32_t count = serving->count + serving->also_count;

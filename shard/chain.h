@@ -1,9 +1,10 @@
 /*
  * A chain: bytes in a queue, in pieces of moderate size.
  *
- * What is appended never moves again, however much comes behind it, and the whole content of one chain
- * goes behind another's without being copied. So hundreds of megabytes are appended to, handed on and
- * taken away at the front in steps of a piece, and take hardly more memory than they have bytes.
+ * What is appended never moves again, however much comes behind it, and the whole content of one
+ * chain goes behind another's without being copied. So hundreds of megabytes are appended to,
+ * handed on and taken away at the front in steps of a piece, and take hardly more memory than they
+ * have bytes.
  *
  *	chain  first --> [ from..len, next ] --> [ 0..len, next ] <-- last
  *	                   taken away before from     room behind len
@@ -45,7 +46,9 @@ void chain_clear(struct chain *chain);
 /* Begins another piece at the end, for at least so many bytes. */
 void chain_begin_piece(struct chain *chain, size_t bytes);
 
-/* Room for so many bytes together, behind the last; chain_grow() says how many have been written. */
+/*
+ * Room for so many bytes together, behind the last; chain_grow() says how many have been written.
+ */
 static inline char *chain_room(struct chain *chain, size_t bytes)
 {
 	const struct chain_piece *last = chain->last;

@@ -1,8 +1,8 @@
 /*
  * Changes (changes.h).
  *
- * A log is an open hash table with linear probing, at most half full. It is replaced as a whole when it
- * grows, and when a unit after a newer cut comes.
+ * A log is an open hash table with linear probing, at most half full. It is replaced as a whole
+ * when it grows, and when a unit after a newer cut comes.
  */
 #include "shard/changes.h"
 
@@ -38,7 +38,10 @@ static void changes_drop(struct change_log *log, struct changes *changes)
 /* Where the key is, or the free place where it would be. */
 static uint64_t *changes_place(struct changes *changes, uint64_t key)
 {
-	/* the low bits are the home bucket's, the high ones the directory's: all of them differ within a slot */
+	/*
+	 * the low bits are the home bucket's, the high ones the directory's: all of them differ
+	 * within a slot
+	 */
 	uint32_t at = (uint32_t)(key ^ key >> 32) & (changes->cap - 1);
 	while (changes->keys[at] && changes->keys[at] != key)
 		at = (at + 1) & (changes->cap - 1);
@@ -54,8 +57,8 @@ static void log_store(struct change_log *log, const struct slot *slot, struct ch
 }
 
 /*
- * A unit of before the newest cut, that comes to a log of before the last one: nobody needs that any more, and the
- * next increment would take it for an old one, with what the unit writes.
+ * A unit of before the newest cut, that comes to a log of before the last one: nobody needs that
+ * any more, and the next increment would take it for an old one, with what the unit writes.
  */
 static struct changes *drop_outdated(struct change_log *log, const struct slot *slot,
 				     struct changes *changes)
@@ -69,8 +72,8 @@ static struct changes *drop_outdated(struct change_log *log, const struct slot *
 }
 
 /*
- * The log that a unit writes to; NULL without one. After a cut that it doesn't know an older one is put by for
- * the snapshot, or dropped if that has passed the slot or was another one.
+ * The log that a unit writes to; NULL without one. After a cut that it doesn't know an older one is
+ * put by for the snapshot, or dropped if that has passed the slot or was another one.
  */
 static struct changes *log_of_unit(struct shard *shard, struct slot *slot)
 {
@@ -128,7 +131,9 @@ static bool is_large_share(const struct changes *changes, const struct slot *slo
 	       (changes->count >= CHANGES_KEYS_FEW && changes->count * CHANGES_SHARE > keys);
 }
 
-/* What a log says that this unit begins or goes on with: of before the newest cut, if the unit is. */
+/*
+ * What a log says that this unit begins or goes on with: of before the newest cut, if the unit is.
+ */
 static uint64_t cut_of(const struct shard *shard, const struct changes *changes)
 {
 	uint64_t since = atomic_load_explicit(&shard->ks->changes.since, memory_order_relaxed);

@@ -1,23 +1,24 @@
 /*
  * Changes: which keys were written since the last snapshot, slot by slot, for incremental ones.
  *
- * Noted are hashes of keys, not names: a deleted key has none any more, and all that an increment needs to
- * know of it is what to take away when it is applied. Keys that share a hash go together. A slot in which
- * many keys were written is noted as a whole: so the log never takes more than some bytes a key, and less
- * than the data that it saves from being written.
+ * Noted are hashes of keys, not names: a deleted key has none any more, and all that an increment
+ * needs to know of it is what to take away when it is applied. Keys that share a hash go together.
+ * A slot in which many keys were written is noted as a whole: so the log never takes more than some
+ * bytes a key, and less than the data that it saves from being written.
  *
- * Nothing is noted, and nothing costs, until somebody asks for an increment for the first time (server/
- * snapshotter.h): `since` is EPOCH_NONE till then.
+ * Nothing is noted, and nothing costs, until somebody asks for an increment for the first time
+ * (server/ snapshotter.h): `since` is EPOCH_NONE till then.
  *
- * Cuts (freeze.h). A log belongs to the cut after which its keys were written. A unit after a cut that finds a log
- * of before it begins a new one; the old one goes to the snapshot that is being taken, if that has
- * not passed the slot, else it is of no use any more. So the snapshotter finds the log of a slot as it was at the
- * cut in the same way as a table's root: what was put by for it, or else what stands there, and looked
- * for what was put by once more.
+ * Cuts (freeze.h). A log belongs to the cut after which its keys were written. A unit after a cut
+ * that finds a log of before it begins a new one; the old one goes to the snapshot that is being
+ * taken, if that has not passed the slot, else it is of no use any more. So the snapshotter finds
+ * the log of a slot as it was at the cut in the same way as a table's root: what was put by for it,
+ * or else what stands there, and looked for what was put by once more.
  *
- * Who may touch what: logs[slot] and its log belong to the slot's holder; the snapshotter reads the log that
- * stands there at its cut, which no unit after the cut changes. put_by[slot] is stored by the holder
- * (release), before logs[slot] is replaced (release), and read and freed by the snapshotter.
+ * Who may touch what: logs[slot] and its log belong to the slot's holder; the snapshotter reads the
+ * log that stands there at its cut, which no unit after the cut changes. put_by[slot] is stored by
+ * the holder (release), before logs[slot] is replaced (release), and read and freed by the
+ * snapshotter.
  */
 #ifndef SHARD_CHANGES_H
 #define SHARD_CHANGES_H
@@ -62,8 +63,8 @@ struct change_log {
 #define CHANGES_NONE ((struct changes *)1)
 
 /*
- * A key as it is noted: its hash with the database in bits that neither say the place in a directory nor the
- * home bucket (shard/table.h).
+ * A key as it is noted: its hash with the database in bits that neither say the place in a
+ * directory nor the home bucket (shard/table.h).
  */
 #define CHANGES_DB_SHIFT 16
 #define CHANGES_DB_MASK  ((uint64_t)0x3ff << CHANGES_DB_SHIFT)
@@ -91,13 +92,13 @@ void changes_note_all(struct shard *shard, struct slot *slot);
 /* --- the snapshotter --- */
 
 /*
- * What is written after this cut is noted: before the cut is published (freeze_begin). With every snapshot once
- * increments are wanted; EPOCH_NONE: no longer, and logs of before are of no use.
+ * What is written after this cut is noted: before the cut is published (freeze_begin). With every
+ * snapshot once increments are wanted; EPOCH_NONE: no longer, and logs of before are of no use.
  */
 void changes_since(struct keyspace *ks, uint64_t cut);
 /*
- * What was written in the slot after the cut `base`, the last that was noted from, and before `cut`; NULL: nothing.
- * Once freeze_slot_ready(), until freeze_pass().
+ * What was written in the slot after the cut `base`, the last that was noted from, and before
+ * `cut`; NULL: nothing. Once freeze_slot_ready(), until freeze_pass().
  */
 const struct changes *changes_at(struct keyspace *ks, const struct slot *slot, uint64_t base,
 				 uint64_t cut);

@@ -1,6 +1,7 @@
 /*
- * A sample taken on a walk over all elements: each in turn is chosen with the chance that is left, as many as are
- * wanted over as many as are to come. So every set of so many elements is as likely as any other.
+ * A sample taken on a walk over all elements: each in turn is chosen with the chance that is left,
+ * as many as are wanted over as many as are to come. So every set of so many elements is as likely
+ * as any other.
  */
 #ifndef SHARD_CHOICE_H
 #define SHARD_CHOICE_H
@@ -19,7 +20,10 @@ static inline struct choice choice_of(struct shard *shard, uint64_t wanted, uint
 	return (struct choice){shard, wanted < count ? wanted : count, count};
 }
 
-/* Whether the next element is one of them. (A reader in a writer's way may meet more than there were.) */
+/*
+ * Whether the next element is one of them. (A reader in a writer's way may meet more than there
+ * were.)
+ */
 static inline bool choose(struct choice *choice)
 {
 	if (choice->wanted == 0 || choice->left == 0 ||

@@ -48,8 +48,8 @@ static void digest_visit(void *arg, struct entry *e)
 }
 
 /*
- * Holds every slot: a digest is one of all keys at one moment, and as tables don't change the walk shows
- * each entry once. So it makes everybody wait, as it does in Redis.
+ * Holds every slot: a digest is one of all keys at one moment, and as tables don't change the walk
+ * shows each entry once. So it makes everybody wait, as it does in Redis.
  */
 void cmd_debug_digest(struct ctx *ctx)
 {

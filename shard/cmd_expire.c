@@ -1,8 +1,8 @@
 /*
  * The time at which a key expires: set, asked for, taken away.
  *
- * It is kept as unix milliseconds; the four ways to set it differ in unit and in what they count from.
- * What is set to a time that is over is deleted at once.
+ * It is kept as unix milliseconds; the four ways to set it differ in unit and in what they count
+ * from. What is set to a time that is over is deleted at once.
  */
 #include "shard/handlers.h"
 
@@ -132,7 +132,10 @@ void cmd_pexpireat(struct ctx *ctx)
 	expire_key(ctx, 0, 1);
 }
 
-/* Replies -2 for no key, -1 for no expiry, else the time from `base` on in units of `unit` ms, rounded. */
+/*
+ * Replies -2 for no key, -1 for no expiry, else the time from `base` on in units of `unit` ms,
+ * rounded.
+ */
 static void reply_expire(struct ctx *ctx, int64_t base, int64_t unit)
 {
 	const struct entry *e = ctx_find_untouched(ctx, 0);

@@ -1,11 +1,11 @@
 /*
  * Whole databases: emptied, exchanged.
  *
- * These hold every slot, so the sums of all shards' counts are exact and nobody else changes them: the
- * executing shard puts them right in its own part.
+ * These hold every slot, so the sums of all shards' counts are exact and nobody else changes them:
+ * the executing shard puts them right in its own part.
  *
- * Flushing unlinks each slot's table and retires it; its entries are freed later, in slices. So SYNC and
- * ASYNC are the same, and cost a millisecond however many keys there were.
+ * Flushing unlinks each slot's table and retires it; its entries are freed later, in slices. So
+ * SYNC and ASYNC are the same, and cost a millisecond however many keys there were.
  */
 #include "shard/blocked.h"
 #include "shard/handlers.h"

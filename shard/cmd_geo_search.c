@@ -1,9 +1,10 @@
 /*
  * Searches for places: GEOSEARCH, GEOSEARCHSTORE, and GEORADIUS with its variants.
  *
- * They are all one: options are read into a struct search, the set's elements in the ranges of scores that
- * cover the area are looked at one by one, and what lies inside is sorted, then replied or stored. The
- * GEORADIUS commands, which are older, say where and how far in fixed arguments instead of options.
+ * They are all one: options are read into a struct search, the set's elements in the ranges of
+ * scores that cover the area are looked at one by one, and what lies inside is sorted, then replied
+ * or stored. The GEORADIUS commands, which are older, say where and how far in fixed arguments
+ * instead of options.
  */
 #include "proto/mem.h"
 #include "shard/geo_arg.h"
@@ -437,7 +438,10 @@ void cmd_geosearchstore(struct ctx *ctx)
 	search(ctx, SEARCH_STORE, 1, 3);
 }
 
-/* key longitude latitude radius unit, or key member radius unit; where there is no key the latter are not read. */
+/*
+ * key longitude latitude radius unit, or key member radius unit; where there is no key the latter
+ * are not read.
+ */
 static void search_radius(struct ctx *ctx, enum search_kind kind, bool member)
 {
 	struct search s = {.ctx = ctx, .kind = kind};

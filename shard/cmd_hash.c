@@ -1,8 +1,8 @@
 /*
  * Hashes: HSET to HSCAN. What has to do with the expiry of fields: cmd_hash_expire.c.
  *
- * Reads run under RCU whatever the hash is kept in. Writes look at the hash first, check what can fail,
- * and make their changes in one edit (hash_value.h).
+ * Reads run under RCU whatever the hash is kept in. Writes look at the hash first, check what can
+ * fail, and make their changes in one edit (hash_value.h).
  */
 #include "shard/draw.h"
 #include "shard/handlers.h"
@@ -322,7 +322,10 @@ static void reply_drawn(struct ctx *ctx, const struct entry *e, uint64_t count, 
 	draw_end(&drawn.draw, shown_elements(&drawn.show, count));
 }
 
-/* Whether it has to do with more fields than it draws: many different ones, or those that have expired. */
+/*
+ * Whether it has to do with more fields than it draws: many different ones, or those that have
+ * expired.
+ */
 static bool must_walk(const struct ctx *ctx, const struct entry *e, int64_t count)
 {
 	return (ctx->argc > 2 && count > 0) || hash_fields_due(e) <= ctx->now;

@@ -1,9 +1,9 @@
 /*
  * Hashes whose fields expire: HEXPIRE to HPERSIST, HGETDEL, HGETEX, HSETEX.
  *
- * A field's expiry is kept as unix milliseconds up to FIELD_EXPIRE_MAX. What is set to a time that is
- * over is removed at once, the last field with its key. All but HSETEX look at the type of the key before
- * they look at their arguments.
+ * A field's expiry is kept as unix milliseconds up to FIELD_EXPIRE_MAX. What is set to a time that
+ * is over is removed at once, the last field with its key. All but HSETEX look at the type of the
+ * key before they look at their arguments.
  */
 #include "shard/handlers.h"
 #include "shard/hash_value.h"

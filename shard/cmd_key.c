@@ -1,9 +1,9 @@
 /*
  * Keys as such: whether they are there, of what type, under which name, in which database.
  *
- * An entry stands in one table only, so what moves gets a new entry: its blob is shared, its structure
- * passes on to it, and the old entry goes without them (ctx_remove_shallow). Only while a snapshot is going on a
- * structure may not get to another slot, and is copied (freeze.h).
+ * An entry stands in one table only, so what moves gets a new entry: its blob is shared, its
+ * structure passes on to it, and the old entry goes without them (ctx_remove_shallow). Only while a
+ * snapshot is going on a structure may not get to another slot, and is copied (freeze.h).
  */
 #include "shard/handlers.h"
 #include "shard/string.h"

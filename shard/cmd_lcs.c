@@ -1,20 +1,21 @@
 /*
  * LCS: the longest common subsequence of two strings, its length, or where its pieces match.
  *
- * The textbook's table has a number for each pair (i, j) of prefixes of a and b. Along a row the numbers
- * rise by 0 or 1 from one column to the next, so a row is kept as bits, and a whole word of 64 columns
- * follows from the row above in a few instructions (Allison and Dix, 1986; the recurrence in the form
- * of Hyyro, 2004). A set bit j says that column j + 1 is no larger than column j:
+ * The textbook's table has a number for each pair (i, j) of prefixes of a and b. Along a row the
+ * numbers rise by 0 or 1 from one column to the next, so a row is kept as bits, and a whole word of
+ * 64 columns follows from the row above in a few instructions (Allison and Dix, 1986; the
+ * recurrence in the form of Hyyro, 2004). A set bit j says that column j + 1 is no larger than
+ * column j:
  *
  *	row' = (row + (row & match)) | (row & ~match)     match: where b has the row's byte of a
  *
- * The length is the number of zeros in the last row. To find the subsequence itself all rows are kept,
- * and the way back from the last corner needs nothing else: where the bytes differ, the number above is
- * the larger one exactly if the bit is zero, and Redis, whose choice among equals we must make, goes up
- * then and left otherwise.
+ * The length is the number of zeros in the last row. To find the subsequence itself all rows are
+ * kept, and the way back from the last corner needs nothing else: where the bytes differ, the
+ * number above is the larger one exactly if the bit is zero, and Redis, whose choice among equals
+ * we must make, goes up then and left otherwise.
  *
- * For the largest strings that are allowed this takes some ms and MB where the table takes seconds and
- * half a gigabyte. What is allowed still goes by the size of the table, as in Redis.
+ * For the largest strings that are allowed this takes some ms and MB where the table takes seconds
+ * and half a gigabyte. What is allowed still goes by the size of the table, as in Redis.
  */
 #include "proto/mem.h"
 #include "shard/handlers.h"
@@ -100,8 +101,9 @@ static size_t lcs_run(struct lcs *lcs)
 }
 
 /*
- * One step back of *i and *j, which count bytes of a and b; true when it went over bytes that match.
- * (A row is read byte by byte: bit j stands in byte j / 8 on this side of the endian divide.)
+ * One step back of *i and *j, which count bytes of a and b; true when it went over bytes that
+ * match. (A row is read byte by byte: bit j stands in byte j / 8 on this side of the endian
+ * divide.)
  */
 static bool lcs_back(const struct lcs *lcs, size_t *i, size_t *j)
 {

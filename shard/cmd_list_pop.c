@@ -98,7 +98,10 @@ static bool parse_lmpop(struct ctx *ctx, uint32_t at, enum list_side *side, int6
 	return false;
 }
 
-/* Pops from the first list that there is, 0: one and no array of it. False, after replying null, without. */
+/*
+ * Pops from the first list that there is, 0: one and no array of it. False, after replying null,
+ * without.
+ */
 static bool pop_first(struct ctx *ctx, enum list_side side, int64_t count)
 {
 	struct entry *e;

@@ -77,7 +77,10 @@ void cmd_object_freq(struct ctx *ctx)
 
 /* --- MEMORY USAGE --- */
 
-/* The only option is how many elements to look at: nothing is estimated here, so it is only checked. */
+/*
+ * The only option is how many elements to look at: nothing is estimated here, so it is only
+ * checked.
+ */
 static bool check_usage(struct ctx *ctx)
 {
 	for (uint32_t i = 3; i < ctx->argc; i += 2) {
@@ -102,7 +105,10 @@ static size_t table_share(const struct table *table)
 	return (table_memory(table) + keys - 1) / keys;
 }
 
-/* All of the entry, key and expiry too, in bytes as the allocator hands them out, and its share above. */
+/*
+ * All of the entry, key and expiry too, in bytes as the allocator hands them out, and its share
+ * above.
+ */
 void cmd_memory_usage(struct ctx *ctx)
 {
 	if (!check_usage(ctx))

@@ -1,13 +1,13 @@
 /*
  * Looking over the whole keyspace, by RCU: SCAN, RANDOMKEY, DBSIZE, and the walk that KEYS slices.
  *
- * A walk goes through the slots in their order and through each slot's table as table_scan() does. What
- * was there all the time is in one slot all the time, and table_scan() doesn't leave it out, so neither
- * does the walk. No slot's seq is looked at: nothing is promised about one moment.
+ * A walk goes through the slots in their order and through each slot's table as table_scan() does.
+ * What was there all the time is in one slot all the time, and table_scan() doesn't leave it out,
+ * so neither does the walk. No slot's seq is looked at: nothing is promised about one moment.
  *
- * RANDOMKEY weighs slots by the number of their keys. A sample of them will do as long as it holds about
- * its share of the database; it doesn't when keys are few, or most of them in a few slots (hash tags):
- * then all slots are weighed.
+ * RANDOMKEY weighs slots by the number of their keys. A sample of them will do as long as it holds
+ * about its share of the database; it doesn't when keys are few, or most of them in a few slots
+ * (hash tags): then all slots are weighed.
  */
 #include "shard/scan.h"
 
@@ -47,14 +47,14 @@ uint64_t keyspace_scan(const struct keyspace *ks, uint32_t db, uint64_t cursor, 
 /* Patterns are seldom longer. */
 #define PATTERN_USUAL_MAX 32
 /*
- * Slots and buckets that one call looks at beyond one bucket a key: all slots, so that a database with
- * hardly a key in it takes one call. 1 MB of slot lines, some 100 us.
+ * Slots and buckets that one call looks at beyond one bucket a key: all slots, so that a database
+ * with hardly a key in it takes one call. 1 MB of slot lines, some 100 us.
  */
 #define SCAN_STEPS_MIN SLOT_COUNT
 
 /*
- * As strtoul reads it, for so does Redis: a sign, leading zeros and an empty text are fine, a negative
- * number wraps, a zero byte ends it.
+ * As strtoul reads it, for so does Redis: a sign, leading zeros and an empty text are fine, a
+ * negative number wraps, a zero byte ends it.
  */
 static bool parse_cursor(struct slice text, uint64_t *cursor)
 {

@@ -1,9 +1,10 @@
 /*
  * Several sets put together: SINTER, SUNION, SDIFF, with and without STORE, and SINTERCARD.
  *
- * What is in all sets, or in the first alone, is found by walking one set and asking the others: the
- * members go straight to the reply or into the new set. A union is made as a set first, because a
- * member may come from several; so is, where that is cheaper, what a difference takes away (diff_plan).
+ * What is in all sets, or in the first alone, is found by walking one set and asking the others:
+ * the members go straight to the reply or into the new set. A union is made as a set first, because
+ * a member may come from several; so is, where that is cheaper, what a difference takes away
+ * (diff_plan).
  */
 #include "proto/mem.h"
 #include "shard/handlers.h"

@@ -1,9 +1,9 @@
 /*
  * SORT and SORT_RO: the elements of a list, set or sorted set in another order.
  *
- * Elements are loaded into an array of borrowed texts; each gets a weight (itself, or what the BY pattern
- * leads to, as a number or, with ALPHA, as text); they are ranked by merging, cut by LIMIT, and replied or
- * stored as a list, each element as itself or as what the GET patterns lead to.
+ * Elements are loaded into an array of borrowed texts; each gets a weight (itself, or what the BY
+ * pattern leads to, as a number or, with ALPHA, as text); they are ranked by merging, cut by LIMIT,
+ * and replied or stored as a list, each element as itself or as what the GET patterns lead to.
  *
  *	pattern           of the element 7 it names
  *	weight_*          the string at key weight_7
@@ -11,11 +11,12 @@
  *	#                 (GET) 7 itself
  *	no asterisk       BY: don't sort at all; GET: nothing
  *
- * The keys that patterns name are known only here, so a request with patterns runs as the holder of every
- * slot (ROUTE_PATTERNS), one without as any other. Texts are compared byte by byte, whatever the locale.
+ * The keys that patterns name are known only here, so a request with patterns runs as the holder of
+ * every slot (ROUTE_PATTERNS), one without as any other. Texts are compared byte by byte, whatever
+ * the locale.
  *
- * Each phase takes turns (turn.h). What is borrowed stays where it is meanwhile: all that it stands in is
- * held.
+ * Each phase takes turns (turn.h). What is borrowed stays where it is meanwhile: all that it stands
+ * in is held.
  */
 #include "proto/mem.h"
 #include "shard/execute.h"
@@ -270,7 +271,10 @@ static uint64_t clamp(int64_t n, uint64_t max)
 	return n < 0 ? 0 : (uint64_t)n < max ? (uint64_t)n : max;
 }
 
-/* What is wanted and loaded: all elements, or, where their order stays and is known, those within the limit. */
+/*
+ * What is wanted and loaded: all elements, or, where their order stays and is known, those within
+ * the limit.
+ */
 static void plan(struct sort *s)
 {
 	uint64_t all = length(s->e);

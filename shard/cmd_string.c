@@ -5,9 +5,9 @@
  * puts it, whatever was there before. All else is done by those who need it: set_with_options() is
  * SET's slow way, SETNX's and SETEX's too.
  *
- * Options and times are checked in Redis' order: syntax, then the time (GETEX: after the key), then the
- * type. A time of expiry is relative or absolute, in seconds or ms; EXPIRE and its like have rules of
- * their own. LCS has a file of its own.
+ * Options and times are checked in Redis' order: syntax, then the time (GETEX: after the key), then
+ * the type. A time of expiry is relative or absolute, in seconds or ms; EXPIRE and its like have
+ * rules of their own. LCS has a file of its own.
  */
 #include "shard/handlers.h"
 #include "shard/string.h"
@@ -179,7 +179,10 @@ static bool options_expire(struct ctx *ctx, const struct options *o, int64_t *ex
 
 enum set_result { SET_FAILED, SET_REFUSED, SET_DONE };
 
-/* SET_FAILED after an error, SET_REFUSED when the condition doesn't hold. GET replies the old value. */
+/*
+ * SET_FAILED after an error, SET_REFUSED when the condition doesn't hold. GET replies the old
+ * value.
+ */
 static enum set_result set_with_options(struct ctx *ctx, const struct options *o,
 					struct slice value)
 {
@@ -395,8 +398,8 @@ void cmd_setrange(struct ctx *ctx)
 }
 
 /*
- * Resolves start and end (inclusive, negative: from the end) against a string of `len` bytes: returns
- * how many bytes from *start on are meant.
+ * Resolves start and end (inclusive, negative: from the end) against a string of `len` bytes:
+ * returns how many bytes from *start on are meant.
  */
 static size_t range_resolve(int64_t *start, int64_t end, int64_t len)
 {

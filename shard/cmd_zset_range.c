@@ -364,7 +364,10 @@ static bool parse_zmpop(struct ctx *ctx, uint32_t at, bool *greatest, int64_t *c
 	return false;
 }
 
-/* The first sorted set there is, NULL for none. False, after replying, when a key holds something else. */
+/*
+ * The first sorted set there is, NULL for none. False, after replying, when a key holds something
+ * else.
+ */
 static bool find_first(struct ctx *ctx, uint32_t *k, struct entry **e)
 {
 	for (*k = 0; *k < ctx->key_count; ++*k) {

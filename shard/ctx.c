@@ -1,9 +1,9 @@
 /*
  * The verbs on keys that handlers use (ctx.h).
  *
- * A lookup by the holder that meets an expired entry removes it on the spot; a reader under RCU calls
- * it a miss and leaves it to the sweep. All counting of keys and expiries goes through put_entry() and
- * drop_entry(), so the sums can't drift; who watches the key is told there.
+ * A lookup by the holder that meets an expired entry removes it on the spot; a reader under RCU
+ * calls it a miss and leaves it to the sweep. All counting of keys and expiries goes through
+ * put_entry() and drop_entry(), so the sums can't drift; who watches the key is told there.
  */
 #include "shard/ctx.h"
 

@@ -12,7 +12,9 @@
 
 #include <assert.h>
 
-/* Up to so many elements their table is measured; beyond, it is taken for what tables usually are. */
+/*
+ * Up to so many elements their table is measured; beyond, it is taken for what tables usually are.
+ */
 #define MEASURE_COUNT           10000
 #define TABLE_BYTES_PER_ELEMENT 13
 /* Elements that are looked at for what the others weigh: some microseconds. */
@@ -95,7 +97,9 @@ bool dict_has_live(const struct dict *dict, int64_t now)
 
 /* --- samples --- */
 
-/* Draws of elements, beyond two for each that is wanted, before the whole dict is walked instead. */
+/*
+ * Draws of elements, beyond two for each that is wanted, before the whole dict is walked instead.
+ */
 #define SAMPLE_DRAWS_MORE 64
 
 /* Elements that were drawn: a set of pointers, in a table with a free place for each. */

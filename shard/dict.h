@@ -1,20 +1,21 @@
 /*
- * A dict: the elements of a large hash or set, in a table of their own (shard/table.h) that hangs off
- * the key's entry.
+ * A dict: the elements of a large hash or set, in a table of their own (shard/table.h) that hangs
+ * off the key's entry.
  *
- * An element is a `struct entry`: its key is the field or member, its value the field's value (empty
- * in sets), its expiry the field's. So a dict grows, splits, is scanned and sampled as a slot's
- * table is.
+ * An element is a `struct entry`: its key is the field or member, its value the field's value
+ * (empty in sets), its expiry the field's. So a dict grows, splits, is scanned and sampled as a
+ * slot's table is.
  *
  * Readable by any thread under RCU, changed in place by the holder of the key's slot after
  * ctx_open(). What a reader may follow: the entry -> the dict (one and the same for as long as any
- * entry leads to it) -> the table's root, blocks and words (release stores, acquire loads, table.h) ->
- * elements, which are immutable. An element or block that was replaced goes to the shard's `retire`,
- * and so does the dict with its entry. `expire_earliest` and the count are relaxed: like all that a
- * reader finds, they stand only when the slot's seq is the same afterwards (keyspace.h).
+ * entry leads to it) -> the table's root, blocks and words (release stores, acquire loads, table.h)
+ * -> elements, which are immutable. An element or block that was replaced goes to the shard's
+ * `retire`, and so does the dict with its entry. `expire_earliest` and the count are relaxed: like
+ * all that a reader finds, they stand only when the slot's seq is the same afterwards (keyspace.h).
  *
- * Snapshots (freeze.h): before a unit after the cut changes the table the first time, what its root was is
- * noted here. So a snapshotter finds all elements of the cut behind dict_root_at(), whoever changes the dict.
+ * Snapshots (freeze.h): before a unit after the cut changes the table the first time, what its root
+ * was is noted here. So a snapshotter finds all elements of the cut behind dict_root_at(), whoever
+ * changes the dict.
  *
  * All elements are hashed with the keyspace's seed: dict_hash(). Expired ones are found and counted
  * like others until they are swept.
@@ -53,8 +54,8 @@ static inline size_t dict_count(const struct dict *dict)
 }
 
 /*
- * Elements that have not expired. As quick as dict_count, unless some are to be swept; then it takes turns
- * (shard NULL: it doesn't).
+ * Elements that have not expired. As quick as dict_count, unless some are to be swept; then it
+ * takes turns (shard NULL: it doesn't).
  */
 size_t dict_count_live(const struct dict *dict, struct shard *shard, int64_t now);
 
@@ -91,15 +92,18 @@ uint64_t dict_scan(const struct dict *dict, uint64_t cursor, size_t count,
 void dict_walk(const struct dict *dict, void (*visit)(void *arg, struct entry *e), void *arg);
 
 /*
- * Visits `count` different elements, or all when there are no more: any so many are as likely as any
- * others. Expired ones are left out. In no order that means anything.
+ * Visits `count` different elements, or all when there are no more: any so many are as likely as
+ * any others. Expired ones are left out. In no order that means anything.
  */
 void dict_sample(const struct dict *dict, struct shard *shard, size_t count, int64_t now,
 		 void (*visit)(void *arg, struct entry *e), void *arg);
 
 /* --- the holder --- */
 
-/* Before each change of the table, whose old nodes go to `r`. (dict_put() and dict_remove() see to it.) */
+/*
+ * Before each change of the table, whose old nodes go to `r`. (dict_put() and dict_remove() see to
+ * it.)
+ */
 void dict_open_slow(struct dict *dict, uint64_t cut);
 
 static inline void dict_open(struct dict *dict, const struct retire *r)
@@ -115,8 +119,8 @@ void dict_retire(struct dict *dict, struct retire *r, uint64_t hash, struct entr
 struct entry *dict_element_new(struct slice key, struct slice value, int64_t expire);
 
 /*
- * Puts an element, fresh and the dict's own from now on, in place of that of the same key if there is
- * one. True when there was none.
+ * Puts an element, fresh and the dict's own from now on, in place of that of the same key if there
+ * is one. True when there was none.
  */
 bool dict_put(struct dict *dict, struct shard *shard, uint64_t hash, struct entry *element);
 
@@ -124,9 +128,9 @@ bool dict_put(struct dict *dict, struct shard *shard, uint64_t hash, struct entr
 bool dict_remove(struct dict *dict, struct shard *shard, uint64_t hash, struct slice key);
 
 /*
- * Removes expired elements, at most `max`, telling of each before; returns how many. It goes on from where
- * it was last, and looks at no more than DICT_SWEEP_BLOCKS of the table, whatever it finds: while a round
- * isn't done, dict_expire_earliest() stays what it was.
+ * Removes expired elements, at most `max`, telling of each before; returns how many. It goes on
+ * from where it was last, and looks at no more than DICT_SWEEP_BLOCKS of the table, whatever it
+ * finds: while a round isn't done, dict_expire_earliest() stays what it was.
  */
 #define DICT_SWEEP_BLOCKS 64
 size_t dict_sweep(struct dict *dict, struct shard *shard, int64_t now, size_t max,

@@ -1,9 +1,9 @@
 /*
  * Digests of values: 160 bits for DEBUG DIGEST and DEBUG DIGEST-VALUE.
  *
- * What has an order is mixed in one after another; what has none (the elements of a set, the keys of
- * a database) is digested one by one, each from zero, and put together by digest_join(). So equal
- * contents give equal digests on every server, whatever the layout of its memory.
+ * What has an order is mixed in one after another; what has none (the elements of a set, the keys
+ * of a database) is digested one by one, each from zero, and put together by digest_join(). So
+ * equal contents give equal digests on every server, whatever the layout of its memory.
  */
 #ifndef SHARD_DIGEST_H
 #define SHARD_DIGEST_H

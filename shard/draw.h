@@ -1,7 +1,8 @@
 /*
- * Replies of elements that are drawn, so that the same one may come any number of times (a negative count of
- * SRANDMEMBER, HRANDFIELD and ZRANDMEMBER): a short request for a reply of any length, which is bounded
- * here. They are written apart: the length of an array stands before them, or an error in their place.
+ * Replies of elements that are drawn, so that the same one may come any number of times (a negative
+ * count of SRANDMEMBER, HRANDFIELD and ZRANDMEMBER): a short request for a reply of any length,
+ * which is bounded here. They are written apart: the length of an array stands before them, or an
+ * error in their place.
  *
  *	if (!draw_begin(&draw, ctx, count))
  *		return;
@@ -18,8 +19,8 @@
 #include "shard/ctx.h"
 
 /*
- * What the elements may take, and no more than the largest string (proto-max-bulk-len): millions of short ones.
- * The last one may go beyond, so that any one can be had.
+ * What the elements may take, and no more than the largest string (proto-max-bulk-len): millions of
+ * short ones. The last one may go beyond, so that any one can be had.
  */
 #define DRAW_BYTES_MAX (64 << 20)
 
@@ -32,7 +33,9 @@ struct draw {
 	size_t max;
 };
 
-/* For `count` elements, 1 or more. False, after replying, when the shortest ones would be too many. */
+/*
+ * For `count` elements, 1 or more. False, after replying, when the shortest ones would be too many.
+ */
 bool draw_begin(struct draw *draw, struct ctx *ctx, uint64_t count);
 
 /* One is written. Whether to draw the next: more are wanted, and there is room. */

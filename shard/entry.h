@@ -17,8 +17,8 @@
  * Redis' listpack or intset format) or a structure. `encoding` has nothing to do with that: it
  * remembers what Redis would call the value (value.h).
  *
- * Readers under RCU may look at everything of an entry, a dict with all that is in it too (dict.h), but
- * for what hangs off an ENTRY_OWNER_ONLY pointer: that belongs to the slot's holder alone.
+ * Readers under RCU may look at everything of an entry, a dict with all that is in it too (dict.h),
+ * but for what hangs off an ENTRY_OWNER_ONLY pointer: that belongs to the slot's holder alone.
  */
 #ifndef SHARD_ENTRY_H
 #define SHARD_ENTRY_H
@@ -134,7 +134,9 @@ char *entry_value_room(struct entry *e);
 struct entry *entry_new_string(struct slice key, struct slice value, int64_t expire,
 			       uint32_t access);
 
-/* An entry of the given type around an owner-only structure or a dict, which it owns from now on. */
+/*
+ * An entry of the given type around an owner-only structure or a dict, which it owns from now on.
+ */
 struct entry *entry_new_owner_only(const struct entry_spec *spec, void *structure);
 struct entry *entry_new_dict(const struct entry_spec *spec, struct dict *dict);
 struct entry *entry_new_ordered(const struct entry_spec *spec, struct zset *zset);
@@ -201,7 +203,10 @@ static inline int64_t entry_expire(const struct entry *e)
 		memcpy(&expire, e->rest, sizeof(expire));
 	return expire;
 }
-/* When something in it expires first: the entry, or a field of it. EXPIRE_NEVER where there is none. */
+/*
+ * When something in it expires first: the entry, or a field of it. EXPIRE_NEVER where there is
+ * none.
+ */
 static inline int64_t entry_due(const struct entry *e)
 {
 	int64_t expire = entry_expire(e);

@@ -1,8 +1,9 @@
 /*
  * Running a handler (execute.h).
  *
- * The happy path of a read: seqs are even, the handler runs, the seqs are the same: its reply stands.
- * In a writer's way it waits a moment or tries again, then the caller holds the slots itself.
+ * The happy path of a read: seqs are even, the handler runs, the seqs are the same: its reply
+ * stands. In a writer's way it waits a moment or tries again, then the caller holds the slots
+ * itself.
  */
 #include "shard/execute.h"
 
@@ -102,8 +103,8 @@ static bool in_several_slots(const struct ctx *ctx)
 }
 
 /*
- * Its effect is likely to be the request itself, or as long. False: that takes turns, so it is to be run
- * again where it may.
+ * Its effect is likely to be the request itself, or as long. False: that takes turns, so it is to
+ * be run again where it may.
  */
 static bool effect_may_be_long(struct ctx *ctx)
 {
@@ -136,8 +137,8 @@ void execute(struct ctx *ctx)
 }
 
 /*
- * The slot's seq once it is even: true. A holder is soon done, and to become one oneself would only turn the
- * next reader away: it is waited for, while spins are left.
+ * The slot's seq once it is even: true. A holder is soon done, and to become one oneself would only
+ * turn the next reader away: it is waited for, while spins are left.
  */
 static bool seq_even(const struct slot *slot, uint32_t *seq, int *spins)
 {

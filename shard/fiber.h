@@ -1,10 +1,10 @@
 /*
- * Fibers: a function on a stack of its own, which may pause in the middle and is resumed later, on the
- * same thread.
+ * Fibers: a function on a stack of its own, which may pause in the middle and is resumed later, on
+ * the same thread.
  *
- * What a loop over millions of elements needs to let others have their turn, wherever it stands: its
- * state is its stack. A fiber that pauses and whose function owns nothing but memory on that stack may
- * be freed instead of resumed.
+ * What a loop over millions of elements needs to let others have their turn, wherever it stands:
+ * its state is its stack. A fiber that pauses and whose function owns nothing but memory on that
+ * stack may be freed instead of resumed.
  *
  * The thread that made it, for all functions.
  */
@@ -14,8 +14,8 @@
 #include <stdbool.h>
 
 /*
- * Bytes of a stack, of which only touched pages cost memory. Handlers keep about a kilobyte of packed value
- * on it, twice or three times, and sanitizers double everything.
+ * Bytes of a stack, of which only touched pages cost memory. Handlers keep about a kilobyte of
+ * packed value on it, twice or three times, and sanitizers double everything.
  */
 #define FIBER_STACK_BYTES (256 * 1024)
 

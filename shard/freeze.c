@@ -115,9 +115,10 @@ uint64_t freeze_root(const struct keyspace *ks, const struct slot *slot, uint32_
 enum { SEEN_NOWHERE = -1, SEEN_PERHAPS = -2 };
 
 /*
- * The database that it was in at the cut, which need not be the one that it was taken out of: they are
- * exchanged. Before it was taken out of a table, or that was exchanged, the table's root was noted; while the slot
- * isn't passed, all that its notes lead to is there. Of a structure it isn't told: it may be older than its entry.
+ * The database that it was in at the cut, which need not be the one that it was taken out of: they
+ * are exchanged. Before it was taken out of a table, or that was exchanged, the table's root was
+ * noted; while the slot isn't passed, all that its notes lead to is there. Of a structure it isn't
+ * told: it may be older than its entry.
  */
 static int seen_in(const struct keyspace *ks, const struct slot *slot, uint64_t hash,
 		   const struct entry *e)
@@ -177,8 +178,8 @@ void freeze_begin(struct keyspace *ks, uint64_t epoch)
 }
 
 /*
- * A holder that stores nothing is in nobody's way. Another than was seen began after the grace period, so
- * after the cut.
+ * A holder that stores nothing is in nobody's way. Another than was seen began after the grace
+ * period, so after the cut.
  */
 bool freeze_slot_ready(const struct slot *slot, uint32_t *seq_seen)
 {

@@ -1,9 +1,10 @@
 /*
  * Geohashes, distances and areas (geo.h).
  *
- * A cell is named by its size (2^steps cells around the earth and as many from south to north) and by its
- * column and row, both counted from the south-western corner. Whoever stands at the very north or east is
- * in a column or row beyond the last one; its neighbours then are found round the corner, as in Redis.
+ * A cell is named by its size (2^steps cells around the earth and as many from south to north) and
+ * by its column and row, both counted from the south-western corner. Whoever stands at the very
+ * north or east is in a column or row beyond the last one; its neighbours then are found round the
+ * corner, as in Redis.
  */
 #include "shard/geo.h"
 
@@ -156,7 +157,10 @@ struct geo_place geo_place_of(double score)
 void geo_text(double score, char *out)
 {
 	static const char alphabet[] = "0123456789bcdefghjkmnpqrstuvwxyz";
-	/* Others count rows from pole to pole. The last character has bits that we don't have: zeros. */
+	/*
+	 * Others count rows from pole to pole. The last character has bits that we don't have:
+	 * zeros.
+	 */
 	struct cell cell = cell_at(geo_place_of(score), STEPS_MAX, 90);
 	uint64_t bits = cell_bits(&cell);
 	for (int i = 0; i < GEO_TEXT_LENGTH - 1; i++)
@@ -271,7 +275,9 @@ uint32_t geo_area_ranges(const struct geo_area *area, struct geo_range *out)
 			continue;
 		struct cell next = cell_neighbour(cell, around[i].x, around[i].y);
 		struct geo_range range = cell_range(&next);
-		/* Of the largest cells several neighbours are the same one, and follow each other. */
+		/*
+		 * Of the largest cells several neighbours are the same one, and follow each other.
+		 */
 		if (count > 0 && out[count - 1].low == range.low)
 			continue;
 		out[count++] = range;

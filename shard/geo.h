@@ -1,11 +1,12 @@
 /*
  * Places on earth as numbers: a geohash of 52 bits, which a sorted set keeps as a score.
  *
- * Longitude (-180 to 180) and latitude (-85.05112878 to 85.05112878, where the Mercator projection is as
- * high as wide) are each cut into 2^26 equal steps, and the bits of the two step numbers are interleaved,
- * those of the longitude at the odd places. So all places of one cell, that is with the same highest bits,
- * have neighbouring scores; what lies in a given area is found in at most nine ranges of scores: those of
- * the cell around its centre, of a size that fits the area, and of the cells around that.
+ * Longitude (-180 to 180) and latitude (-85.05112878 to 85.05112878, where the Mercator projection
+ * is as high as wide) are each cut into 2^26 equal steps, and the bits of the two step numbers are
+ * interleaved, those of the longitude at the odd places. So all places of one cell, that is with
+ * the same highest bits, have neighbouring scores; what lies in a given area is found in at most
+ * nine ranges of scores: those of the cell around its centre, of a size that fits the area, and of
+ * the cells around that.
  *
  * The earth is a sphere. Distances are in metres, angles in degrees.
  *
@@ -28,7 +29,10 @@ struct geo_place {
 /* Whether it can be kept. */
 bool geo_place_valid(struct geo_place place);
 
-/* The score of a valid place, and the middle of the smallest cell that a score (any but NaN) stands for. */
+/*
+ * The score of a valid place, and the middle of the smallest cell that a score (any but NaN) stands
+ * for.
+ */
 double geo_score(struct geo_place place);
 struct geo_place geo_place_of(double score);
 
@@ -50,8 +54,8 @@ struct geo_area {
 bool geo_area_holds(const struct geo_area *area, struct geo_place place, double *distance);
 
 /*
- * The ranges of scores, from `low` to below `high`, that cover the area, in the order in which Redis goes
- * through them. Returns how many.
+ * The ranges of scores, from `low` to below `high`, that cover the area, in the order in which
+ * Redis goes through them. Returns how many.
  */
 #define GEO_RANGES_MAX 9
 struct geo_range {

@@ -2,8 +2,8 @@
  * Changing hashes (hash_value.h).
  *
  * A packed hash is copied to the edit, changed there by splices, and put as a new entry at the end.
- * Where it outgrows PACKED_BYTES_MAX on the way it becomes a dict, which is the edit's until the end
- * puts it. The dict of a hash that has one already is changed where it is.
+ * Where it outgrows PACKED_BYTES_MAX on the way it becomes a dict, which is the edit's until the
+ * end puts it. The dict of a hash that has one already is changed where it is.
  */
 #include "proto/mem.h"
 #include "shard/hash_packed.h"

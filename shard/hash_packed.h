@@ -1,8 +1,8 @@
 /*
  * Inside packed hashes: for hash_value.c and hash_edit.c alone.
  *
- * A listpack of pairs (field, value) or triples (field, value, expiry in unix ms or 0). Triples that
- * expire stand in front, the earliest first.
+ * A listpack of pairs (field, value) or triples (field, value, expiry in unix ms or 0). Triples
+ * that expire stand in front, the earliest first.
  */
 #ifndef SHARD_HASH_PACKED_H
 #define SHARD_HASH_PACKED_H

@@ -7,9 +7,9 @@
  *	dict               elements with an expiry or without; with ENTRY_FIELD_TTL some may have one
  *
  * A hash has ENTRY_FIELD_TTL from the first expiry that one of its fields gets. A field that has
- * expired is not there for anybody from that moment on; its memory goes with the next write, or with
- * the sweep. A hash all of whose fields have expired is no key any more (value_expired); of a large one
- * the sweep may have to find that out, and it is there and empty till then.
+ * expired is not there for anybody from that moment on; its memory goes with the next write, or
+ * with the sweep. A hash all of whose fields have expired is no key any more (value_expired); of a
+ * large one the sweep may have to find that out, and it is there and empty till then.
  *
  * Reading: any thread under RCU, or the slot's holder. Editing: the holder.
  */
@@ -32,9 +32,15 @@ struct hash_field {
 	char room[2 * NUMBER_TEXT_MAX]; /* numbers of a listpack as text */
 };
 
-/* Fields that have not expired. Of a large hash where some have, that takes turns (shard NULL: it doesn't). */
+/*
+ * Fields that have not expired. Of a large hash where some have, that takes turns (shard NULL: it
+ * doesn't).
+ */
 size_t hash_length(struct shard *shard, const struct entry *e, int64_t now);
-/* The same at once: of a large hash those that have expired, and haven't been swept, are counted as well. */
+/*
+ * The same at once: of a large hash those that have expired, and haven't been swept, are counted as
+ * well.
+ */
 size_t hash_length_most(const struct entry *e, int64_t now);
 
 /* Whether all fields have expired, as far as a short look tells (dict_has_live). */
@@ -51,7 +57,9 @@ void hash_walk(const struct entry *e, int64_t now, hash_visit *visit, void *arg)
 /* The same for the fields of a large hash, wherever its dict is from. */
 void hash_dict_walk(const struct dict *dict, int64_t now, hash_visit *visit, void *arg);
 
-/* The same for about `count` of them from a cursor on (dict_scan); a packed hash shows all at once. */
+/*
+ * The same for about `count` of them from a cursor on (dict_scan); a packed hash shows all at once.
+ */
 uint64_t hash_scan(const struct entry *e, uint64_t cursor, size_t count, int64_t now,
 		   hash_visit *visit, void *arg);
 
@@ -69,8 +77,8 @@ void hash_reply_value(struct reply *r, const struct hash_field *field);
 /* --- editing --- */
 
 /*
- * Any number of changes to one hash as one change: hash_edit_begin, the rest, hash_edit_end, which puts
- * the hash, or removes the key when no field is left. With no changes it leaves the key alone.
+ * Any number of changes to one hash as one change: hash_edit_begin, the rest, hash_edit_end, which
+ * puts the hash, or removes the key when no field is left. With no changes it leaves the key alone.
  * Nothing else is done with the key between. Names and values are not in the hash itself.
  */
 struct hash_edit {
@@ -86,9 +94,9 @@ struct hash_edit {
 };
 
 /*
- * Effects (ctx.h) of commands whose outcome depends on the time: "HDEL key field" of key k; "HPEXPIREAT key when FIELDS
- * 1 field" or, for EXPIRE_NEVER, "HPERSIST key FIELDS 1 field" of key 0. The edit itself makes those of fields that
- * had expired.
+ * Effects (ctx.h) of commands whose outcome depends on the time: "HDEL key field" of key k;
+ * "HPEXPIREAT key when FIELDS 1 field" or, for EXPIRE_NEVER, "HPERSIST key FIELDS 1 field" of key
+ * 0. The edit itself makes those of fields that had expired.
  */
 void hash_effect_remove(struct ctx *ctx, uint32_t k, struct slice field);
 void hash_effect_expire(struct ctx *ctx, struct slice field, int64_t when);
@@ -116,8 +124,8 @@ void hash_edit_drop(struct hash_edit *edit);
 int64_t hash_fields_due(const struct entry *e);
 
 /*
- * Removes fields that have expired, at most about `max`, from the hash; returns how many. Where that
- * takes a new entry it is *fresh, to be put in the place of `e`, else *fresh is `e`; NULL when
+ * Removes fields that have expired, at most about `max`, from the hash; returns how many. Where
+ * that takes a new entry it is *fresh, to be put in the place of `e`, else *fresh is `e`; NULL when
  * nothing is left, and the key is to be removed. Each field removed is an effect. Holder.
  */
 size_t hash_expire_fields(struct shard *shard, uint32_t db, struct entry *e, int64_t now, size_t max,

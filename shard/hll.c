@@ -1,9 +1,10 @@
 /*
  * HyperLogLogs as Redis keeps them (hll.h).
  *
- * Raising a register of a sparse one splits the run in which it lies into up to three, puts these in the
- * place of the old one, and then joins equal neighbours nearby. How far that goes is part of the format
- * as much as the opcodes are: two servers given the same elements must end up with the same bytes.
+ * Raising a register of a sparse one splits the run in which it lies into up to three, puts these
+ * in the place of the old one, and then joins equal neighbours nearby. How far that goes is part of
+ * the format as much as the opcodes are: two servers given the same elements must end up with the
+ * same bytes.
  */
 #include "shard/hll.h"
 

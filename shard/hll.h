@@ -1,12 +1,14 @@
 /*
  * HyperLogLog: how many different elements were added, within about 0.8 %, in 12 KB at most.
  *
- * Each element is hashed to 64 bits. The lowest 14 choose one of 16384 registers; in the 50 bits above
- * them, 1 + the number of zeros before the first one is the element's rank, and a register keeps the
- * highest rank that it has met. The estimate follows from how many registers have which value (Otmar
- * Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", 2017, section 4).
+ * Each element is hashed to 64 bits. The lowest 14 choose one of 16384 registers; in the 50 bits
+ * above them, 1 + the number of zeros before the first one is the element's rank, and a register
+ * keeps the highest rank that it has met. The estimate follows from how many registers have which
+ * value (Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", 2017,
+ * section 4).
  *
- * The value is a string in Redis' format, byte for byte what Redis would have made of the same calls:
+ * The value is a string in Redis' format, byte for byte what Redis would have made of the same
+ * calls:
  *
  *	 0     4        5     8          16
  *	+------+--------+-----+----------+-----------
@@ -41,7 +43,10 @@
 /* One that is being written. */
 struct hll {
 	size_t len;
-	/* Of a sparse one: where a run stands, and its first register. So rising changes find the next soon. */
+	/*
+	 * Of a sparse one: where a run stands, and its first register. So rising changes find the
+	 * next soon.
+	 */
 	size_t hint_at;
 	uint32_t hint_first;
 	uint8_t bytes[HLL_BYTES_MAX];
@@ -64,7 +69,9 @@ bool hll_dense(struct slice value);
 /* The estimate that is kept in it: false when it must be worked out. */
 bool hll_cached(struct slice value, uint64_t *estimate);
 
-/* Raises registers[HLL_REGISTERS] to those of the value, where these are higher. False: corrupted. */
+/*
+ * Raises registers[HLL_REGISTERS] to those of the value, where these are higher. False: corrupted.
+ */
 bool hll_merge(uint8_t *registers, struct slice value);
 
 /* What these registers say. About 20 us. */

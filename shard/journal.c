@@ -20,7 +20,10 @@
 
 /* Bytes copied and summed before others may have their turn: some hundred microseconds. */
 #define STEP_BYTES (64 * 1024)
-/* So much is summed as it comes; for less it isn't worth joining its sum with that of what goes before. */
+/*
+ * So much is summed as it comes; for less it isn't worth joining its sum with that of what goes
+ * before.
+ */
 #define SUM_AHEAD_BYTES (256 * 1024)
 /* SELECT with a number, and MULTI. */
 #define PREAMBLE_MAX (64 + NUMBER_TEXT_MAX)
@@ -538,7 +541,9 @@ static void tell_slots(struct shard *shard, struct slot *const *slots, uint32_t 
 	}
 }
 
-/* What the slots' records before this one are, and what else this tick has looked at, it rests on. */
+/*
+ * What the slots' records before this one are, and what else this tick has looked at, it rests on.
+ */
 static void rest_on(struct shard *shard, struct slot *const *slots, uint32_t count)
 {
 	struct journal *journal = &shard->journal;

@@ -22,14 +22,15 @@
  * Holding is short: one command, one EXEC. Nobody waits while holding, for a slot or for anything
  * else; who finds a slot held tries a little, then comes back later (hold.h).
  *
- * A holder that will only read, and takes long, says so: slot_quiet() adds SLOT_QUIET to the odd seq.
- * Nobody else can hold the slot then, but readers read: nothing is being stored, and the release store
- * of the quiet seq lets them see what the holder saw. When it ends, it leaves the even seq that was
- * before; who read across that change finds another seq and tries again, for nothing but safely.
+ * A holder that will only read, and takes long, says so: slot_quiet() adds SLOT_QUIET to the odd
+ * seq. Nobody else can hold the slot then, but readers read: nothing is being stored, and the
+ * release store of the quiet seq lets them see what the holder saw. When it ends, it leaves the
+ * even seq that was before; who read across that change finds another seq and tries again, for
+ * nothing but safely.
  *
- * struct slot is one cache line. `table`, `more`, `seq`, `expire_earliest`: written by the holder, read
- * by all. The rest: holder only. Each slot belongs to a shard, whose worker does what nobody asks for
- * (the sweep).
+ * struct slot is one cache line. `table`, `more`, `seq`, `expire_earliest`: written by the holder,
+ * read by all. The rest: holder only. Each slot belongs to a shard, whose worker does what nobody
+ * asks for (the sweep).
  */
 #ifndef SHARD_KEYSPACE_H
 #define SHARD_KEYSPACE_H
@@ -79,7 +80,10 @@ struct shard_stats {
 	_Atomic uint64_t sweep_lag_ms;   /* how late the last expired entry was found */
 };
 
-/* Keys are counted where they are changed, on the worker that does it: sums are right, parts may be negative. */
+/*
+ * Keys are counted where they are changed, on the worker that does it: sums are right, parts may be
+ * negative.
+ */
 struct database_count {
 	_Atomic int64_t keys;
 	_Atomic int64_t expires;
@@ -115,8 +119,8 @@ enum access_policy {
 };
 
 /*
- * Up to which number and length of elements Redis would call a value small, and encode it so (options of
- * the same names). Relaxed.
+ * Up to which number and length of elements Redis would call a value small, and encode it so
+ * (options of the same names). Relaxed.
  */
 struct encoding_limits {
 	_Atomic int64_t hash_listpack_entries;
@@ -131,8 +135,8 @@ struct encoding_limits {
 };
 
 /*
- * The most that string_max may be: SETRANGE and SETBIT make strings of any length out of a few bytes, and memory that
- * can't be had ends the process; lengths in entries and files have 32 bits.
+ * The most that string_max may be: SETRANGE and SETBIT make strings of any length out of a few
+ * bytes, and memory that can't be had ends the process; lengths in entries and files have 32 bits.
  */
 #define STRING_BYTES_MAX ((4ll << 30) - 1)
 
@@ -154,7 +158,9 @@ struct keyspace {
 	struct journal_span journaled;
 	struct change_log changes; /* for incremental snapshots */
 	struct encoding_limits limits;
-	/* the shard to which each slot belongs: written when slots move between shards, read by all */
+	/*
+	 * the shard to which each slot belongs: written when slots move between shards, read by all
+	 */
 	_Atomic uint8_t owners[SLOT_COUNT];
 	struct slot slots[SLOT_COUNT];
 };
@@ -171,8 +177,8 @@ struct keyspace *keyspace_new(uint32_t shard_count, uint32_t databases,
 void keyspace_free(struct keyspace *ks);
 
 /*
- * A shard of its own, for a thread beside the workers that executes commands; shard_absorb() adds its
- * counts of keys to another's while nobody uses either. Freeing frees what it has retired: no
+ * A shard of its own, for a thread beside the workers that executes commands; shard_absorb() adds
+ * its counts of keys to another's while nobody uses either. Freeing frees what it has retired: no
  * reader is left.
  */
 struct shard *shard_new(struct keyspace *ks, uint16_t id);
@@ -191,7 +197,10 @@ static inline struct table *slot_table(const struct slot *slot, uint32_t db)
 /* The same for the holder, who gets one made. */
 struct table *slot_table_make(struct keyspace *ks, struct slot *slot, uint32_t db);
 
-/* Who watches keys of the slot, NULL without. The holder; to anybody else not more than a yes or no. */
+/*
+ * Who watches keys of the slot, NULL without. The holder; to anybody else not more than a yes or
+ * no.
+ */
 static inline struct watch_index *slot_watchers(const struct slot *slot)
 {
 	return atomic_load_explicit(&slot->watchers, memory_order_relaxed);
@@ -270,8 +279,8 @@ static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 /*
- * Before the holder changes a slot's table in that database: the root is noted for a snapshot, if one is going
- * on that needs it.
+ * Before the holder changes a slot's table in that database: the root is noted for a snapshot, if
+ * one is going on that needs it.
  */
 static inline void freeze_table(struct shard *shard, struct slot *slot, uint32_t db)
 {
@@ -279,7 +288,10 @@ static inline void freeze_table(struct shard *shard, struct slot *slot, uint32_t
 		freeze_table_slow(shard, slot, db);
 }
 
-/* The unit is about to change this key, or the slot in all databases: for incremental snapshots (changes.h). */
+/*
+ * The unit is about to change this key, or the slot in all databases: for incremental snapshots
+ * (changes.h).
+ */
 static inline void changes_touch(struct shard *shard, struct slot *slot, uint32_t db, uint64_t hash)
 {
 	if (__builtin_expect(changes_noted(&shard->ks->changes), 0))

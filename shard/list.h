@@ -80,7 +80,9 @@ struct list {
 	_Atomic(void *) root;
 	_Atomic uint64_t count;
 	_Atomic uint32_t height;
-	/* as it was at a cut: stored before the cut's number (release), and that before any change */
+	/*
+	 * as it was at a cut: stored before the cut's number (release), and that before any change
+	 */
 	struct list_view at_cut;
 	_Atomic uint64_t cut;
 	/* the holder's */
@@ -106,8 +108,8 @@ static inline uint64_t list_count(const struct list *list)
 }
 
 /*
- * The elements at the cut; EPOCH_NONE: as they are, for the holder. Of a snapshot: once its slot is ready
- * (freeze.h), until it has passed.
+ * The elements at the cut; EPOCH_NONE: as they are, for the holder. Of a snapshot: once its slot is
+ * ready (freeze.h), until it has passed.
  */
 struct list_view list_at(const struct list *list, uint64_t cut);
 
@@ -142,8 +144,8 @@ void list_pop(struct list *list, enum list_side side, struct retire *r);
 struct list *list_cut(struct list *list, enum list_side side, uint64_t count, struct retire *r);
 
 /*
- * Up to `max` elements equal to `item` go, from that side on. Returns how many. It takes the turns of
- * a shard; NULL: none.
+ * Up to `max` elements equal to `item` go, from that side on. Returns how many. It takes the turns
+ * of a shard; NULL: none.
  */
 uint64_t list_remove_equal(struct list *list, enum list_side side, struct listpack_item item,
 			   uint64_t max, struct retire *r, struct shard *shard);

@@ -100,7 +100,10 @@ static inline struct list_element list_leaf_get(const void *leaf, size_t at)
 /* Whether list_chunk_insert() would take `bytes` more at that end of the leaf. */
 bool list_leaf_accepts(const void *leaf, enum list_side side, size_t bytes);
 
-/* --- chunks; those that grow may move: the pointer is changed. What comes of one is born with it --- */
+/*
+ * --- chunks; those that grow may move: the pointer is changed. What comes of one is born with it
+ * ---
+ */
 
 /* The same chunk once more, just as it is. */
 struct list_chunk *list_chunk_copy(const struct list_chunk *chunk, uint64_t born);

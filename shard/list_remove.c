@@ -140,7 +140,9 @@ static void measure(const struct list_ref *self, uint32_t height, struct list *s
 		measure(&node->refs[i], height - 1, sums);
 }
 
-/* Takes the first or last `count` elements out of the tree: all, or what goes of them as a whole. */
+/*
+ * Takes the first or last `count` elements out of the tree: all, or what goes of them as a whole.
+ */
 static struct list_view cut_off(struct list_change *change, enum list_side side, uint64_t count)
 {
 	struct list_view cut = change->now;

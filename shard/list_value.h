@@ -36,7 +36,10 @@ void list_read_at(struct list_iter *iter, const struct entry *e, uint64_t cut);
 /* Writes an element as a bulk: copied, pinned when it is a large one. */
 void list_reply_element(struct reply *r, struct list_element element);
 
-/* Writes `count` elements from an index on, towards an end, as an array; there are that many. It takes turns. */
+/*
+ * Writes `count` elements from an index on, towards an end, as an array; there are that many. It
+ * takes turns.
+ */
 void list_reply_range(struct ctx *ctx, const struct entry *e, uint64_t index, uint64_t count,
 		      enum list_side towards);
 

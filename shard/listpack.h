@@ -51,7 +51,9 @@ struct listpack_item {
 	int64_t number;
 };
 
-/* The element that stands for these bytes: a number where they spell one. Keeps pointing to them. */
+/*
+ * The element that stands for these bytes: a number where they spell one. Keeps pointing to them.
+ */
 struct listpack_item listpack_item_of(struct slice text);
 static inline struct listpack_item listpack_item_number(int64_t n)
 {
@@ -85,7 +87,9 @@ static inline size_t listpack_end(const char *lp)
 size_t listpack_next(const char *lp, size_t at);
 /* The position before that of an element or the end; 0 before the first. */
 size_t listpack_prev(const char *lp, size_t at);
-/* The element's position: 0, 1... from the front, -1, -2... from the back; 0 where there is none. */
+/*
+ * The element's position: 0, 1... from the front, -1, -2... from the back; 0 where there is none.
+ */
 size_t listpack_seek(const char *lp, int64_t index);
 
 /*
@@ -117,8 +121,8 @@ void listpack_splice(char *out, const char *lp, size_t from, size_t to,
 		     const struct listpack_item *items, size_t count);
 
 /*
- * Changes at the front of a listpack before which there is memory of the caller's: its start moves and
- * everything else stays. Before lp: listpack_item_bytes(item) bytes. Return the new start.
+ * Changes at the front of a listpack before which there is memory of the caller's: its start moves
+ * and everything else stays. Before lp: listpack_item_bytes(item) bytes. Return the new start.
  */
 char *listpack_push_front(char *lp, struct listpack_item item);
 /* The elements before position `to` go. */

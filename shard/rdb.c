@@ -23,7 +23,10 @@
 #define COMPRESS_MIN 21
 /* What packing has to save at least. */
 #define COMPRESS_SAVES 4
-/* After so many strings in a row that did not get shorter: chance alone hardly brings them when one in some would. */
+/*
+ * After so many strings in a row that did not get shorter: chance alone hardly brings them when one
+ * in some would.
+ */
 #define HOPELESS_MIN 32
 /* ... about so many are not tried after each that still doesn't, but never more bytes than that. */
 #define UNTRIED_STRINGS 15
@@ -136,8 +139,9 @@ static bool write_number(struct rdb_out *out, struct slice text)
 }
 
 /*
- * What doesn't get shorter costs most of the time of a snapshot. So after a while of only such strings no more than
- * one in some is tried, until one does. A string longer than that is always tried.
+ * What doesn't get shorter costs most of the time of a snapshot. So after a while of only such
+ * strings no more than one in some is tried, until one does. A string longer than that is always
+ * tried.
  */
 static bool is_tried(struct rdb_out *out, size_t len)
 {
@@ -477,7 +481,9 @@ bool rdb_skip(struct rdb_in *in, const char *parts)
 
 /* --- types --- */
 
-/* Valkey's number of hashes with expiries of fields, the first that means something else in Redis. */
+/*
+ * Valkey's number of hashes with expiries of fields, the first that means something else in Redis.
+ */
 #define VALKEY_HASH_FIELDS 22
 
 bool rdb_version_known(uint32_t version)

@@ -30,8 +30,9 @@
 #include <stdint.h>
 
 /*
- * What we write where nothing newer is needed; what added fields with a time to live; what is
- * read: Redis' up to this, and that with which Valkey (9.0) began to count and to number types on its own.
+ * What we write where nothing newer is needed; what added fields with a time to live; what is read:
+ * Redis' up to this, and that with which Valkey (9.0) began to count and to number types on its
+ * own.
  */
 #define RDB_VERSION          10
 #define RDB_VERSION_FIELDS   12

@@ -5,9 +5,9 @@
  * field has a time to live need version 12. Small collections are written in Redis' packed
  * formats where Redis would have them so, whatever form they have here.
  *
- * Read is whatever Redis and Valkey write up to version 12, and version 80 of Valkey 9. A value is built anew, element by
- * element, so what comes out is as valid as if commands had made it, called as the limits of
- * encodings want it here.
+ * Read is whatever Redis and Valkey write up to version 12, and version 80 of Valkey 9. A value is
+ * built anew, element by element, so what comes out is as valid as if commands had made it, called
+ * as the limits of encodings want it here.
  */
 #ifndef SHARD_RDB_VALUE_H
 #define SHARD_RDB_VALUE_H
@@ -30,7 +30,10 @@ static inline uint8_t rdb_type_of(const struct entry *e)
 }
 /* The version of RDB that has it. */
 uint32_t rdb_type_version(uint8_t type);
-/* The value as that type, the one that it was said to be written as. The type itself is not written. */
+/*
+ * The value as that type, the one that it was said to be written as. The type itself is not
+ * written.
+ */
 void rdb_encode_at(const struct entry *e, uint64_t cut, uint8_t type, struct rdb_out *out);
 static inline void rdb_encode(const struct entry *e, uint8_t type, struct rdb_out *out)
 {
@@ -59,8 +62,8 @@ void rdb_write_payload(struct rdb_out *out, const struct entry *e);
 /* The same without the sum. */
 void rdb_write_unsummed(struct rdb_out *out, const struct entry *e);
 /*
- * Checks version and sum, taking turns (as rdb_decode() does); `in` then begins with the number of the
- * type in that version.
+ * Checks version and sum, taking turns (as rdb_decode() does); `in` then begins with the number of
+ * the type in that version.
  */
 bool rdb_open_payload(struct slice payload, size_t string_max, struct shard *shard,
 		      struct rdb_in *in, uint16_t *version);

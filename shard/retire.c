@@ -4,9 +4,9 @@
  *	head       ripe      stamps[0].end     stamps[1].end = stamped     tail
  *	 | may go   | may go once ... | may go once ...    | no stamp yet    |
  *
- * Places are counted from the start of time and taken modulo the ring's capacity. A whole table, or an
- * entry with a structure, stands in the ring as one thing; when its turn comes it goes to the stack
- * of large things and is freed bit by bit, whenever nothing in the ring may go.
+ * Places are counted from the start of time and taken modulo the ring's capacity. A whole table, or
+ * an entry with a structure, stands in the ring as one thing; when its turn comes it goes to the
+ * stack of large things and is freed bit by bit, whenever nothing in the ring may go.
  *
  * What a snapshot keeps has not come to the ring yet: a vector for each range of slots.
  */

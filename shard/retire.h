@@ -14,16 +14,18 @@
  * synchronize_rcu waits for all that were online before.
  *
  * So what is retired first waits for its grace period, then may go. The two are counted apart:
- * retire_waiting_bytes() is what only the reclaimer can set free (a long command on another worker keeps
- * it waiting), and that alone is a reason to retire no more; what may go already is freed with patience.
+ * retire_waiting_bytes() is what only the reclaimer can set free (a long command on another worker
+ * keeps it waiting), and that alone is a reason to retire no more; what may go already is freed
+ * with patience.
  *
  * retire_collect() frees on the worker that retired, in slices: the arenas and caches of the
- * allocator stay the worker's own. What is large (a table, a structure) goes behind all that is small, bit
- * by bit: a flushed database of millions of keys holds nobody up, and nothing waits behind it.
+ * allocator stay the worker's own. What is large (a table, a structure) goes behind all that is
+ * small, bit by bit: a flushed database of millions of keys holds nobody up, and nothing waits
+ * behind it.
  *
- * What the unit of work going on retires while it has a cut (freeze.h) is kept instead, until the snapshot
- * has passed the unit's slots, or handed over to it (handover.h). Then it goes the usual way: readers may
- * still look at it.
+ * What the unit of work going on retires while it has a cut (freeze.h) is kept instead, until the
+ * snapshot has passed the unit's slots, or handed over to it (handover.h). Then it goes the usual
+ * way: readers may still look at it.
  *
  * All functions: the worker that owns the struct.
  */
@@ -78,8 +80,9 @@ struct retire {
 	uint64_t pushed;      /* ever retired */
 	uint64_t pushed_ripe; /* ... of these before the place `ripe` */
 	/*
-	 * What takes more than one slice to free: whole tables, and entries with structures. A stack, for
-	 * a table's entries may have structures: the last one goes first, so it stays low.
+	 * What takes more than one slice to free: whole tables, and entries with structures. A
+	 * stack, for a table's entries may have structures: the last one goes first, so it stays
+	 * low.
 	 */
 	struct retire_large *large;
 	size_t large_count, large_cap;
@@ -112,14 +115,15 @@ void retire_entry_shallow(struct retire *r, struct entry *e);
 /* An entry with all that hangs off it, none of which the snapshot going on looks at (any more). */
 void retire_entry_unseen(struct retire *r, struct entry *e);
 /*
- * An entry without anything that hangs off it, which is in the table that the snapshot going on has of a slot that
- * isn't passed: handed over, or kept.
+ * An entry without anything that hangs off it, which is in the table that the snapshot going on has
+ * of a slot that isn't passed: handed over, or kept.
  */
 void retire_entry_handed(struct retire *r, const struct handed *item);
 /*
- * The content of a table (table.h: a root word), with all of its entries: nobody looks how large they are, each
- * counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are the caller may tell:
- * retire_flushed() says how many are in all the tables retired since it was called last.
+ * The content of a table (table.h: a root word), with all of its entries: nobody looks how large
+ * they are, each counts as RETIRED_KEY_BYTES, about what the smallest ones take. How many they are
+ * the caller may tell: retire_flushed() says how many are in all the tables retired since it was
+ * called last.
  */
 #define RETIRED_KEY_BYTES 64
 void retire_table(struct retire *r, uint64_t root);
@@ -135,8 +139,8 @@ bool retire_stamp(struct retire *r, const struct grace *grace);
 bool retire_collect(struct retire *r, const struct grace *grace, size_t budget);
 
 /*
- * What the snapshot has passed goes the usual way from here on: some thousands of things at a time. True when
- * more may go already. To be called often: it is cheap. Outside of units.
+ * What the snapshot has passed goes the usual way from here on: some thousands of things at a time.
+ * True when more may go already. To be called often: it is cheap. Outside of units.
  */
 bool retire_release_kept(struct retire *r, const struct freeze *freeze);
 

@@ -67,7 +67,9 @@ struct rope {
 	_Atomic(struct rope_leaf *) leaves;
 	_Atomic(struct blob *) base; /* a reference */
 	size_t base_leaves;          /* constant */
-	/* as it was at a cut: stored before the cut's number (release), and that before any change */
+	/*
+	 * as it was at a cut: stored before the cut's number (release), and that before any change
+	 */
 	struct rope_view at_cut;
 	_Atomic uint64_t cut;
 	/* the holder's */
@@ -89,7 +91,10 @@ bool rope_free_slice(struct rope *rope, uint64_t *at, size_t *budget);
 /* The bytes of the blob, of which it takes a reference, and zeros up to `len` if that is more. */
 struct rope *rope_over(struct blob *blob, size_t len, struct retire *r);
 
-/* The same bytes, in leaves of their own; absent ones stay absent, the base is shared. It takes turns. */
+/*
+ * The same bytes, in leaves of their own; absent ones stay absent, the base is shared. It takes
+ * turns.
+ */
 struct rope *rope_copy(const struct rope *rope, struct shard *shard);
 
 /* As a structure (value.h): a leaf takes as long to copy as some ten elements of a hash. */

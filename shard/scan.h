@@ -1,8 +1,8 @@
 /*
  * Walking the keyspace by RCU: SCAN, KEYS, RANDOMKEY and what looks over everything.
  *
- * A cursor is slot << TABLE_POSITION_BITS | position in the slot's table; 0 begins, and 0 ends. What
- * was there all the time is shown at least once.
+ * A cursor is slot << TABLE_POSITION_BITS | position in the slot's table; 0 begins, and 0 ends.
+ * What was there all the time is shown at least once.
  */
 #ifndef SHARD_SCAN_H
 #define SHARD_SCAN_H
@@ -10,13 +10,15 @@
 #include "shard/ctx.h"
 
 /*
- * Visits entries of a database from the cursor on, about `count` of them or `steps` home buckets and
- * empty slots, whichever comes first. Returns the next cursor, 0 at the end. Reader under RCU.
+ * Visits entries of a database from the cursor on, about `count` of them or `steps` home buckets
+ * and empty slots, whichever comes first. Returns the next cursor, 0 at the end. Reader under RCU.
  */
 uint64_t keyspace_scan(const struct keyspace *ks, uint32_t db, uint64_t cursor, size_t count,
 		       size_t steps, void (*visit)(void *arg, struct entry *e), void *arg);
 
-/* Some entry that has not expired, about evenly chosen; NULL when there is none. Reader under RCU. */
+/*
+ * Some entry that has not expired, about evenly chosen; NULL when there is none. Reader under RCU.
+ */
 struct entry *keyspace_random(const struct keyspace *ks, uint32_t db, uint64_t random, int64_t now);
 
 /* --- SCAN, HSCAN, SSCAN, ZSCAN --- */
@@ -40,8 +42,9 @@ bool scan_parse_cursor(struct ctx *ctx, uint32_t i, uint64_t *cursor);
 /* The options from argument i on; `allowed`: those that not all have. On failure replies. */
 bool scan_parse_options(struct ctx *ctx, uint32_t i, unsigned allowed, struct scan_options *options);
 /*
- * Matching takes up to pattern times name steps: how many times what it takes with a pattern that is as
- * long as they usually are. Who looks at many names looks at fewer at a time for it, so that nobody waits.
+ * Matching takes up to pattern times name steps: how many times what it takes with a pattern that
+ * is as long as they usually are. Who looks at many names looks at fewer at a time for it, so that
+ * nobody waits.
  */
 size_t scan_match_cost(struct slice pattern);
 /* Whether a key or an element of that name is asked for. */

@@ -57,8 +57,8 @@ void set_sample(const struct set *set, struct shard *shard, size_t count, set_vi
 		void *arg);
 
 /*
- * How a difference is worked out: each element of the first set is looked up in all others, or, where these
- * are many and small, once in what they have together, which is gathered first.
+ * How a difference is worked out: each element of the first set is looked up in all others, or,
+ * where these are many and small, once in what they have together, which is gathered first.
  */
 struct diff_plan {
 	bool gather;
@@ -74,9 +74,9 @@ void set_reply_member(struct reply *r, struct listpack_item member);
 /* --- editing --- */
 
 /*
- * Any number of changes to one set as one change: set_edit_begin, the rest, then set_edit_end, which
- * puts the set, or removes the key when no member is left. With no changes it leaves the key alone,
- * but for the encoding, where it was chosen for more: nobody who watches the key notices.
+ * Any number of changes to one set as one change: set_edit_begin, the rest, then set_edit_end,
+ * which puts the set, or removes the key when no member is left. With no changes it leaves the key
+ * alone, but for the encoding, where it was chosen for more: nobody who watches the key notices.
  * Nothing else is done with the key between. Members to be added don't stand in the set itself.
  *
  * By the holder; a set begun without an entry may also be made by a reader, for itself alone, and
@@ -96,8 +96,8 @@ struct set_edit {
 void set_edit_begin(struct set_edit *edit, struct ctx *ctx, uint32_t k, const struct entry *e);
 
 /*
- * Up to `count` members are about to be added, of a new set with this one first: the encoding is chosen
- * for that many, as Redis does.
+ * Up to `count` members are about to be added, of a new set with this one first: the encoding is
+ * chosen for that many, as Redis does.
  */
 void set_edit_expect(struct set_edit *edit, struct slice first, size_t count);
 

@@ -1,9 +1,9 @@
 /*
  * Changing sets (set.h).
  *
- * A packed set is copied to the edit, changed there in place, and put as a new entry at the end. Where
- * it outgrows PACKED_BYTES_MAX on the way it becomes a dict, which is the edit's until the end puts
- * it. The dict of a set that has one already is changed where it is.
+ * A packed set is copied to the edit, changed there in place, and put as a new entry at the end.
+ * Where it outgrows PACKED_BYTES_MAX on the way it becomes a dict, which is the edit's until the
+ * end puts it. The dict of a set that has one already is changed where it is.
  */
 #include "shard/set.h"
 
@@ -162,7 +162,9 @@ static bool is_short(void *arg, struct listpack_item member)
 	return false;
 }
 
-/* Whether all members of an intset are short enough for a listpack. They are, but for odd limits. */
+/*
+ * Whether all members of an intset are short enough for a listpack. They are, but for odd limits.
+ */
 static bool numbers_short(const struct set_edit *edit, size_t length_max)
 {
 	struct set set = set_edit_set(edit);

@@ -1,9 +1,10 @@
 /*
  * The expiry sweep (sweep.h).
  *
- * A slice goes on at shard->sweep_slot. In a slot with something due all databases' tables are swept;
- * what table_sweep() says of each gives the slot's new earliest expiry. A slot where the slice's budget
- * ran out stays the next one, and the next slice goes on in the table where this one stopped.
+ * A slice goes on at shard->sweep_slot. In a slot with something due all databases' tables are
+ * swept; what table_sweep() says of each gives the slot's new earliest expiry. A slot where the
+ * slice's budget ran out stays the next one, and the next slice goes on in the table where this one
+ * stopped.
  *
  * A slot with something due is held meanwhile.
  */
@@ -103,8 +104,8 @@ static void remove_expired(void *arg, struct entry *e)
 }
 
 /*
- * Sweeps the databases' tables from where the last slice stopped, and notes where this one does. Returns the
- * earliest expiry that is left, as far as it was looked for.
+ * Sweeps the databases' tables from where the last slice stopped, and notes where this one does.
+ * Returns the earliest expiry that is left, as far as it was looked for.
  */
 static int64_t sweep_tables(struct sweep *sweep)
 {
@@ -137,8 +138,9 @@ static int64_t sweep_tables(struct sweep *sweep)
 }
 
 /*
- * The slot is held; releases it. What is left in it is known when a round was made without a stop: a
- * slice that went on where another stopped, and has no budget for a round, can only say "look again".
+ * The slot is held; releases it. What is left in it is known when a round was made without a stop:
+ * a slice that went on where another stopped, and has no budget for a round, can only say "look
+ * again".
  */
 static void sweep_slot(struct sweep *sweep, struct slot *slot)
 {

@@ -2,9 +2,9 @@
  * Active expiry: each shard's worker sweeps its slots.
  *
  * Each slot knows the earliest expiry in it and each bucket the earliest in it, so a sweep looks at
- * the slot lines (64 bytes each) and then only at buckets where something is due. It works in slices
- * under a budget of entries and goes on where it stopped. Slots that somebody holds are left for the
- * next round.
+ * the slot lines (64 bytes each) and then only at buckets where something is due. It works in
+ * slices under a budget of entries and goes on where it stopped. Slots that somebody holds are left
+ * for the next round.
  */
 #ifndef SHARD_SWEEP_H
 #define SHARD_SWEEP_H
@@ -17,7 +17,8 @@
 
 /*
  * One slice over the shard's own slots. All that it removes from a slot is one unit of work, each
- * counts as expired. Returns true when entries that are due are left (call again soon). The shard's worker only.
+ * counts as expired. Returns true when entries that are due are left (call again soon). The shard's
+ * worker only.
  */
 bool sweep_slice(struct shard *shard, int64_t now);
 

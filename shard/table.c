@@ -130,7 +130,10 @@ struct entry *table_find(const struct table *t, uint64_t hash, struct slice key)
 	return NULL;
 }
 
-/* The word of an entry in this block; by its address, for what was struck out beside it may be gone. NULL: none. */
+/*
+ * The word of an entry in this block; by its address, for what was struck out beside it may be
+ * gone. NULL: none.
+ */
 static _Atomic uint64_t *word_of(uint64_t block_word, uint64_t hash, const struct entry *e)
 {
 	struct block *block = word_ptr(block_word);

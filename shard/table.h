@@ -24,9 +24,9 @@
  *     root, or of each directory word that named the old one), and from then on only they are
  *     written. The old version is frozen and retired. A reader in it reads the state at the switch.
  *  3. Only the holder writes. Nobody keeps a pointer from one command to the next.
- *  4. A block or directory that was there when a snapshot's cut came, and that it still has to read, is left
- *     as it was (freeze.h): a copy takes its place, and is changed. But for expiries in metas and
- *     headers, which are bounds and mean nothing to the snapshot.
+ *  4. A block or directory that was there when a snapshot's cut came, and that it still has to
+ *     read, is left as it was (freeze.h): a copy takes its place, and is changed. But for expiries
+ *     in metas and headers, which are bounds and mean nothing to the snapshot.
  *
  * A reader may meet any state between two stores of the holder; it is safe (never leaves a block,
  * always ends, finds only whole entries, and every entry that is there all the time). That what it
@@ -86,8 +86,8 @@ void table_prefetch_entry(const struct table *t, uint64_t hash);
 
 size_t table_count(const struct table *t);
 /*
- * How many have expired, block by block: those of the block at *from, 0 at first and after the last one. Looks
- * only into buckets that may hold one.
+ * How many have expired, block by block: those of the block at *from, 0 at first and after the last
+ * one. Looks only into buckets that may hold one.
  */
 size_t table_count_expired(const struct table *t, uint32_t *from, int64_t now);
 
@@ -114,8 +114,8 @@ struct table_visits {
 void table_visit_counted(void *visits, struct entry *e);
 
 /*
- * Visits the few entries among which all of a hash are: the bits between its tag and its place in a directory
- * may differ, and aren't looked at.
+ * Visits the few entries among which all of a hash are: the bits between its tag and its place in a
+ * directory may differ, and aren't looked at.
  */
 void table_visit_hash(const struct table *t, uint64_t hash,
 		      void (*visit)(void *arg, struct entry *e), void *arg);
@@ -137,8 +137,8 @@ struct entry *table_put(struct table *t, const struct hash_seed *seed, uint64_t 
 			struct entry *e, struct retire *r);
 
 /*
- * Makes room for about so many entries in a table that is empty; does nothing to another. Whoever loads
- * knows how many are to come, and spares the growing.
+ * Makes room for about so many entries in a table that is empty; does nothing to another. Whoever
+ * loads knows how many are to come, and spares the growing.
  */
 void table_reserve(struct table *t, uint64_t entries, const struct retire *r);
 
@@ -164,23 +164,24 @@ int64_t table_sweep(struct table *t, int64_t now, size_t max,
 int64_t table_sweep_from(struct table *t, uint32_t *from, int64_t now, size_t max,
 			 void (*expired)(void *arg, struct entry *e), void *arg);
 /*
- * The same in so many blocks at most. Lowers *earliest to what is left in these; true, and *from is 0 again, when
- * the last one was among them.
+ * The same in so many blocks at most. Lowers *earliest to what is left in these; true, and *from is
+ * 0 again, when the last one was among them.
  */
 bool table_sweep_blocks(struct table *t, uint32_t *from, uint32_t blocks, int64_t now, size_t max,
 			void (*expired)(void *arg, struct entry *e), void *arg, int64_t *earliest);
 
 /*
- * Whether an entry that was taken out, of that hash, is not in the table that this root word led to once. Nor
- * is what hangs off it, then: only a structure may be older than its entry, so false is said of those.
+ * Whether an entry that was taken out, of that hash, is not in the table that this root word led to
+ * once. Nor is what hangs off it, then: only a structure may be older than its entry, so false is
+ * said of those.
  */
 bool table_is_later(uint64_t root, uint64_t hash, const struct entry *e);
 
 /*
- * Strikes an entry that is there, of that hash, out of a table that this root word led to once and that nobody changes
- * any more: a snapshot's (handover.h). Readers who are in it still find the entry: its key may be there all the time,
- * in newer versions, and who walks the table must not miss it. table_scan_unstruck() and table_is_later() don't. It
- * still counts.
+ * Strikes an entry that is there, of that hash, out of a table that this root word led to once and
+ * that nobody changes any more: a snapshot's (handover.h). Readers who are in it still find the
+ * entry: its key may be there all the time, in newer versions, and who walks the table must not
+ * miss it. table_scan_unstruck() and table_is_later() don't. It still counts.
  */
 void table_strike(uint64_t root, uint64_t hash, const struct entry *e);
 
@@ -188,10 +189,10 @@ void table_strike(uint64_t root, uint64_t hash, const struct entry *e);
 uint64_t table_take(struct table *t);
 
 /*
- * Frees a table that nobody can reach any more, in slices: goes on at *at (0 at first; TABLE_END when
- * the table is gone), takes from *budget (more than 0) about as many entries as it freed. An entry with
- * a structure is given to `later`, whose business it is from then on; with NULL it is freed here,
- * whatever that takes. Returns how many entries it took out.
+ * Frees a table that nobody can reach any more, in slices: goes on at *at (0 at first; TABLE_END
+ * when the table is gone), takes from *budget (more than 0) about as many entries as it freed. An
+ * entry with a structure is given to `later`, whose business it is from then on; with NULL it is
+ * freed here, whatever that takes. Returns how many entries it took out.
  */
 size_t table_free_slice(uint64_t root, uint64_t *at, size_t *budget,
 			void (*later)(void *arg, struct entry *e), void *arg);

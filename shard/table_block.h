@@ -254,8 +254,8 @@ static inline uint64_t root_block(uint64_t root, uint64_t hash)
 void table_begin(struct table *t, const struct retire *r);
 
 /*
- * The hash's block, to be changed: where it is frozen a copy, whose words have the same places, stands in
- * for it from here on.
+ * The hash's block, to be changed: where it is frozen a copy, whose words have the same places,
+ * stands in for it from here on.
  */
 struct block *block_thaw_slow(struct table *t, uint64_t hash, struct block *block,
 			      struct retire *r);

@@ -5,8 +5,8 @@
  * published with one store each (the root, or the places of a directory that named the old block)
  * holds the very words of the old version, so a reader may have either.
  *
- * The same is done with a block or directory that a snapshot still has to read (freeze.h), before it is
- * changed the first time: its new version is a copy.
+ * The same is done with a block or directory that a snapshot still has to read (freeze.h), before
+ * it is changed the first time: its new version is a copy.
  *
  * When sizes change (C: entries of a block, W: its words):
  *	insert   C = 94% of W        the next size of block; past the largest, a split in two
@@ -335,8 +335,8 @@ void table_grow(struct table *t, const struct hash_seed *seed, uint64_t hash, st
 /* --- reserving --- */
 
 /*
- * Hashes spread unevenly: a block gets so many entries more than the mean, in percent, before most blocks
- * would have to grow all the same.
+ * Hashes spread unevenly: a block gets so many entries more than the mean, in percent, before most
+ * blocks would have to grow all the same.
  */
 #define RESERVE_SPREAD 8
 

@@ -1,11 +1,11 @@
 /*
  * Turns: how work on millions of elements lets everybody else go on in between.
  *
- * Who starts such work sets shard->turn for as long as it runs, and the loops over the elements call
- * turn_step() for each, wherever they are. `over` decides: it returns at once while there is time left, or
- * only when the next turn has come. Others have run meanwhile: the slots were held all the time and nothing
- * in them has changed, but what this work itself has retired before may be gone (retire.h), and scratch
- * memory of the worker is somebody else's.
+ * Who starts such work sets shard->turn for as long as it runs, and the loops over the elements
+ * call turn_step() for each, wherever they are. `over` decides: it returns at once while there is
+ * time left, or only when the next turn has come. Others have run meanwhile: the slots were held
+ * all the time and nothing in them has changed, but what this work itself has retired before may be
+ * gone (retire.h), and scratch memory of the worker is somebody else's.
  *
  * Its worker only.
  */
@@ -15,15 +15,18 @@
 #include "shard/keyspace.h"
 
 /*
- * With more elements than this a command takes turns: those of a hash cost some 0.1 us each to find and
- * write, so who takes none takes less than half a millisecond.
+ * With more elements than this a command takes turns: those of a hash cost some 0.1 us each to find
+ * and write, so who takes none takes less than half a millisecond.
  */
 #define LONG_ELEMENTS 4096
 
 /* So many bytes copied and summed count as an element. */
 #define LONG_ELEMENT_BYTES 128
 
-/* Steps before the clock is looked at: some microseconds, or half a megabyte of unusually long elements. */
+/*
+ * Steps before the clock is looked at: some microseconds, or half a megabyte of unusually long
+ * elements.
+ */
 #define TURN_STEPS 32
 
 struct turn {

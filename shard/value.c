@@ -13,7 +13,10 @@
 
 /* --- structures --- */
 
-/* The row of a structure whose functions are noun_memory, noun_count and noun_free_slice; `copy` makes a copy. */
+/*
+ * The row of a structure whose functions are noun_memory, noun_count and noun_free_slice; `copy`
+ * makes a copy.
+ */
 #define STRUCTURE(noun, copy)                                                                      \
 	static size_t noun##_memory_any(const void *structure)                                     \
 	{                                                                                          \

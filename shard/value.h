@@ -16,8 +16,8 @@
  * A packed value that outgrows PACKED_BYTES_MAX, or the limits of its encoding, becomes one of the
  * others by a new entry, and never goes back, unless its type says so.
  *
- * To take in a type: give its structure memory, copy and free_slice, its values a digest, and add the rows
- * in value.c; those of rdb_encode.c and rdb_decode.c make it last.
+ * To take in a type: give its structure memory, copy and free_slice, its values a digest, and add
+ * the rows in value.c; those of rdb_encode.c and rdb_decode.c make it last.
  */
 #ifndef SHARD_VALUE_H
 #define SHARD_VALUE_H
@@ -40,8 +40,8 @@ struct structure_type {
 	 */
 	uint64_t (*elements)(const void *structure);
 	/*
-	 * The same content a second time; memory to be freed on the way goes to the shard. It takes turns
-	 * (turn.h). Holder.
+	 * The same content a second time; memory to be freed on the way goes to the shard. It takes
+	 * turns (turn.h). Holder.
 	 */
 	void *(*copy)(const void *structure, struct shard *shard);
 	/*

@@ -1,7 +1,7 @@
 /*
- * A worker without a keyspace, for tests of structures that a snapshot reads: its units of work, the
- * cuts between them, and what it has retired. What a unit after the cut retires is kept until the
- * snapshot is over; everything else goes at once.
+ * A worker without a keyspace, for tests of structures that a snapshot reads: its units of work,
+ * the cuts between them, and what it has retired. What a unit after the cut retires is kept until
+ * the snapshot is over; everything else goes at once.
  */
 #ifndef TEST_FROZEN_WORKER_H
 #define TEST_FROZEN_WORKER_H

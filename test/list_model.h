@@ -1,6 +1,6 @@
 /*
- * Lists against a plain array of numbered elements: what the tests of lists share. Random operations
- * change both, and model_check() compares them.
+ * Lists against a plain array of numbered elements: what the tests of lists share. Random
+ * operations change both, and model_check() compares them.
  */
 #ifndef TEST_LIST_MODEL_H
 #define TEST_LIST_MODEL_H

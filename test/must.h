@@ -1,4 +1,6 @@
-/* For programs that run without a test framework: what must be true, or they stop with a message. */
+/*
+ * For programs that run without a test framework: what must be true, or they stop with a message.
+ */
 #ifndef TEST_MUST_H
 #define TEST_MUST_H
 

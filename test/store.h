@@ -1,7 +1,7 @@
 /*
- * A keyspace that obeys requests written as text, at times that the test says: for unit tests of what
- * stands behind the commands. Each request is run by another shard in turn, as the holder of its slots;
- * what it retired is freed before the next.
+ * A keyspace that obeys requests written as text, at times that the test says: for unit tests of
+ * what stands behind the commands. Each request is run by another shard in turn, as the holder of
+ * its slots; what it retired is freed before the next.
  */
 #ifndef TEST_STORE_H
 #define TEST_STORE_H

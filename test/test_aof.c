@@ -1,6 +1,6 @@
 /*
- * Redis' append-only files: manifests of all kinds, commands in order whatever the number of threads, torn
- * ends; and whatever is done to the bytes, loading ends.
+ * Redis' append-only files: manifests of all kinds, commands in order whatever the number of
+ * threads, torn ends; and whatever is done to the bytes, loading ends.
  */
 #include "persist/aof.h"
 #include "test/store.h"

@@ -70,7 +70,10 @@ static struct waiter *block(struct store *s, struct waiters *waiters, const char
 	return &blocker->waiter;
 }
 
-/* Writes the replies of those that have been served since, in that order, with '|' for a line's end. */
+/*
+ * Writes the replies of those that have been served since, in that order, with '|' for a line's
+ * end.
+ */
 static void collect_served(struct store *s, struct waiters *waiters, char *out)
 {
 	for (uint32_t i = 0; i < s->ks->shard_count; i++) {

@@ -197,7 +197,9 @@ static void test_many_become_all(void **state)
 	end();
 }
 
-/* Random keys in a few slots, cuts in between, the snapshot passing at random: beside plain arrays. */
+/*
+ * Random keys in a few slots, cuts in between, the snapshot passing at random: beside plain arrays.
+ */
 #define MODEL_SLOTS 5
 #define MODEL_KEYS  14
 
@@ -266,7 +268,10 @@ static void *write_until_noted(void *arg)
 	return NULL;
 }
 
-/* Noting begins while others write: who sees that it has finds the arrays (the thread sanitizer looks). */
+/*
+ * Noting begins while others write: who sees that it has finds the arrays (the thread sanitizer
+ * looks).
+ */
 static void test_first_one_among_writers(void **state)
 {
 	pthread_t writer;

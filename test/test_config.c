@@ -1,6 +1,6 @@
 /*
- * Options: their text to values and back, limits, what is said of bad values, and CONFIG SET of several:
- * all or none.
+ * Options: their text to values and back, limits, what is said of bad values, and CONFIG SET of
+ * several: all or none.
  */
 #include "test/check.h"
 

@@ -42,7 +42,9 @@ static void write_file(const char *name, const char *text, size_t len)
 	fclose(file);
 }
 
-/* A load with these arguments, into a fresh configuration; `said` gets what went to standard error. */
+/*
+ * A load with these arguments, into a fresh configuration; `said` gets what went to standard error.
+ */
 struct load {
 	struct config config;
 	int result;
@@ -320,7 +322,10 @@ static void test_includes(void **state)
 	}
 }
 
-/* At its place: what follows in the including file counts more. What is wrong names the included one. */
+/*
+ * At its place: what follows in the including file counts more. What is wrong names the included
+ * one.
+ */
 static void test_include_order_and_errors(void **state)
 {
 	static struct load load;

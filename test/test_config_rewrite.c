@@ -1,4 +1,7 @@
-/* CONFIG REWRITE: what of the file stays, what is changed, and that it says the same when it is read. */
+/*
+ * CONFIG REWRITE: what of the file stays, what is changed, and that it says the same when it is
+ * read.
+ */
 #include "test/check.h"
 
 #include "persist/file.h"

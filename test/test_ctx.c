@@ -1,6 +1,6 @@
 /*
- * The verbs on keys: what a lookup finds as a reader and as the holder, what it counts and marks, what
- * stores leave in the counts, and arguments.
+ * The verbs on keys: what a lookup finds as a reader and as the holder, what it counts and marks,
+ * what stores leave in the counts, and arguments.
  */
 #include "test/store.h"
 

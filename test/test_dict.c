@@ -402,7 +402,9 @@ static void test_frees_in_slices(void **state)
 	}
 }
 
-/* The same of dicts that hang off entries, of which one is in a table that is retired as a whole. */
+/*
+ * The same of dicts that hang off entries, of which one is in a table that is retired as a whole.
+ */
 static void test_retired_in_slices(void **state)
 {
 	static struct model m;
@@ -443,8 +445,8 @@ static void test_retired_in_slices(void **state)
 }
 
 /*
- * A sweep looks at a part of a large dict, goes on where it was, and knows after a round what expires next,
- * whatever was put behind it meanwhile.
+ * A sweep looks at a part of a large dict, goes on where it was, and knows after a round what
+ * expires next, whatever was put behind it meanwhile.
  */
 static void test_sweep_in_parts(void **state)
 {

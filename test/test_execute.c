@@ -1,6 +1,6 @@
 /*
- * Running handlers: what holders and readers promise of seqs, replies and the clock. The handlers are
- * this test's own, which interfere with themselves; with threads the real MSET and MGET run.
+ * Running handlers: what holders and readers promise of seqs, replies and the clock. The handlers
+ * are this test's own, which interfere with themselves; with threads the real MSET and MGET run.
  */
 #include "test/check.h"
 

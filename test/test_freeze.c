@@ -1,10 +1,10 @@
 /*
- * What a snapshot sees is the keyspace of its cut, whatever is written meanwhile; and what it has passed is
- * freed.
+ * What a snapshot sees is the keyspace of its cut, whatever is written meanwhile; and what it has
+ * passed is freed.
  *
- * The model: what is seen of a slot in a database is added up to a number, at the cut and again
- * and again until the slot is passed. Memory that is freed too early is the address sanitizer's to find, what
- * is never freed as well.
+ * The model: what is seen of a slot in a database is added up to a number, at the cut and again and
+ * again until the slot is passed. Memory that is freed too early is the address sanitizer's to
+ * find, what is never freed as well.
  */
 #include "test/store.h"
 
@@ -558,7 +558,10 @@ static void serve(void *arg, uint32_t slot, uint32_t db, struct entry *e)
 	served->value[entry_value(e).len] = '\0';
 }
 
-/* The first version is served, once, in the database of the cut; it isn't in the slot's table any more then. */
+/*
+ * The first version is served, once, in the database of the cut; it isn't in the slot's table any
+ * more then.
+ */
 static void test_handed_over(void **state)
 {
 	struct store s;
@@ -618,7 +621,10 @@ static void overtake(void *arg, struct entry *e)
 	freeze_serve(o->s->ks, serve_nobody, NULL);
 }
 
-/* A walk that began in the table of the cut finds all keys there, though they are struck out meanwhile. */
+/*
+ * A walk that began in the table of the cut finds all keys there, though they are struck out
+ * meanwhile.
+ */
 static void test_handed_while_scanned(void **state)
 {
 	enum { KEYS = 7 }; /* one bucket */
@@ -668,7 +674,10 @@ static void test_handed_too_many(void **state)
 	store_deinit(&s);
 }
 
-/* What was handed over is served after its slot was passed: its table, a large one, may be gone then. */
+/*
+ * What was handed over is served after its slot was passed: its table, a large one, may be gone
+ * then.
+ */
 static void test_handed_and_passed(void **state)
 {
 	enum { KEYS = 2000 }; /* a directory */
@@ -749,7 +758,10 @@ static void run_all(struct store *s, const char *const *formats, size_t count)
 #pragma GCC diagnostic pop
 }
 
-/* Nor is what came to structures after the cut, once all that was there has been replaced or copied. */
+/*
+ * Nor is what came to structures after the cut, once all that was there has been replaced or
+ * copied.
+ */
 static void test_later_not_kept(void **state)
 {
 	static const char *const fill[] = {"ZADD z %d m%d", "SADD s m%d", "HSET h f%d %d"};

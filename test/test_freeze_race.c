@@ -1,11 +1,11 @@
 /*
- * Snapshots while several threads write: what units of work write together is in a snapshot together or not
- * at all, and what is always there is in each (run it under the sanitizers).
+ * Snapshots while several threads write: what units of work write together is in a snapshot
+ * together or not at all, and what is always there is in each (run it under the sanitizers).
  *
- * Each writer has three keys in slots of their own that it sets in one unit, and two hashes that it changes
- * alike. Now and then it puts a unit by and goes on with it some ticks later. Keys that come
- * and go make the slots' tables grow and shrink. Somebody walks through these slots meanwhile, as SCAN does:
- * that shows what is always there, too.
+ * Each writer has three keys in slots of their own that it sets in one unit, and two hashes that it
+ * changes alike. Now and then it puts a unit by and goes on with it some ticks later. Keys that
+ * come and go make the slots' tables grow and shrink. Somebody walks through these slots meanwhile,
+ * as SCAN does: that shows what is always there, too.
  */
 #include "test/check.h"
 

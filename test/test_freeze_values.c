@@ -1,9 +1,10 @@
 /*
- * Values of all types and forms while a snapshot goes on: what a slot shows until it is passed is, byte by byte,
- * what would have been written of it at the cut, and what has changed from one cut to the next was
- * noted (changes.h).
+ * Values of all types and forms while a snapshot goes on: what a slot shows until it is passed is,
+ * byte by byte, what would have been written of it at the cut, and what has changed from one cut to
+ * the next was noted (changes.h).
  *
- * Requests of all families are made of templates, at random; TEST_ROUNDS says how long, 1 is the usual time.
+ * Requests of all families are made of templates, at random; TEST_ROUNDS says how long, 1 is the
+ * usual time.
  */
 #define STORE_ARGS_MAX 80
 #include "test/store.h"
@@ -24,8 +25,8 @@
 
 /*
  * A word is text, or % and what it is: s b l t h m z p g a key of a kind, k of any; e an element, E
- * some; P pairs of them, Z scores with them, f one of a few fields, v a value, w a long one, B a huge one,
- * n a number, i an index, o an offset, d a database, T a time to come.
+ * some; P pairs of them, Z scores with them, f one of a few fields, v a value, w a long one, B a
+ * huge one, n a number, i an index, o an offset, d a database, T a time to come.
  */
 static const char *const templates[] = {
 	"SET %s %v",
@@ -420,7 +421,10 @@ static void model_begin(struct model *m)
 	m->passed = 0;
 }
 
-/* What isn't passed is seen, in the table or as handed over, as it was at the cut; and nothing else. */
+/*
+ * What isn't passed is seen, in the table or as handed over, as it was at the cut; and nothing
+ * else.
+ */
 static void check_seen(struct model *m)
 {
 	struct view *view = m->now;
@@ -552,7 +556,9 @@ static void model_tags(struct model *m)
 	}
 }
 
-/* Large values of all kinds, and many small ones: so that not all of a slot is taken for changed. */
+/*
+ * Large values of all kinds, and many small ones: so that not all of a slot is taken for changed.
+ */
 static void model_fill(struct model *m)
 {
 	for (m->tag = 0; m->tag < TAGS; m->tag++)

@@ -1,4 +1,6 @@
-/* Hashes: against a plain array of what should be in them, in all forms and with expiring fields. */
+/*
+ * Hashes: against a plain array of what should be in them, in all forms and with expiring fields.
+ */
 #include "test/store.h"
 
 #include "shard/digest.h"

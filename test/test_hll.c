@@ -1,6 +1,6 @@
 /*
- * HyperLogLogs: the bytes that Redis makes of some additions, random ones against an array of registers,
- * and values that are damaged.
+ * HyperLogLogs: the bytes that Redis makes of some additions, random ones against an array of
+ * registers, and values that are damaged.
  */
 #include "check.h"
 
@@ -163,7 +163,9 @@ static void test_cache(void **state)
 	assert_false(hll_cached(hll_slice(&h), &estimate));
 }
 
-/* Whatever is in it, it is read to its end and written to within its bounds (the sanitizers look). */
+/*
+ * Whatever is in it, it is read to its end and written to within its bounds (the sanitizers look).
+ */
 static void test_damaged(void **state)
 {
 	struct check_random random = check_random_start();

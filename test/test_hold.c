@@ -1,6 +1,6 @@
 /*
- * Holding slots: what their seqs say meanwhile and afterwards, all of them or none, and, with threads,
- * that holders exclude each other and readers never see half of a unit of work.
+ * Holding slots: what their seqs say meanwhile and afterwards, all of them or none, and, with
+ * threads, that holders exclude each other and readers never see half of a unit of work.
  */
 #include "shard/hold.h"
 #include "test/check.h"

@@ -1,4 +1,6 @@
-/* Intsets: exact bytes (as DUMP of a Redis server shows them), and random changes against an array. */
+/*
+ * Intsets: exact bytes (as DUMP of a Redis server shows them), and random changes against an array.
+ */
 #include "check.h"
 
 #include "proto/mem.h"

@@ -91,7 +91,9 @@ static void test_records(void **state)
 	store_deinit(&s);
 }
 
-/* What had expired is deleted before the request finds nothing; the sweep's deletions are records. */
+/*
+ * What had expired is deleted before the request finds nothing; the sweep's deletions are records.
+ */
 static void test_expired(void **state)
 {
 	struct store s;
@@ -175,7 +177,10 @@ static void test_large(void **state)
 	free(request);
 }
 
-/* Requests with a value of so many bytes: the last comment is the sum of what follows, or there is none. */
+/*
+ * Requests with a value of so many bytes: the last comment is the sum of what follows, or there is
+ * none.
+ */
 static void test_sums(void **state)
 {
 	static const struct {
@@ -263,7 +268,10 @@ static void test_databases(void **state)
 	store_deinit(&s);
 }
 
-/* Two workers in turn (store.h): numbers count over both, a unit on all slots says who stands where. */
+/*
+ * Two workers in turn (store.h): numbers count over both, a unit on all slots says who stands
+ * where.
+ */
 static void test_two_workers(void **state)
 {
 	struct store s;

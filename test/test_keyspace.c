@@ -1,6 +1,6 @@
 /*
- * The keyspace: slots and their tables, and what commands on whole keys and databases do to it while
- * time passes.
+ * The keyspace: slots and their tables, and what commands on whole keys and databases do to it
+ * while time passes.
  */
 #include "test/store.h"
 
@@ -288,7 +288,10 @@ static struct entry *find_entry(const struct store *s, uint32_t db, const char *
 	return table ? table_find(table, key.hash, key.name) : NULL;
 }
 
-/* Their content is neither lost nor copied nor freed twice as their key is renamed, moved, given a time. */
+/*
+ * Their content is neither lost nor copied nor freed twice as their key is renamed, moved, given a
+ * time.
+ */
 static void test_large_values(void **state)
 {
 	static const char *const kinds[] = {"blob", "rope"};
@@ -361,7 +364,9 @@ static void test_empty_databases(void **state)
 	store_deinit(&s);
 }
 
-/* Readers may still be in a flushed table: it is retired whole, and freed after the grace period. */
+/*
+ * Readers may still be in a flushed table: it is retired whole, and freed after the grace period.
+ */
 static void test_flush_retires(void **state)
 {
 	struct store s;

@@ -94,8 +94,9 @@ static void snapshot_walk(struct snapshot *s, struct check_random *random, uint6
 }
 
 /*
- * Each node of the cut was retired once at most: none was copied twice. Nothing else was retired but
- * what the model gave away as a whole: what was made after the cut is changed and freed in place.
+ * Each node of the cut was retired once at most: none was copied twice. Nothing else was retired
+ * but what the model gave away as a whole: what was made after the cut is changed and freed in
+ * place.
  */
 static void check_kept(struct snapshot *s, const struct retire *r, uint64_t entries)
 {
@@ -210,7 +211,10 @@ static void test_cuts(void **state)
 	}
 }
 
-/* Nodes with one child: what is cut off, and what is left, give way to the child, older than the cut. */
+/*
+ * Nodes with one child: what is cut off, and what is left, give way to the child, older than the
+ * cut.
+ */
 static void test_narrow_nodes(void **state)
 {
 	static const enum list_side sides[] = {LIST_FRONT, LIST_BACK};

@@ -1,6 +1,7 @@
 /*
- * Loading RDB files on several threads: all keys arrive, whatever stands in one or several files; what
- * can't be held is left out or refused by name; and whatever is done to the bytes, loading ends.
+ * Loading RDB files on several threads: all keys arrive, whatever stands in one or several files;
+ * what can't be held is left out or refused by name; and whatever is done to the bytes, loading
+ * ends.
  */
 #include "persist/io.h"
 #include "persist/load.h"
@@ -155,7 +156,10 @@ static void digest(struct store *s, char out[64])
 	snprintf(out, 64, "%s", store_run(s, "DEBUG DIGEST"));
 }
 
-/* In one file or several, by fewer threads than files or more, whatever is said of how many keys there are. */
+/*
+ * In one file or several, by fewer threads than files or more, whatever is said of how many keys
+ * there are.
+ */
 static void test_there_and_back(void **state)
 {
 	static const uint64_t said[] = {0, KEYS, UINT64_MAX};
@@ -387,7 +391,10 @@ static void test_reserve(void **state)
 	}
 }
 
-/* What says that it has more keys than it has, or elsewhere, gets no more room than for as many as fit the file. */
+/*
+ * What says that it has more keys than it has, or elsewhere, gets no more room than for as many as
+ * fit the file.
+ */
 static void test_no_room_for_lies(void **state)
 {
 	static const struct slice fronts[] = {

@@ -1,4 +1,6 @@
-/* Mail between workers: order, parcels and their pool, who wakes whom, and all of it under threads. */
+/*
+ * Mail between workers: order, parcels and their pool, who wakes whom, and all of it under threads.
+ */
 #include "server/mail.h"
 #include "test/check.h"
 
@@ -26,7 +28,10 @@ static void test_letter_keeps_both(void **state)
 	}
 }
 
-/* Takes all mail; checks that it is the first `count` notes in their order. Returns how many parcels. */
+/*
+ * Takes all mail; checks that it is the first `count` notes in their order. Returns how many
+ * parcels.
+ */
 static uint32_t take_all(struct mailbox *box, struct parcel_pool *pool, const struct note *notes,
 			 uint32_t count)
 {
@@ -355,8 +360,8 @@ static void start_senders(struct post_office *office, struct sender *senders)
 }
 
 /*
- * Everything arrives, each sender's letters in their order, although the receiver sleeps whenever it
- * may: were a wake lost, this would never end.
+ * Everything arrives, each sender's letters in their order, although the receiver sleeps whenever
+ * it may: were a wake lost, this would never end.
  */
 static void test_senders_and_a_sleeper(void **state)
 {

@@ -168,8 +168,8 @@ static void test_whole(void **state)
 }
 
 /*
- * A killed process: each journal ends anywhere. Requests count up in one key by turns, and write their
- * number to another in the same unit: what comes back is one of the states that existed.
+ * A killed process: each journal ends anywhere. Requests count up in one key by turns, and write
+ * their number to another in the same unit: what comes back is one of the states that existed.
  */
 static void test_cut_anywhere(void **state)
 {
@@ -329,8 +329,8 @@ static void test_always(void **state)
 #define PAGE        4096
 
 /*
- * Three epochs in one journal: an old value of "b", a large one of so many bytes, and a record behind that. `large`
- * begins and ends its record.
+ * Three epochs in one journal: an old value of "b", a large one of so many bytes, and a record
+ * behind that. `large` begins and ends its record.
  */
 static void write_large(struct store *s, struct journals *j, const char *request, size_t bytes,
 			uint32_t db, size_t large[2])
@@ -384,7 +384,10 @@ static const struct {
 	{"another database", "SET b %", 1},
 };
 
-/* Sectors and pages of what wasn't synced are lost: it ends there. Where all was synced that is damage. */
+/*
+ * Sectors and pages of what wasn't synced are lost: it ends there. Where all was synced that is
+ * damage.
+ */
 static void test_holes(void **state)
 {
 	(void)state;
@@ -443,7 +446,10 @@ static void test_small_holes(void **state)
 	store_deinit(&s);
 }
 
-/* A byte within a large value, or of its sum, has changed: that is damage, but where it may be what a power loss left. */
+/*
+ * A byte within a large value, or of its sum, has changed: that is damage, but where it may be what
+ * a power loss left.
+ */
 static void test_changed_value(void **state)
 {
 	(void)state;
@@ -520,8 +526,8 @@ static void test_marked_epochs(void **state)
 #define REST       "#V:3300:9\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n3\r\n"
 
 /*
- * A power loss, epochs up to 6 were committed: what was synced has no end before the mark of 6. A value may look like
- * such marks, where the end of what wasn't synced is torn, or has a hole.
+ * A power loss, epochs up to 6 were committed: what was synced has no end before the mark of 6. A
+ * value may look like such marks, where the end of what wasn't synced is torn, or has a hole.
  */
 static void test_text_like_marks(void **state)
 {

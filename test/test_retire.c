@@ -217,7 +217,10 @@ static void test_flushed_entries_are_counted(void **state)
 	retire_deinit(&r);
 }
 
-/* What is small goes first, however many tables were retired before it, and while they are being freed. */
+/*
+ * What is small goes first, however many tables were retired before it, and while they are being
+ * freed.
+ */
 static void test_nothing_waits_behind_a_table(void **state)
 {
 	struct hash_seed seed = {11, 12};

@@ -1,6 +1,6 @@
 /*
- * Ropes against a plain buffer; and that what was never written takes no memory. test_rope_freeze.c does
- * it with snapshots.
+ * Ropes against a plain buffer; and that what was never written takes no memory. test_rope_freeze.c
+ * does it with snapshots.
  */
 #include "rope_model.h"
 

@@ -1,6 +1,6 @@
 /*
- * Ropes while a snapshot reads them: what rope_at() shows is what they were at the cut, however they
- * are written to, whenever it is read, and by whichever thread.
+ * Ropes while a snapshot reads them: what rope_at() shows is what they were at the cut, however
+ * they are written to, whenever it is read, and by whichever thread.
  */
 #include "frozen_worker.h"
 #include "rope_model.h"
@@ -51,7 +51,10 @@ static size_t count_wrong(const struct snapshot *s, size_t offset, bool all)
 	return wrong;
 }
 
-/* A leaf of the cut was retired once at most, and besides only the array, the base and the rope itself. */
+/*
+ * A leaf of the cut was retired once at most, and besides only the array, the base and the rope
+ * itself.
+ */
 static void check_kept(struct snapshot *s, const struct retire *r)
 {
 	const struct retire_kept *kept = &r->kept[0];

@@ -1,6 +1,6 @@
 /*
- * Walking the keyspace: nothing that stays is left out, one call is bounded, and random keys are evenly
- * chosen whichever way keys lie.
+ * Walking the keyspace: nothing that stays is left out, one call is bounded, and random keys are
+ * evenly chosen whichever way keys lie.
  */
 #include "test/store.h"
 
@@ -240,8 +240,8 @@ static void draw(const struct store *s, uint32_t *times, uint32_t keys, uint32_t
 }
 
 /*
- * Each third of the keys is drawn about as often as the others. (Fixed random numbers: this doesn't fail
- * now and then. With them even draws would stay within 4%.)
+ * Each third of the keys is drawn about as often as the others. (Fixed random numbers: this doesn't
+ * fail now and then. With them even draws would stay within 4%.)
  */
 static void test_random_even(void **state)
 {

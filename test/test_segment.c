@@ -81,7 +81,9 @@ static void append(struct journal *journal, uint32_t n)
 	atomic_fetch_add(&journal->appended, len);
 }
 
-/* The files hold the records in order, each generation its own, and no more than `written` bytes. */
+/*
+ * The files hold the records in order, each generation its own, and no more than `written` bytes.
+ */
 static void check_files(uint64_t written, uint32_t generations)
 {
 	uint64_t found = 0;

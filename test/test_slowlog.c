@@ -1,4 +1,6 @@
-/* The slow log of a worker: what an entry says and hides, how many are kept, what counts as slow. */
+/*
+ * The slow log of a worker: what an entry says and hides, how many are kept, what counts as slow.
+ */
 #include "test/check.h"
 
 #include "server/slowlog.h"

@@ -1,6 +1,6 @@
 /*
- * Snapshots: the parts are RDB files that hold what there was at the cut, whatever happened since; whichever
- * call on files fails, no file is left.
+ * Snapshots: the parts are RDB files that hold what there was at the cut, whatever happened since;
+ * whichever call on files fails, no file is left.
  */
 #include "persist/io.h"
 #include "persist/manifest.h"

@@ -39,8 +39,8 @@ static void check_nobody_watches(const struct store *s)
 }
 
 /*
- * Requests before and after WATCH k, separated by ';'. "@ms" moves the clock, "=db" selects a database
- * for what follows, WATCH included.
+ * Requests before and after WATCH k, separated by ';'. "@ms" moves the clock, "=db" selects a
+ * database for what follows, WATCH included.
  */
 static const struct {
 	const char *label;

@@ -1,9 +1,11 @@
 /*
- * sherd backup: a new data directory with copies of the last snapshot, and of the increments behind it (tools.h).
+ * sherd backup: a new data directory with copies of the last snapshot, and of the increments behind
+ * it (tools.h).
  *
- * A server may be at work in DIR meanwhile. Files that the manifest lists as a snapshot's never change, but they may be
- * removed, when a later one is complete. So first all of them are mapped, which keeps their bytes; if one isn't there,
- * the manifest is read again, and names others. Journals do change: they are left out.
+ * A server may be at work in DIR meanwhile. Files that the manifest lists as a snapshot's never
+ * change, but they may be removed, when a later one is complete. So first all of them are mapped,
+ * which keeps their bytes; if one isn't there, the manifest is read again, and names others.
+ * Journals do change: they are left out.
  */
 #include "server/tools/tool.h"
 
@@ -72,7 +74,9 @@ static int map_all(struct backup *backup, char name[MANIFEST_FILE_MAX])
 	return error;
 }
 
-/* Whether the manifest, read anew, begins with another snapshot than the one that was looked for. */
+/*
+ * Whether the manifest, read anew, begins with another snapshot than the one that was looked for.
+ */
 static bool moved_on(struct backup *backup)
 {
 	struct tool *tool = backup->tool;

@@ -84,7 +84,9 @@ static enum tool_status status_of(const struct recovery *recovery)
 
 /* --- what it comes to, and what to do --- */
 
-/* Whether one of the files that a start loads is bad, of this kind or (`journals` false) any other. */
+/*
+ * Whether one of the files that a start loads is bad, of this kind or (`journals` false) any other.
+ */
 static bool bad_data(const struct recovery *recovery, bool journals)
 {
 	for (uint32_t i = 0; i < recovery->file_count; i++) {

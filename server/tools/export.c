@@ -1,8 +1,8 @@
 /*
  * sherd export: all data as one RDB file (tools.h).
  *
- * The file is written beside its place, synced, and renamed: it is there whole or not at all. That would take away what
- * has the name, so only a regular file may have it.
+ * The file is written beside its place, synced, and renamed: it is there whole or not at all. That
+ * would take away what has the name, so only a regular file may have it.
  */
 #include "server/tools/tool.h"
 

@@ -88,7 +88,10 @@ static bool cut(const struct tool *tool, const struct recovery_file *file, uint6
 
 /* --- snapshots --- */
 
-/* The run that wrote journals up to a snapshot, and from it on: what it holds is in the journals, too. */
+/*
+ * The run that wrote journals up to a snapshot, and from it on: what it holds is in the journals,
+ * too.
+ */
 static bool journaled(const struct manifest *manifest, uint32_t item)
 {
 	if (item == 0 || item + 1 >= manifest->count)

@@ -1,6 +1,7 @@
 /*
- * A new data directory that a tool writes: snapshots, and the MANIFEST that names them, written last: before that
- * there are no data. Until newdir_finish() everything is noted to be undone (undo.h).
+ * A new data directory that a tool writes: snapshots, and the MANIFEST that names them, written
+ * last: before that there are no data. Until newdir_finish() everything is noted to be undone
+ * (undo.h).
  *
  * One thread.
  */
@@ -17,7 +18,10 @@ struct newdir {
 	int dir; /* descriptor; -1: none */
 };
 
-/* Makes both directories; the upper one may be there, and empty. 0 or a negative errno; closed by the caller in any case. */
+/*
+ * Makes both directories; the upper one may be there, and empty. 0 or a negative errno; closed by
+ * the caller in any case.
+ */
 int newdir_make(struct newdir *newdir, const char *parent);
 
 /* A file of that name is going to be written, under a temporary name first. */

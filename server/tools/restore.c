@@ -1,4 +1,6 @@
-/* sherd restore: a new data directory with the data as they were at a time (tools.h): one snapshot. */
+/*
+ * sherd restore: a new data directory with the data as they were at a time (tools.h): one snapshot.
+ */
 #include "server/tools/tool.h"
 
 #include "persist/snapshot.h"

@@ -52,7 +52,10 @@ bool tool_parse_time(const char *text, int64_t *ms);
 int tool_fail(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Finds the directory, locks it, reads MANIFEST and COMMITS; `beside`: MANIFEST only. False after saying why. */
+/*
+ * Finds the directory, locks it, reads MANIFEST and COMMITS; `beside`: MANIFEST only. False after
+ * saying why.
+ */
 bool tool_open(struct tool *tool);
 void tool_close(struct tool *tool);
 

@@ -15,7 +15,10 @@ struct note {
 	bool directory;
 	char path[];
 };
-/* The last one; stored when it is whole, for the handler reads it at any moment. They are never freed. */
+/*
+ * The last one; stored when it is whole, for the handler reads it at any moment. They are never
+ * freed.
+ */
 static _Atomic(struct note *) last;
 /* This one stays, and those before it. */
 static _Atomic(struct note *) stays;

@@ -1,6 +1,6 @@
 /*
- * What a tool has begun to write, to be removed if it doesn't come to its end: after a failure, and when
- * SIGINT or SIGTERM ends the process (exit status 130).
+ * What a tool has begun to write, to be removed if it doesn't come to its end: after a failure, and
+ * when SIGINT or SIGTERM ends the process (exit status 130).
  *
  * One thread, and the signal handler.
  */
@@ -21,8 +21,8 @@ void undo_nothing(void);
 void undo_watch_signals(void);
 
 /*
- * Between these two signals to this thread wait. Before the step with which the work is done they are held, and if it
- * succeeds for good: who is told that it was interrupted finds nothing.
+ * Between these two signals to this thread wait. Before the step with which the work is done they
+ * are held, and if it succeeds for good: who is told that it was interrupted finds nothing.
  */
 void undo_hold_signals(void);
 void undo_take_signals(void);

@@ -2,8 +2,9 @@
  * Journals from outside: whatever bytes stand in them, they are merged and done again up to where
  * something is wrong; the keyspace is in order then.
  *
- * Input: one byte, whose lowest bits say how many journals there are (1 to 4) and whether an epoch limit
- * counts; then as many lengths of two bytes (low one first), but for the last journal, which gets the rest.
+ * Input: one byte, whose lowest bits say how many journals there are (1 to 4) and whether an epoch
+ * limit counts; then as many lengths of two bytes (low one first), but for the last journal, which
+ * gets the rest.
  */
 #include "persist/merge.h"
 #include "persist/replay.h"
