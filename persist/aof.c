@@ -147,12 +147,18 @@ static bool fail(struct reading *r, size_t at, const char *format, ...)
 	return false;
 }
 
+/* How many bytes of a name are shown. */
+static int shown(struct slice name)
+{
+	return name.len < NAME_SHOWN_MAX ? (int)name.len : NAME_SHOWN_MAX;
+}
+
 static void warn(struct reading *r, const char *what, struct slice name)
 {
 	char text[LOAD_TEXT_MAX];
 	const struct load *load = &r->aof->load;
 	snprintf(text, sizeof(text), "%s at byte %zu: %s %.*s", r->file->name, r->at, what,
-		 (int)(name.len < NAME_SHOWN_MAX ? name.len : NAME_SHOWN_MAX), name.ptr);
+		 shown(name), name.ptr);
 	if (load->warn)
 		load->warn(load->arg, text);
 }
@@ -263,12 +269,11 @@ static bool unknown(struct reading *r)
 		return true;
 	}
 	if (!r->aof->load.skip_unknown)
-		return fail(r, r->at, "%.*s is not supported, key '%.*s'",
-			    (int)(name.len < NAME_SHOWN_MAX ? name.len : NAME_SHOWN_MAX), name.ptr,
-			    (int)(key.len < NAME_SHOWN_MAX ? key.len : NAME_SHOWN_MAX), key.ptr);
+		return fail(r, r->at, "%.*s is not supported, key '%.*s'", shown(name), name.ptr,
+			    shown(key), key.ptr);
 	r->aof->load.unknown++;
-	snprintf(what, sizeof(what), "left out %.*s, which is not supported, key",
-		 (int)(name.len < NAME_SHOWN_MAX ? name.len : NAME_SHOWN_MAX), name.ptr);
+	snprintf(what, sizeof(what), "left out %.*s, which is not supported, key", shown(name),
+		 name.ptr);
 	warn(r, what, key);
 	return true;
 }

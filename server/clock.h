@@ -49,6 +49,12 @@ uint64_t clock_monotonic_ns(void);
 /* The wall clock in microseconds (TIME). */
 int64_t clock_wall_us(void);
 
+/* The same in seconds. */
+static inline int64_t clock_wall_s(void)
+{
+	return clock_wall_us() / 1000000;
+}
+
 static inline uint64_t clock_cycles(void)
 {
 #if defined(__x86_64__)

@@ -7,11 +7,6 @@
 
 #include <stdlib.h>
 
-static int64_t now_s(void)
-{
-	return clock_wall_us() / 1000000;
-}
-
 bool due_has_points(struct server *server)
 {
 	return !config_string_empty(&server->config, &server->config.save);
@@ -74,7 +69,7 @@ static bool memory_reached(struct snapshotter *snapshotter)
 static bool may_try(const struct snapshotter *snapshotter, const struct save_results *results)
 {
 	return !atomic_load(&results->failed) ||
-	       now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S;
+	       clock_wall_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S;
 }
 
 enum save_kind due_find(struct snapshotter *snapshotter)
@@ -82,7 +77,8 @@ enum save_kind due_find(struct snapshotter *snapshotter)
 	struct server *server = snapshotter->server;
 	if (snapshotter->scheduled_aof)
 		return SAVE_AOF;
-	if (due_journals(server) && now_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S)
+	if (due_journals(server) &&
+	    clock_wall_s() - atomic_load(&snapshotter->tried_s) > SAVE_RETRY_S)
 		return SAVE_AOF;
 	if (!may_try(snapshotter, &snapshotter->rdb))
 		return SAVE_NONE;
@@ -92,7 +88,7 @@ enum save_kind due_find(struct snapshotter *snapshotter)
 		snapshotter->memory_above = true;
 		return SAVE_RDB;
 	}
-	int64_t seconds = now_s() - atomic_load(&snapshotter->saved_s);
+	int64_t seconds = clock_wall_s() - atomic_load(&snapshotter->saved_s);
 	if (point_reached(server, snapshotter_changes(server), seconds))
 		return SAVE_RDB;
 	return may_try(snapshotter, &snapshotter->aof) && growth_due(server) ? SAVE_AOF : SAVE_NONE;

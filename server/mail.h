@@ -37,7 +37,7 @@ enum verb {
 	MAIL_CALL,   /* struct gather_part: run its function here, send it back */
 	MAIL_RETURN, /* struct gather_part: has been run */
 	MAIL_ADOPT,  /* struct arrival: a connection accepted for you */
-	MAIL_SAVED,  /* struct save_waiter: the snapshot has ended (snapshotter.h) */
+	MAIL_SAVED,  /* struct save_waiter: what it waits for has come (snapshotter.h) */
 	MAIL_SERVED, /* struct waiter: somebody has served it (blocked.h) */
 	MAIL_VERB_COUNT
 };

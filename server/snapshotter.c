@@ -26,11 +26,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static int64_t now_s(void)
-{
-	return clock_wall_us() / 1000000;
-}
-
 uint64_t snapshotter_kept(const struct server *server)
 {
 	uint64_t kept = 0;
@@ -219,7 +214,7 @@ static bool run(struct snapshotter *snapshotter, enum save_kind kind, bool incre
 	note(snapshotter, kind, error, begun_ms);
 	if (!error && kind != SAVE_AOF) {
 		atomic_store(&snapshotter->saved_dirty, dirty);
-		atomic_store(&snapshotter->saved_s, now_s());
+		atomic_store(&snapshotter->saved_s, clock_wall_s());
 	}
 	atomic_store(&snapshotter->begun_ms, 0);
 	return !error;
@@ -304,7 +299,7 @@ static bool run_unlocked(struct snapshotter *snapshotter, enum save_kind kind)
 	if (snapshotter->stop)
 		return false;
 	atomic_store(&snapshotter->snapshot.cancelled, false);
-	atomic_store(&snapshotter->tried_s, now_s());
+	atomic_store(&snapshotter->tried_s, clock_wall_s());
 	pthread_mutex_unlock(&snapshotter->mutex);
 	bool done = run(snapshotter, kind, increment);
 	pthread_mutex_lock(&snapshotter->mutex);
@@ -435,7 +430,7 @@ int snapshotter_start(struct snapshotter *snapshotter, struct server *server)
 	snapshotter->server = server;
 	pthread_mutex_init(&snapshotter->mutex, NULL);
 	pthread_cond_init(&snapshotter->wanted, NULL);
-	atomic_store(&snapshotter->saved_s, now_s());
+	atomic_store(&snapshotter->saved_s, clock_wall_s());
 	atomic_store(&snapshotter->rdb.seconds, -1);
 	atomic_store(&snapshotter->aof.seconds, -1);
 	int error = -pthread_create(&snapshotter->thread, NULL, snapshotter_main, snapshotter);

@@ -31,9 +31,13 @@ struct syncer {
 	pthread_mutex_t turn;     /* of who syncs */
 	pthread_mutex_t mutex;    /* guards the condition only */
 	pthread_cond_t work;      /* something wanted can be made durable, or stop */
-	_Atomic uint64_t wanted;  /* bytes of the journal that somebody wants durable */
-	_Atomic uint64_t durable; /* who has the turn stores */
-	_Atomic uint64_t sync_ns; /* how long the last sync took; the same */
+	/* bytes of the journal that somebody wants durable: any thread raises it; fences as above */
+	_Atomic uint64_t wanted;
+	/* who has the turn stores, after the sync; any thread loads, acquire, before it tells of them */
+	_Atomic uint64_t durable;
+	/* how long the last sync took: who has the turn stores, the worker reads; a hint, relaxed */
+	_Atomic uint64_t sync_ns;
+	/* the syncer stores under its mutex, who asks reads; fences as above */
 	_Atomic bool sleeping;
 };
 

@@ -23,10 +23,15 @@
 /* Between two looks at how far it is. */
 #define PIECE_BYTES (1 << 20)
 
+struct source {
+	char name[MANIFEST_FILE_MAX];
+	struct io_map map;
+};
+
 struct backup {
 	struct tool *tool;
-	struct manifest items; /* what is copied: of the directory's manifest */
-	struct io_map *maps;   /* their files, in that order */
+	struct manifest items;  /* what is copied: of the directory's manifest */
+	struct source *sources; /* their files */
 	uint32_t files;
 	_Atomic uint64_t done, total; /* bytes */
 	bool said;                    /* why it fails */
@@ -48,26 +53,34 @@ static void choose(struct backup *backup)
 	}
 }
 
+static void name_all(struct backup *backup)
+{
+	struct source *source = backup->sources;
+	for (uint32_t i = 0; i < backup->items.count; i++)
+		for (uint32_t part = 0; part < backup->items.items[i].files; part++)
+			manifest_file(&backup->items.items[i], part, source++->name);
+}
+
 static void unmap_all(struct backup *backup)
 {
 	for (uint32_t i = 0; i < backup->files; i++)
-		io_unmap(&backup->maps[i]);
-	mem_free(backup->maps, backup->files * sizeof(*backup->maps));
-	backup->maps = NULL;
+		io_unmap(&backup->sources[i].map);
+	mem_free(backup->sources, backup->files * sizeof(*backup->sources));
+	backup->sources = NULL;
 }
 
 /* 0, or a negative errno and the name that it is of. */
 static int map_all(struct backup *backup, char name[MANIFEST_FILE_MAX])
 {
-	struct io_map *map = backup->maps = mem_zalloc(backup->files * sizeof(*map));
 	int error = 0;
-	for (uint32_t i = 0; i < backup->items.count; i++) {
-		const struct manifest_item *item = &backup->items.items[i];
-		for (uint32_t part = 0; part < item->files && !error; part++, map++) {
-			manifest_file(item, part, name);
-			error = io_map(backup->tool->dir, name, map);
-			atomic_fetch_add(&backup->total, map->len);
-		}
+	backup->sources = mem_zalloc(backup->files * sizeof(*backup->sources));
+	name_all(backup);
+	for (uint32_t i = 0; i < backup->files && !error; i++) {
+		struct source *source = &backup->sources[i];
+		error = io_map(backup->tool->dir, source->name, &source->map);
+		atomic_fetch_add(&backup->total, source->map.len);
+		if (error)
+			strcpy(name, source->name);
 	}
 	if (error)
 		unmap_all(backup);
@@ -111,12 +124,12 @@ static bool take(struct backup *backup)
 	return error == 0;
 }
 
-static int copy(struct backup *backup, const struct newdir *newdir, const char *name,
-		const struct io_map *map)
+static int copy(struct backup *backup, const struct newdir *newdir, const struct source *source)
 {
+	const struct io_map *map = &source->map;
 	int fd;
-	newdir_note(newdir, name);
-	int error = io_open_new(newdir->dir, name, &fd);
+	newdir_note(newdir, source->name);
+	int error = io_open_new(newdir->dir, source->name, &fd);
 	if (error)
 		return error;
 	for (size_t at = 0, written; at < map->len && !error; at += written) {
@@ -132,16 +145,9 @@ static int copy(struct backup *backup, const struct newdir *newdir, const char *
 
 static int copy_all(struct backup *backup, const struct newdir *newdir)
 {
-	char name[MANIFEST_FILE_MAX];
-	const struct io_map *map = backup->maps;
 	int error = 0;
-	for (uint32_t i = 0; i < backup->items.count; i++) {
-		const struct manifest_item *item = &backup->items.items[i];
-		for (uint32_t part = 0; part < item->files && !error; part++, map++) {
-			manifest_file(item, part, name);
-			error = copy(backup, newdir, name, map);
-		}
-	}
+	for (uint32_t i = 0; i < backup->files && !error; i++)
+		error = copy(backup, newdir, &backup->sources[i]);
 	return error;
 }
 
